@@ -1,0 +1,198 @@
+"""What questions and writes are answered with: frozen values, the same from the library and from the client.
+
+Every answer to a read carries the revision it holds for and a token for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relgraph.tuples import Object, RelationTuple, Subject
+
+__all__ = [
+    "Best",
+    "ConditionalRole",
+    "Decision",
+    "ExpandNode",
+    "Expansion",
+    "Imported",
+    "Orphan",
+    "OrphanClass",
+    "Orphans",
+    "Page",
+    "SchemaText",
+    "Step",
+    "Verdict",
+    "Way",
+    "Written",
+]
+
+
+class Verdict(Enum):
+    """What a question is answered with. An error is not a verdict."""
+
+    NO = "no"
+    CONDITIONAL = "conditional"
+    YES = "yes"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a check: a verdict other than UNDECIDED (that is an error), and what a CONDITIONAL lacks."""
+
+    verdict: Verdict
+    missing: tuple[str, ...]
+    revision: int
+    token: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the verdict is YES."""
+        return self.verdict is Verdict.YES
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a proof: `claim` (`report:q3#manage`) holds by `rule`, from the steps numbered in `children`.
+
+    `rule` is one of permission, union, intersection, exclusion, arrow, tuple, wildcard, userset, identity.
+    `tuple` is the stored fact the step uses, if it uses one. Step 0 is the conclusion.
+    """
+
+    claim: str
+    rule: str
+    children: tuple[int, ...]
+    tuple: RelationTuple | None  # last: from here on the name hides the built-in
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One minimal proof that access exists: the tuples it needs, none to spare, and the steps from them to `role`.
+
+    `via` tells the way in a few words: `directly`, `through group:board#member`, `inherited from folder:hq`, …
+    """
+
+    role: str
+    tuples: tuple[RelationTuple, ...]
+    steps: tuple[Step, ...]
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionalRole:
+    """A role that would be held if the missing context came out right."""
+
+    role: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best access of one subject on one resource.
+
+    With a `roles` ladder, `role` is the strongest rung held and `held` the rungs from it downward; without one,
+    `role` is None and `held` lists every permission held. `truncated` says that there are more ways than listed.
+    """
+
+    subject: Subject
+    resource: Object
+    role: str | None
+    held: tuple[str, ...]
+    conditional: tuple[ConditionalRole, ...]
+    undecided: tuple[str, ...]
+    ways: tuple[Way, ...]
+    truncated: bool
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandNode:
+    """One node of an expansion: a permission, relation or operator at an object.
+
+    `kind` is permission, relation, union, intersection, exclusion, arrow or name; `children` are indexes of nodes.
+    A relation's `tuples` are all the tuples it counts, and its children stand for the usersets among them.
+    `cycle` marks a node that is reached again from below itself.
+    """
+
+    kind: str
+    object: Object
+    text: str
+    tuples: tuple[RelationTuple, ...]
+    children: tuple[int, ...]
+    cycle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """How a permission or relation comes about, as a flat list of nodes; node 0 is the root, shared nodes stand once."""
+
+    nodes: tuple[ExpandNode, ...]
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A committed write (or one that changed nothing: then the revision is the one it was judged at)."""
+
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A committed import: how many tuples it read, and how many of them were new or changed."""
+
+    read: int
+    changed: int
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Tuples in key order; `cursor` continues after the last one, and is empty at the end."""
+
+    tuples: tuple[RelationTuple, ...]
+    cursor: str
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaText:
+    """The schema as it was written."""
+
+    text: str
+    revision: int
+    token: str
+
+
+class OrphanClass(Enum):
+    """How a resource is out of everybody's reach."""
+
+    NOBODY = "nobody"
+    ONLY_CONDITIONAL = "only-conditional"
+    ONLY_UNIVERSAL = "only-universal"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A resource that nobody can reach, or only through conditions, or only through universal tuples."""
+
+    resource: Object
+    kind: OrphanClass
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """The resources out of reach, in order of type and id."""
+
+    orphans: tuple[Orphan, ...]
+    revision: int
+    token: str
