@@ -1,0 +1,305 @@
+"""One tree for everything relgraph refuses to do, and the texts that say so.
+
+    RelgraphError
+    ├── InvalidInput         the words of the request are wrong; sending it again cannot help
+    │   ├── InvalidName, InvalidId, InvalidTuple, InvalidFilter, InvalidToken, InvalidCursor
+    │   ├── InvalidFile, SchemaParseError, DuplicateUpdate, TooManyUpdates, InvalidSetting
+    ├── Refused              well formed, but not possible in the present state
+    │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
+    │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused
+    │   └── Undecided, Conditional          the question has no plain yes or no
+    ├── AlreadyExists        CREATE of a living tuple
+    ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
+    ├── LimitExceeded        a limit on work was hit: never a silent "no"
+    ├── DeadlineExceeded
+    ├── Unsupported          carried by the interface, not served yet: refused, never ignored
+    ├── StoreUnavailable     cannot be reached, read or written now
+    │   └── StoreFormat, StoreReadOnly
+    ├── ServerUnavailable    the client cannot reach its server
+    └── Forked               used in a forked child
+
+Rule 1: an error is not an answer. Nothing here is ever turned into "no".
+Rule 2: each class has a stable `code`, and each dialect translates classes to its own statuses in one table.
+Rule 3: messages are lower case without a full stop, quote the input in backticks, and name what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "AlreadyExists",
+    "CannotUpdatePermission",
+    "Conditional",
+    "DeadlineExceeded",
+    "DuplicateUpdate",
+    "Forked",
+    "InvalidCursor",
+    "InvalidFile",
+    "InvalidFilter",
+    "InvalidId",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidSetting",
+    "InvalidToken",
+    "InvalidTuple",
+    "LimitExceeded",
+    "NoSchema",
+    "Refused",
+    "RelgraphError",
+    "RequestIdReused",
+    "RevisionUnavailable",
+    "SchemaOrphans",
+    "SchemaParseError",
+    "SchemaTypeError",
+    "ServerUnavailable",
+    "StoreFormat",
+    "StoreReadOnly",
+    "StoreUnavailable",
+    "TooManyUpdates",
+    "TupleNotAllowed",
+    "Undecided",
+    "UnknownDefinition",
+    "UnknownRelation",
+    "Unsupported",
+    "did_you_mean",
+    "quoted",
+]
+
+
+class RelgraphError(Exception):
+    """Base of all errors that relgraph raises on purpose.
+
+    `code` is stable and machine-readable, `message` is for people, and `details` holds the names and
+    numbers of the message as strings, for programs.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, details: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, str] = dict(details or {})
+
+
+class InvalidInput(RelgraphError):
+    """The words of the request are wrong."""
+
+    code = "INVALID_INPUT"
+
+
+class InvalidName(InvalidInput):
+    """A type, relation or permission name breaks its pattern or size."""
+
+    code = "INVALID_NAME"
+
+
+class InvalidId(InvalidInput):
+    """An object id breaks its pattern or size."""
+
+    code = "INVALID_ID"
+
+
+class InvalidTuple(InvalidInput):
+    """A text is not a relation tuple, or not an object or a subject where one belongs."""
+
+    code = "INVALID_TUPLE"
+
+
+class InvalidFilter(InvalidInput):
+    """A filter of tuples cannot be read or selects nothing in particular."""
+
+    code = "INVALID_FILTER"
+
+
+class InvalidToken(InvalidInput):
+    """A text is not a token that relgraph made."""
+
+    code = "INVALID_TOKEN"
+
+
+class InvalidCursor(InvalidInput):
+    """A cursor is damaged, or belongs to another question."""
+
+    code = "INVALID_CURSOR"
+
+
+class InvalidFile(InvalidInput):
+    """A file of tuples cannot be read: the message names file, line and column."""
+
+    code = "INVALID_FILE"
+
+
+class SchemaParseError(InvalidInput):
+    """A schema text breaks the grammar; details carry `line` and `column`, both from 1."""
+
+    code = "SCHEMA_PARSE_ERROR"
+
+
+class DuplicateUpdate(InvalidInput):
+    """One write names the same tuple twice."""
+
+    code = "DUPLICATE_UPDATE"
+
+
+class TooManyUpdates(InvalidInput):
+    """One write carries more updates than the limit."""
+
+    code = "TOO_MANY_UPDATES"
+
+
+class InvalidSetting(InvalidInput):
+    """A setting, flag or URL cannot be used."""
+
+    code = "INVALID_SETTING"
+
+
+class Refused(RelgraphError):
+    """Well formed, but not possible in the present state."""
+
+    code = "REFUSED"
+
+
+class UnknownDefinition(Refused):
+    """The schema has no such type."""
+
+    code = "UNKNOWN_DEFINITION"
+
+
+class UnknownRelation(Refused):
+    """The type has no such relation or permission."""
+
+    code = "UNKNOWN_RELATION_OR_PERMISSION"
+
+
+class NoSchema(Refused):
+    """The store has no schema yet."""
+
+    code = "NO_SCHEMA"
+
+
+class SchemaTypeError(Refused):
+    """A schema parses but does not hold together; details carry `line` and `column`, both from 1."""
+
+    code = "SCHEMA_TYPE_ERROR"
+
+
+class SchemaOrphans(Refused):
+    """A schema change would leave living tuples that the new schema does not admit."""
+
+    code = "SCHEMA_ORPHANS_TUPLES"
+
+
+class TupleNotAllowed(Refused):
+    """The schema does not admit the tuple: subject kind, wildcard or universal."""
+
+    code = "TUPLE_NOT_ALLOWED"
+
+
+class CannotUpdatePermission(Refused):
+    """A tuple names a permission where a relation belongs."""
+
+    code = "CANNOT_UPDATE_PERMISSION"
+
+
+class RequestIdReused(Refused):
+    """A `request_id` was used before with another payload."""
+
+    code = "REQUEST_ID_REUSED"
+
+
+class Undecided(Refused):
+    """The answer is undefined: it depends on its own negation."""
+
+    code = "UNDECIDED"
+
+
+class Conditional(Refused):
+    """The answer depends on context that was not given; `details["missing"]` lists the names."""
+
+    code = "CONDITIONAL"
+
+
+class AlreadyExists(RelgraphError):
+    """CREATE of a tuple that is already living."""
+
+    code = "ALREADY_EXISTS"
+
+
+class RevisionUnavailable(RelgraphError):
+    """A token or cursor names a revision that this store does not have, or no longer has."""
+
+    code = "REVISION_UNAVAILABLE"
+
+
+class LimitExceeded(RelgraphError):
+    """A limit on work was hit before the answer was known; details carry `limit` and `value`."""
+
+    code = "LIMIT_EXCEEDED"
+
+
+class DeadlineExceeded(RelgraphError):
+    """The caller's deadline passed before the answer was known."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+class Unsupported(RelgraphError):
+    """Carried by the interface or the language, but not served by this version."""
+
+    code = "UNSUPPORTED"
+
+
+class StoreUnavailable(RelgraphError):
+    """The store cannot be reached, read or written now."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class StoreFormat(StoreUnavailable):
+    """The file is not a relgraph store, or was written by a newer relgraph."""
+
+    code = "STORE_FORMAT"
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The store can be read but not written."""
+
+    code = "STORE_READ_ONLY"
+
+
+class ServerUnavailable(RelgraphError):
+    """The client cannot reach its server."""
+
+    code = "SERVER_UNAVAILABLE"
+
+
+class Forked(RelgraphError):
+    """An Authorizer was used in a forked child; open it again there."""
+
+    code = "FORKED"
+
+
+def quoted(text: str, length_max: int = 80) -> str:
+    """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut."""
+    shown = "".join(c if c.isprintable() and c != "`" else c.encode("unicode_escape").decode("ascii") for c in text)
+    if len(shown) > length_max:
+        shown = shown[:length_max] + "…"
+    return f"`{shown}`"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `", did you mean `x`?"` for the closest known word, else the known words, else an empty text."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f", did you mean {quoted(close[0])}?"
+    if not names:
+        return ""
+    shown = ", ".join(quoted(name) for name in names[:8])
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f", known here: {shown}{more}"

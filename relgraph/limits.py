@@ -1,0 +1,39 @@
+"""All limits in one table, with their defaults.
+
+A limit that is hit is an error that names it (`LimitExceeded`, `TooManyUpdates`), never a shorter or weaker answer.
+The one exception is marked where it stands: counting ways is #P-hard, so `Best.truncated` says "at least".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may ask for and how much work it may cause."""
+
+    nodes_max: int = 2_000_000
+    """Sub-questions (a formula at an object) that one request may open."""
+    tuples_max: int = 10_000_000
+    """Tuples that one request may read."""
+    ways_max: int = 1_000
+    """Ways listed for one role; beyond it the answer says that there are more."""
+    ways_work_max: int = 2_000_000
+    """Steps spent on looking for all ways; beyond it the answer says that there may be more."""
+    best_resources_max: int = 1_000
+    """Resources in one best-access request."""
+    updates_max: int = 1_000
+    """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
+    import_tuples_max: int = 5_000_000
+    """Tuples in one import, which is one transaction."""
+    read_page_max: int = 1_000
+    """Tuples in one page of a read."""
+    reason_size_max: int = 4_096
+    """Characters of the reason given for a write."""
+    request_id_size_max: int = 128
+    """Characters of a request id."""
+    staleness_ms_max: int = 5_000
+    """How old, in milliseconds, an answer under `minimize_latency` may be."""

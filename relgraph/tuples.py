@@ -1,0 +1,215 @@
+"""The nouns: objects, subjects, relation tuples and filters, as text both ways.
+
+    report:q3                                      an object
+    user:anna   group:board#member   user:*        subjects: plain, userset, wildcard
+    report:q3#administrator@group:board#member     a relation tuple
+    report:*#administrator@group:root#member       a universal tuple: it counts for every report
+
+Patterns and sizes are SpiceDB's. Ids are compared byte for byte: nothing is folded, trimmed or normalised.
+Whether a schema admits a tuple is decided elsewhere (`relgraph.schema`); here only its spelling counts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from relgraph.errors import InvalidFilter, InvalidId, InvalidName, InvalidTuple, quoted
+
+__all__ = [
+    "WILDCARD",
+    "Object",
+    "RelationTuple",
+    "Subject",
+    "TupleFilter",
+    "check_id",
+    "check_relation",
+    "check_type",
+]
+
+WILDCARD = "*"
+TYPE_SIZE_MAX = 128
+RELATION_SIZE_MAX = 64
+ID_SIZE_MAX = 1024
+
+_TYPE = re.compile(r"([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]")
+_RELATION = re.compile(r"[a-z][a-z0-9_]{1,62}[a-z0-9]")
+_ID = re.compile(r"[a-zA-Z0-9/_|\-=+]+")
+_ID_STRANGER = re.compile(r"[^a-zA-Z0-9/_|\-=+]")
+
+
+def check_type(name: str) -> str:
+    """Return `name` if it can name a type, else raise InvalidName."""
+    if len(name) > TYPE_SIZE_MAX or not _TYPE.fullmatch(name):
+        raise InvalidName(
+            f"{quoted(name)} cannot name a type; use 3 to 64 of a-z, 0-9 and _ for each part between slashes, "
+            f"starting with a letter and not ending with _, at most {TYPE_SIZE_MAX} in all",
+            {"name": name},
+        )
+    return name
+
+
+def check_relation(name: str) -> str:
+    """Return `name` if it can name a relation or permission, else raise InvalidName."""
+    if len(name) > RELATION_SIZE_MAX or not _RELATION.fullmatch(name):
+        raise InvalidName(
+            f"{quoted(name)} cannot name a relation or permission; use 3 to {RELATION_SIZE_MAX} of a-z, 0-9 and _, "
+            "starting with a letter and not ending with _",
+            {"name": name},
+        )
+    return name
+
+
+def check_id(text: str) -> str:
+    """Return `text` if it is an object id (`*` is not), else raise InvalidId naming the first stranger."""
+    if _ID.fullmatch(text) and len(text) <= ID_SIZE_MAX:
+        return text
+    if not text:
+        raise InvalidId("an object id is empty; write at least one character after `:`", {"id": ""})
+    if len(text) > ID_SIZE_MAX:
+        raise InvalidId(
+            f"the object id {quoted(text, 24)} has {len(text)} characters; at most {ID_SIZE_MAX} are allowed",
+            {"id": text[:ID_SIZE_MAX]},
+        )
+    stranger = _ID_STRANGER.search(text)
+    shown = quoted(stranger.group()) if stranger else quoted(text)
+    raise InvalidId(
+        f"the object id {quoted(text)} holds {shown}, which is not allowed; allowed are letters a-z and A-Z, digits "
+        "and / _ | - = + (an e-mail address, for instance, must be encoded first)",
+        {"id": text},
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Object:
+    """`type:id`. The id `*` stands for every object of the type, only where the constructor's caller allows it."""
+
+    type: str
+    id: str
+
+    @classmethod
+    def parse(cls, text: str, *, wildcard: bool = False) -> Object:
+        """Read `type:id`; `type:*` only with `wildcard`. Raises InvalidTuple, InvalidName or InvalidId."""
+        type_, colon, id_ = text.partition(":")
+        if not colon:
+            raise InvalidTuple(
+                f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text}
+            )
+        if "#" in type_ or "@" in type_:
+            raise InvalidTuple(f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text})
+        check_type(type_)
+        if id_ == WILDCARD:
+            if not wildcard:
+                raise InvalidTuple(
+                    f"{quoted(text)} names every object of its type; name one object here", {"text": text}
+                )
+            return cls(type_, id_)
+        if "#" in id_:
+            raise InvalidTuple(
+                f"{quoted(text)} has a relation where a plain object belongs; write type:id without `#`",
+                {"text": text},
+            )
+        check_id(id_)
+        return cls(type_, id_)
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """`type:id`, `type:id#relation` (a userset) or `type:*` (a wildcard: every plain object of the type)."""
+
+    type: str
+    id: str
+    relation: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, wildcard: bool = False) -> Subject:
+        """Read a subject; `type:*` only with `wildcard`. Raises InvalidTuple, InvalidName or InvalidId."""
+        head, hash_, relation = text.partition("#")
+        if hash_ and relation == "...":
+            hash_, relation = "", ""
+        object_ = Object.parse(head, wildcard=wildcard)
+        if hash_:
+            check_relation(relation)
+            if object_.id == WILDCARD:
+                raise InvalidTuple(
+                    f"{quoted(text)} is a wildcard with a relation; a wildcard covers plain objects only, "
+                    f"write {quoted(head)}",
+                    {"text": text},
+                )
+        return cls(object_.type, object_.id, relation)
+
+    @property
+    def object(self) -> Object:
+        """The object part, without the relation."""
+        return Object(self.type, self.id)
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}#{self.relation}" if self.relation else f"{self.type}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RelationTuple:
+    """`resource#relation@subject`; universal when the resource id is `*`. Ordered by its key."""
+
+    resource: Object
+    relation: str
+    subject: Subject
+
+    @classmethod
+    def parse(cls, text: str) -> RelationTuple:
+        """Read `type:id#relation@subject`. Raises InvalidTuple, InvalidName or InvalidId."""
+        resource, hash_, rest = text.partition("#")
+        relation, at, right = rest.partition("@")
+        if not at or not hash_:
+            raise InvalidTuple(
+                f"{quoted(text)} is not a relation tuple; write resource#relation@subject, "
+                "as in `report:q3#viewer@user:anna`",
+                {"text": text},
+            )
+        if "[" in right and right.endswith("]"):
+            raise InvalidTuple(
+                f"{quoted(text)} carries a caveat or an expiration, which this version does not serve; "
+                "write the tuple without the brackets",
+                {"text": text},
+            )
+        return cls(Object.parse(resource, wildcard=True), check_relation(relation), Subject.parse(right, wildcard=True))
+
+    @property
+    def universal(self) -> bool:
+        """Whether the tuple counts for every object of its resource type."""
+        return self.resource.id == WILDCARD
+
+    def __str__(self) -> str:
+        return f"{self.resource}#{self.relation}@{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class TupleFilter:
+    """Which tuples to read; None means any. `*` is a literal id, `subject_relation=""` means plain subjects only."""
+
+    resource_type: str | None = None
+    resource_id: str | None = None
+    relation: str | None = None
+    subject_type: str | None = None
+    subject_id: str | None = None
+    subject_relation: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.resource_type, self.subject_type):
+            if name is not None:
+                check_type(name)
+        for name in (self.relation, self.subject_relation):
+            if name:
+                check_relation(name)
+        for id_ in (self.resource_id, self.subject_id):
+            if id_ is not None and id_ != WILDCARD:
+                check_id(id_)
+        if self.relation == "":
+            raise InvalidFilter("a filter's relation is empty; leave it out to select every relation")
+        if self.resource_id is not None and self.resource_type is None:
+            raise InvalidFilter("a filter by resource id needs the resource type as well")
+        if self.subject_type is None and (self.subject_id is not None or self.subject_relation is not None):
+            raise InvalidFilter("a filter by subject id or relation needs the subject type as well")
