@@ -1,0 +1,46 @@
+"""The arrow: `parent->view`, membership through the objects that a relation points at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from relgraph.rewrites.base import Rewrite, Scope, Span, Term
+from relgraph.rewrites.verdict import Combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Arrow"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrow:
+    """`tupleset->name`: whoever is in `name` of any object that `tupleset` points at; subject relations are ignored."""
+
+    tupleset: str
+    name: str
+    at: Span = field(default_factory=Span)
+
+    combine: ClassVar[Combine] = Combine.ANY
+    label: ClassVar[str] = "arrow"
+    symbol: ClassVar[str] = "->"
+
+    def children(self) -> tuple[Rewrite, ...]:
+        """Return nothing: both sides are names."""
+        return ()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the tupleset; the name on the right belongs to other definitions."""
+        return (self.tupleset,)
+
+    def terms(self, scope: Scope, object_: int) -> Iterator[Term]:
+        """Yield, for each tuple of the tupleset, its condition AND membership in the subject's `name`."""
+        for edge in scope.tupleset(object_, self.tupleset):
+            atom = scope.member(edge.subject, self.name)
+            if atom is not None:
+                yield Term(edge, atom)
+
+    def text(self) -> str:
+        """Return `tupleset->name`."""
+        return f"{self.tupleset}->{self.name}"

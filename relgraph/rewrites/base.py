@@ -1,0 +1,110 @@
+"""What an operator is, and what it may ask of the walk that runs it.
+
+Rule 1: an operator lives in one file and answers for itself alone: its syntax, the names it refers to, its operands
+for one object, and how the operands combine.
+Rule 2: operators never call each other. They yield `Term`s, and the walk evaluates the atoms in them, where memo,
+cycles, budget and short cuts live once.
+Rule 3: operators know neither subjects nor storage; both are behind `Scope`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relgraph.rewrites.verdict import Combine
+
+__all__ = ["Atom", "Edge", "Formula", "Rewrite", "Scope", "Span", "Term"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in a schema text: line and column from 1, length in characters."""
+
+    line: int = 1
+    column: int = 1
+    length: int = 1
+
+
+class Edge(Protocol):
+    """One living tuple in numbers, valid within one walk."""
+
+    @property
+    def resource(self) -> int:
+        """The resource's number; of `type:*` in a universal tuple."""
+
+    @property
+    def relation(self) -> int:
+        """The relation's number."""
+
+    @property
+    def subject(self) -> int:
+        """The subject's object number."""
+
+    @property
+    def subject_relation(self) -> int:
+        """The subject's relation number; 0 for a plain subject or a wildcard."""
+
+
+class Atom(NamedTuple):
+    """One thing that has a value: a formula at an object. Formulas compare by identity."""
+
+    object: int
+    formula: Formula
+
+
+class Term(NamedTuple):
+    """One operand: a tuple's condition AND an atom, either of which may be missing (a missing one is YES)."""
+
+    edge: Edge | None
+    atom: Atom | None
+
+
+class Scope(Protocol):
+    """What the walk offers an operator: operands at an object, and tuples that the schema admits."""
+
+    def expression(self, object_: int, rewrite: Rewrite) -> Atom:
+        """Return the atom of a sub-expression at the same object."""
+
+    def is_subject(self, object_: int, name: str) -> bool:
+        """Return whether the asked subject is `object#name` itself."""
+
+    def grants(self, object_: int, relation: str) -> Iterator[Term]:
+        """Yield the living tuples `object#relation@…` that matter for the subject, usersets with their membership."""
+
+    def member(self, object_: int, name: str) -> Atom | None:
+        """Return the atom of membership in `object#name`; None where the object's type has no such name."""
+
+    def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
+        """Yield the living tuples `object#relation@…`, universal ones included."""
+
+
+class Formula(Protocol):
+    """Anything that has operands at an object and a way to join them."""
+
+    combine: ClassVar[Combine]
+    label: ClassVar[str]
+
+    def terms(self, scope: Scope, object_: int) -> Iterator[Term]:
+        """Yield the operands at `object_`, to be joined by `combine`."""
+
+    def text(self) -> str:
+        """Return the formula as a reader of the schema knows it; an expression parses back to itself."""
+
+
+class Rewrite(Formula, Protocol):
+    """One node of a permission's expression."""
+
+    @property
+    def at(self) -> Span:
+        """Where the schema text says it."""
+
+    def children(self) -> tuple[Rewrite, ...]:
+        """Return the sub-expressions, in order."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the own definition that this node itself refers to."""
+

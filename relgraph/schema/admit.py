@@ -1,0 +1,165 @@
+"""Why a tuple or a question does not fit a schema, said so that the caller can mend it.
+
+Whether it fits is decided in `relgraph.schema.model`; here are the words, and the guesses at what was meant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from relgraph.errors import (
+    CannotUpdatePermission,
+    InvalidInput,
+    RelgraphError,
+    TupleNotAllowed,
+    UnknownDefinition,
+    UnknownRelation,
+    did_you_mean,
+    quoted,
+)
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relgraph.schema.model import Definition, Relation, Schema
+
+__all__ = ["check_question", "check_subject", "refusal"]
+
+_KINDS_SHOWN_MAX: Final = 8
+_LENGTH_MAX: Final = 200
+
+
+def refusal(schema: Schema, tuple_: RelationTuple) -> RelgraphError:
+    """Return the error for a tuple that the schema does not admit."""
+    shown = quoted(str(tuple_), _LENGTH_MAX)
+    details = {"tuple": str(tuple_)}
+    swapped = _swapped(schema, tuple_)
+    for type_ in (tuple_.resource.type, tuple_.subject.type):
+        if type_ not in schema.definitions:
+            hint = did_you_mean(type_, schema.definitions)
+            message = f"{shown} cannot be written: {quoted(type_)} is not a definition of the schema{hint}"
+            return UnknownDefinition(message, details)
+    definition = schema.definitions[tuple_.resource.type]
+    relation = definition.relations.get(tuple_.relation)
+    if relation is None:
+        return _no_relation(definition, tuple_, swapped)
+    subject = schema.definitions[tuple_.subject.type]
+    if tuple_.subject.relation and subject.member(tuple_.subject.relation) is None:
+        hint = did_you_mean(tuple_.subject.relation, subject.names())
+        message = (
+            f"{shown} cannot be written: {quoted(tuple_.subject.relation)} is not a relation or permission of "
+            f"{quoted(subject.name)}{hint}"
+        )
+        return UnknownRelation(message, details)
+    return TupleNotAllowed(f"{shown} cannot be written: {swapped or _not_taken(relation, tuple_)}", details)
+
+
+def _no_relation(definition: Definition, tuple_: RelationTuple, swapped: str) -> RelgraphError:
+    """Return the error for a tuple whose relation is a permission, or nothing at all."""
+    shown = quoted(str(tuple_), _LENGTH_MAX)
+    details = {"tuple": str(tuple_), "definition": definition.name, "relation": tuple_.relation}
+    name, type_ = quoted(tuple_.relation), quoted(definition.name)
+    if tuple_.relation in definition.permissions:
+        known = ", ".join(quoted(relation) for relation in list(definition.relations)[:_KINDS_SHOWN_MAX])
+        advice = swapped or (f"write one of its relations: {known}" if known else f"{type_} has no relation to write")
+        return CannotUpdatePermission(
+            f"{shown} cannot be written: {name} is a permission of {type_}, which is computed; {advice}",
+            details,
+        )
+    hint = f"; {swapped}" if swapped else did_you_mean(tuple_.relation, definition.relations)
+    return UnknownRelation(f"{shown} cannot be written: {name} is not a relation of {type_}{hint}", details)
+
+
+def _not_taken(relation: Relation, tuple_: RelationTuple) -> str:
+    """Return why the relation does not take the tuple's subject, and what it takes."""
+    subject, resource = tuple_.subject, tuple_.resource
+    where = quoted(f"{resource.type}#{relation.name}")
+    tail = ":*" if subject.id == WILDCARD else f"#{subject.relation}" if subject.relation else ""
+    given = f"{subject.type}{tail}"
+    twin = f"{given}{'' if tuple_.universal else ' with universal'}"
+    kinds = [str(kind) for kind in relation.kinds]
+    if twin in kinds and tuple_.universal:
+        return (
+            f"{where} takes {quoted(given)} for one object only; name the object, or allow "
+            f"{quoted(given + ' with universal')} in the schema"
+        )
+    if twin in kinds:
+        return (
+            f"{where} takes {quoted(given)} for every object at once only; name the resource "
+            f"{quoted(resource.type + ':*')}, or allow {quoted(given)} in the schema"
+        )
+    shown = ", ".join(quoted(kind) for kind in kinds[:_KINDS_SHOWN_MAX])
+    more = f" and {len(kinds) - _KINDS_SHOWN_MAX} more" if len(kinds) > _KINDS_SHOWN_MAX else ""
+    return f"{where} takes no {quoted(given)}, only {shown}{more}{_same_type(relation, tuple_)}"
+
+
+def _same_type(relation: Relation, tuple_: RelationTuple) -> str:
+    """Return the subject in the one spelling that the relation takes of its type, as a question."""
+    subject = tuple_.subject
+    if subject.id == WILDCARD:
+        return ""
+    spellings = {
+        str(Subject(subject.type, subject.id, kind.relation))
+        for kind in relation.kinds
+        if kind.type == subject.type and not kind.wildcard and kind.universal == tuple_.universal
+    }
+    return f", did you mean {quoted(spellings.pop())}?" if len(spellings) == 1 else ""
+
+
+def _swapped(schema: Schema, tuple_: RelationTuple) -> str:
+    """Return a remark if the tuple would make sense with resource and subject exchanged, else an empty text."""
+    resource, subject = tuple_.resource, tuple_.subject
+    if subject.relation or subject.type == resource.type:
+        return ""
+    turned = RelationTuple(subject.object, tuple_.relation, Subject(resource.type, resource.id))
+    if schema.admits(turned):
+        return f"resource and subject look swapped, did you mean {quoted(str(turned), _LENGTH_MAX)}?"
+    own, other = _members(schema, resource.type), _members(schema, subject.type)
+    if tuple_.relation in other and tuple_.relation not in own:
+        return (
+            f"resource and subject may be swapped, as {quoted(tuple_.relation)} belongs to {quoted(subject.type)}; "
+            "write resource#relation@subject"
+        )
+    return ""
+
+
+def _members(schema: Schema, type_: str) -> Mapping[str, object]:
+    """Return a type's relations and permissions by name, empty for an unknown type."""
+    definition = schema.definitions.get(type_)
+    return {**definition.relations, **definition.permissions} if definition else {}
+
+
+def check_subject(schema: Schema, subject: Subject) -> None:
+    """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""
+    schema.definition(subject.type)
+    if subject.relation:
+        schema.member(subject.type, subject.relation)
+
+
+def check_question(schema: Schema, subject: Subject, name: str, resource: Object) -> None:
+    """Return if the types and names of a question exist and it is not the wrong way round.
+
+    Raises UnknownDefinition, UnknownRelation or InvalidInput. The last is raised only where the answer as asked is no
+    whatever the tuples say, and would depend on them the other way round.
+    """
+    check_subject(schema, subject)
+    ours, theirs = schema.definition(resource.type), schema.definition(subject.type)
+    if ours.member(name) is None and ours is not theirs and theirs.member(name) is not None:
+        raise UnknownRelation(
+            f"{quoted(name)} is not a relation or permission of {quoted(resource.type)} but of {quoted(subject.type)}, "
+            f"subject and resource may be swapped: the subject given is {quoted(str(subject), _LENGTH_MAX)}, "
+            f"the resource {quoted(str(resource), _LENGTH_MAX)}",
+            {"definition": resource.type, "relation": name},
+        )
+    schema.member(resource.type, name)
+    if subject.relation or theirs.member(name) is None:
+        return
+    as_asked, turned = (resource.type, name), (subject.type, name)
+    if subject.type not in schema.subject_types[as_asked] and resource.type in schema.subject_types[turned]:
+        raise InvalidInput(
+            f"a {quoted(subject.type)} can never have {quoted(name)} on a {quoted(resource.type)}, but the other way "
+            f"round it could: subject and resource look swapped; the subject given is "
+            f"{quoted(str(subject), _LENGTH_MAX)}, the resource {quoted(str(resource), _LENGTH_MAX)}",
+            {"subject": str(subject), "resource": str(resource)},
+        )

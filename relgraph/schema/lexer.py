@@ -1,0 +1,103 @@
+"""Characters to tokens, lazily: what a parser refuses by name is never read further.
+
+Rule 1 (SpiceDB's): a line end after a name, a keyword, `}`, `)` or `*` is a token and ends a statement; after anything
+else it is mere space. So an operator at the end of a line continues the statement, one at the start does not.
+Rule 2: comments travel as the `doc` of the token that follows them, unless they stand behind code on its own line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from relgraph.errors import SchemaParseError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relgraph.schema.source import Source
+
+__all__ = ["END", "KEYWORD", "NAME", "NEWLINE", "Token", "tokens"]
+
+NAME: Final = "name"
+KEYWORD: Final = "keyword"
+NEWLINE: Final = "newline"
+END: Final = "end"
+
+_KEYWORDS: Final = frozenset({"definition", "caveat", "relation", "permission", "nil", "with"})
+_ENDS_STATEMENT: Final = frozenset({NAME, KEYWORD, "}", ")", "*"})
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_TOKEN = re.compile(
+    r"(?P<space>[ \t]+)"
+    r"|(?P<newline>\r\n|\r|\n)"
+    r"|(?P<comment>//[^\r\n]*|/\*(?s:.*?)\*/)"
+    r"|(?P<unclosed>/\*)"
+    r"|(?P<name>\w+)"
+    r"|(?P<symbol>->|\.\.\.|[{}()|:;*#+&=/<>,.\-])"
+)
+
+
+class Token(NamedTuple):
+    """One token: `kind` is NAME, KEYWORD, NEWLINE, END or the symbol itself; `start` and `end` are offsets."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    doc: str = ""
+
+
+def tokens(source: Source) -> Iterator[Token]:
+    """Yield the tokens of a text, the last of kind END. Raises SchemaParseError at a character of no token."""
+    text = source.text
+    position = 0
+    last = Token(END, "", 0, 0)
+    comments: list[tuple[int, int]] = []
+    behind_code = False
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        group = match.lastgroup if match else None
+        if match is None or group == "unclosed":
+            raise _stray(source, position)
+        start, position = match.span()
+        if group == "space":
+            continue
+        if group == "comment":
+            comments.append((start, position))
+            continue
+        if group == "newline":
+            if behind_code:
+                comments.clear()
+                behind_code = False
+            if last.kind not in _ENDS_STATEMENT:
+                continue
+            last = Token(NEWLINE, "", start, position)
+        else:
+            word = match.group()
+            kind = word if group == "symbol" else KEYWORD if word in _KEYWORDS else NAME
+            last = Token(kind, word, start, position, _doc(source, comments) if comments else "")
+            comments.clear()
+            behind_code = True
+        yield last
+    # The end is reported right behind the last token, where there is a line to show.
+    yield Token(END, "", last.end, last.end)
+
+
+def _stray(source: Source, position: int) -> SchemaParseError:
+    """Return the error for a character that starts no token."""
+    if source.text.startswith("/*", position):
+        message = "this comment is never closed, write `*/` behind it"
+        return source.problem(SchemaParseError, message, source.span(position, position + 2))
+    message = f"{quoted(source.text[position])} has no meaning in a schema, remove it"
+    return source.problem(SchemaParseError, message, source.span(position, position + 1))
+
+
+def _doc(source: Source, comments: list[tuple[int, int]]) -> str:
+    """Return comments with their delimiters, one below the other, free of the indentation they had in the text."""
+    lines: list[str] = []
+    for start, end in comments:
+        first, *others = _LINE_END.split(source.text[start:end])
+        indent = source.column(start) - 1
+        lines.append(first.rstrip())
+        lines.extend((line[:indent].lstrip(" \t") + line[indent:]).rstrip() for line in others)
+    return "\n".join(lines)

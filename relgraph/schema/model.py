@@ -1,0 +1,164 @@
+"""A schema as the rest of relgraph sees it: definitions, their relations, permissions and ladders.
+
+Everything here is immutable, was validated, and may be shared between threads. How it is read from text and printed
+lives beside it; the texts of refusals live in `relgraph.schema.admit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from relgraph.errors import UnknownDefinition, UnknownRelation, did_you_mean, quoted
+from relgraph.schema import admit
+from relgraph.schema.reach import subject_types
+from relgraph.tuples import WILDCARD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relgraph.rewrites import Rewrite, Span
+    from relgraph.tuples import Object, RelationTuple, Subject
+
+__all__ = ["Definition", "Permission", "Relation", "Schema", "SubjectKind"]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKind:
+    """One kind of subject that a relation takes: `user`, `group#member`, `user:*`, each also `with universal`.
+
+    A universal kind is one of its own: it admits tuples on `type:*` only, and the plain kind those on one object only.
+    """
+
+    type: str
+    relation: str = ""
+    wildcard: bool = False
+    universal: bool = False
+
+    def __str__(self) -> str:
+        tail = ":*" if self.wildcard else f"#{self.relation}" if self.relation else ""
+        return f"{self.type}{tail}{' with universal' if self.universal else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What tuples are written under. `at` is the place of the name, `doc` the comments before it, as written."""
+
+    name: str
+    kinds: tuple[SubjectKind, ...]
+    at: Span
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Permission:
+    """What is computed from relations. `at` is the place of the name, `doc` the comments before it, as written."""
+
+    name: str
+    rewrite: Rewrite
+    at: Span
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """One type of object; mappings are in text order, `roles` is the ladder, strongest first, empty without one."""
+
+    name: str
+    relations: Mapping[str, Relation]
+    permissions: Mapping[str, Permission]
+    roles: tuple[str, ...]
+    at: Span
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "relations", MappingProxyType(dict(self.relations)))
+        object.__setattr__(self, "permissions", MappingProxyType(dict(self.permissions)))
+
+    def member(self, name: str) -> Relation | Permission | None:
+        """Return the relation or permission of this name, None where there is none."""
+        return self.relations.get(name) or self.permissions.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all relations, then of all permissions, each in text order."""
+        return (*self.relations, *self.permissions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    """The rules of one store; `text` is the schema as it was written.
+
+    `subject_types` tells, for each (type, name), which types of plain subjects could ever hold it (see `reach`).
+    """
+
+    definitions: Mapping[str, Definition]
+    text: str
+    subject_types: Mapping[tuple[str, str], frozenset[str]] = field(init=False, repr=False)
+    _admitted: frozenset[tuple[str, str, str, str, bool, bool]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "definitions", MappingProxyType(dict(self.definitions)))
+        # Imports ask for each of millions of tuples, so the answer is one look-up.
+        admitted = frozenset(
+            (definition.name, relation.name, kind.type, kind.relation, kind.wildcard, kind.universal)
+            for definition in self.definitions.values()
+            for relation in definition.relations.values()
+            for kind in relation.kinds
+        )
+        object.__setattr__(self, "_admitted", admitted)
+        object.__setattr__(self, "subject_types", MappingProxyType(subject_types(self)))
+
+    def definition(self, type_: str) -> Definition:
+        """Return the definition of a type. Raises UnknownDefinition."""
+        found = self.definitions.get(type_)
+        if found is None:
+            raise UnknownDefinition(
+                f"{quoted(type_)} is not a definition of the schema{did_you_mean(type_, self.definitions)}",
+                {"definition": type_},
+            )
+        return found
+
+    def member(self, type_: str, name: str) -> Relation | Permission:
+        """Return a type's relation or permission. Raises UnknownDefinition or UnknownRelation."""
+        definition = self.definition(type_)
+        found = definition.member(name)
+        if found is None:
+            raise UnknownRelation(
+                f"{quoted(name)} is not a relation or permission of {quoted(type_)}"
+                f"{did_you_mean(name, definition.names())}",
+                {"definition": type_, "relation": name},
+            )
+        return found
+
+    def admits(self, tuple_: RelationTuple) -> bool:
+        """Return whether the tuple counts: its relation exists and takes that kind of subject, universal or not."""
+        resource, subject = tuple_.resource, tuple_.subject
+        key = (
+            resource.type,
+            tuple_.relation,
+            subject.type,
+            subject.relation,
+            subject.id == WILDCARD,
+            resource.id == WILDCARD,
+        )
+        return key in self._admitted
+
+    def admit(self, tuple_: RelationTuple) -> None:
+        """Return if the schema admits the tuple.
+
+        Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission or TupleNotAllowed otherwise.
+        """
+        if not self.admits(tuple_):
+            raise admit.refusal(self, tuple_)
+
+    def check_subject(self, subject: Subject) -> None:
+        """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""
+        admit.check_subject(self, subject)
+
+    def check_question(self, subject: Subject, name: str, resource: Object) -> None:
+        """Return if a question's types and names all exist and it is not the wrong way round.
+
+        Raises UnknownDefinition, UnknownRelation, or InvalidInput where subject and resource are surely swapped.
+        """
+        admit.check_question(self, subject, name, resource)

@@ -1,0 +1,56 @@
+"""A schema as canonical text that parses to the same schema.
+
+Relations stand before permissions, each in text order; doc comments are kept, other comments are not, so this is no
+formatter of what somebody wrote: `Schema.text` is that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relgraph.schema.model import Definition, Schema
+
+__all__ = ["print_schema"]
+
+_INDENT: Final = "  "
+
+
+def print_schema(schema: Schema) -> str:
+    """Return the canonical text: the flags that the schema needs, then its definitions, in order."""
+    definitions = schema.definitions.values()
+    relations = [relation for definition in definitions for relation in definition.relations.values()]
+    flags = []
+    if any(definition.roles for definition in definitions):
+        flags.append("use roles\n")
+    if any(kind.universal for relation in relations for kind in relation.kinds):
+        flags.append("use universal\n")
+    blocks = ["".join(flags)] if flags else []
+    blocks.extend("".join(f"{line}\n" for line in _lines(definition)) for definition in definitions)
+    return "\n".join(blocks)
+
+
+def _lines(definition: Definition) -> Iterator[str]:
+    """Yield a definition's lines."""
+    yield from _doc(definition.doc, "")
+    if not definition.relations and not definition.permissions:
+        yield f"definition {definition.name} {{}}"
+        return
+    yield f"definition {definition.name} {{"
+    if definition.roles:
+        yield f"{_INDENT}roles {' > '.join(definition.roles)}"
+    for relation in definition.relations.values():
+        yield from _doc(relation.doc, _INDENT)
+        yield f"{_INDENT}relation {relation.name}: {' | '.join(map(str, relation.kinds))}"
+    for permission in definition.permissions.values():
+        yield from _doc(permission.doc, _INDENT)
+        yield f"{_INDENT}permission {permission.name} = {permission.rewrite.text()}"
+    yield "}"
+
+
+def _doc(doc: str, indent: str) -> Iterator[str]:
+    """Yield the lines of comments, indented."""
+    for line in doc.split("\n") if doc else ():
+        yield f"{indent}{line}" if line else ""
