@@ -1,0 +1,31 @@
+"""The engine: exact answers over one schema at one revision. Synchronous and pure: no I/O, no clock, no wire types.
+
+Only `relgraph.api` opens it. It reads tuples through `Reader`, which it declares itself.
+"""
+
+from __future__ import annotations
+
+from relgraph.engine.budget import Budget
+from relgraph.engine.check import Access, access, check
+from relgraph.engine.expand import expand
+from relgraph.engine.orphans import find_orphans
+from relgraph.engine.program import Program
+from relgraph.engine.reader import Reader
+from relgraph.engine.scope import EverySubjectScope, SubjectScope
+from relgraph.engine.walk import Walk
+from relgraph.engine.ways import find_ways
+
+__all__ = [
+    "Access",
+    "Budget",
+    "EverySubjectScope",
+    "Program",
+    "Reader",
+    "SubjectScope",
+    "Walk",
+    "access",
+    "check",
+    "expand",
+    "find_orphans",
+    "find_ways",
+]

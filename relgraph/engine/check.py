@@ -1,0 +1,57 @@
+"""Checks and best access: one walk, asked about one or several names of one or several resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relgraph.answers import ConditionalRole, Verdict
+from relgraph.rewrites.verdict import verdict_of
+
+if TYPE_CHECKING:
+    from relgraph.engine.walk import Walk
+    from relgraph.tuples import Object
+
+__all__ = ["Access", "access", "check"]
+
+
+def check(walk: Walk, resource: Object, name: str) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict on `resource#name`, and what it lacks if it is CONDITIONAL. The names were checked before."""
+    atom = walk.scope.member(walk.scope.number(resource), name)
+    if atom is None:
+        return Verdict.NO, ()
+    verdict = verdict_of(walk.value(atom))
+    missing = tuple(sorted(walk.missing(atom))) if verdict is Verdict.CONDITIONAL else ()
+    return verdict, missing
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Best access without its ways: see `relgraph.answers.Best`."""
+
+    role: str | None
+    held: tuple[str, ...]
+    conditional: tuple[ConditionalRole, ...]
+    undecided: tuple[str, ...]
+
+
+def access(walk: Walk, resource: Object) -> Access:
+    """Return the best access on `resource`: the strongest rung of its ladder, or all permissions without one.
+
+    Rungs are asked from the strongest down to the first YES: every weaker rung is a union with it, so it is YES too.
+    """
+    definition = walk.scope.program.schema.definition(resource.type)
+    conditional: list[ConditionalRole] = []
+    undecided: list[str] = []
+    held: list[str] = []
+    for place, name in enumerate(definition.roles or tuple(definition.permissions)):
+        verdict, missing = check(walk, resource, name)
+        if verdict is Verdict.YES and definition.roles:
+            return Access(name, definition.roles[place:], tuple(conditional), tuple(undecided))
+        if verdict is Verdict.YES:
+            held.append(name)
+        elif verdict is Verdict.CONDITIONAL:
+            conditional.append(ConditionalRole(name, missing))
+        elif verdict is Verdict.UNDECIDED:
+            undecided.append(name)
+    return Access(None, tuple(held), tuple(conditional), tuple(undecided))

@@ -1,0 +1,82 @@
+"""Expand: how a permission or relation comes about, whoever asks, as a flat list of nodes.
+
+Every node stands once, however many nodes lead to it, so a diamond of 2^40 paths is a short list; a node that is
+reached again from below itself is marked as a cycle. Nothing is left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relgraph.answers import ExpandNode
+from relgraph.rewrites import Name
+
+if TYPE_CHECKING:
+    from relgraph.engine.scope import EverySubjectScope
+    from relgraph.rewrites import Atom, Edge
+    from relgraph.tuples import Object
+
+__all__ = ["expand"]
+
+
+class _Node:
+    """A node being filled: its tuples and the atoms below it."""
+
+    __slots__ = ("below", "cycle", "edges", "number", "open")
+
+    def __init__(self, number: int, edges: list[Edge], below: list[Atom]) -> None:
+        self.number = number
+        self.edges = edges
+        self.below = below
+        self.open = True
+        self.cycle = False
+
+
+def expand(scope: EverySubjectScope, resource: Object, name: str) -> tuple[ExpandNode, ...]:
+    """Return the nodes of `resource#name`, node 0 first. The name was checked before."""
+    root = scope.member(scope.number(resource), name)
+    if root is None:
+        return ()
+    nodes = {root: _node(scope, root, 0)}
+    path = [(nodes[root], iter(nodes[root].below))]
+    while path:
+        node, below = path[-1]
+        atom = next(below, None)
+        if atom is None:
+            node.open = False
+            path.pop()
+        elif atom in nodes:
+            nodes[atom].cycle |= nodes[atom].open
+        else:
+            nodes[atom] = _node(scope, atom, len(nodes))
+            path.append((nodes[atom], iter(nodes[atom].below)))
+    return tuple(
+        ExpandNode(
+            kind=atom.formula.label,
+            object=scope.object(atom.object),
+            text=atom.formula.text(),
+            tuples=tuple(scope.tuple(edge) for edge in node.edges),
+            children=tuple(nodes[child].number for child in node.below),
+            cycle=node.cycle,
+        )
+        for atom, node in nodes.items()
+    )
+
+
+def _node(scope: EverySubjectScope, atom: Atom, number: int) -> _Node:
+    scope.budget.node()
+    edges: list[Edge] = []
+    below: list[Atom] = []
+    for term in atom.formula.terms(scope, atom.object):
+        if term.edge is not None:
+            edges.append(term.edge)
+        if term.atom is not None:
+            below.append(_named(scope, term.atom))
+    return _Node(number, edges, below)
+
+
+def _named(scope: EverySubjectScope, atom: Atom) -> Atom:
+    """Return what a bare name stands for, so that names do not become nodes of their own."""
+    if isinstance(atom.formula, Name):
+        return scope.member(atom.object, atom.formula.name) or atom
+    return atom

@@ -1,0 +1,211 @@
+"""The proof graph of one answer: which operands make it hold, as numbers, and shortest derivations over it.
+
+An exhaustive walk leaves an equation for every atom below a question. A `ProofGraph` keeps of them what can hold at a
+wanted level (CONDITIONAL or YES): nodes with operands (tuple, node), where a node needs one operand or all of them.
+Excluded sides are not part of it: a gate decides, once, which exclusions stand, and only their base needs a proof.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, NamedTuple
+
+from relgraph.rewrites.verdict import NO, YES, Combine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from relgraph.engine.solve import Equation
+    from relgraph.engine.walk import Walk
+    from relgraph.rewrites import Atom, Edge, Term
+
+__all__ = ["NOTHING", "EdgeKey", "Operand", "ProofGraph", "below", "edge_key", "possible_levels"]
+
+NOTHING = -1
+"""No tuple, or no node, in an operand."""
+
+EdgeKey = tuple[int, int, int, int]
+"""A tuple by its numbers: resource, relation, subject, subject relation."""
+
+
+def edge_key(edge: Edge) -> EdgeKey:
+    """Return what tells one tuple from another at one revision."""
+    return edge.resource, edge.relation, edge.subject, edge.subject_relation
+
+
+class Operand(NamedTuple):
+    """A tuple's number AND a node's number; NOTHING where there is none."""
+
+    edge: int
+    node: int
+
+
+def below(walk: Walk, root: Atom) -> list[Atom]:
+    """Return every atom that the walk met below `root`, itself first, excluded sides included."""
+    seen = {root: None}
+    for atom in (agenda := [root]):
+        for term in walk.equations[atom].terms:
+            if term.atom is not None and term.atom not in seen and term.atom in walk.equations:
+                seen[term.atom] = None
+                agenda.append(term.atom)
+    return list(seen)
+
+
+def possible_levels(walk: Walk, atoms: Collection[Atom]) -> dict[Atom, int]:
+    """Return, for each atom, a level it never exceeds, whichever tuples are taken away: exclusions are disregarded."""
+    levels = dict.fromkeys(atoms, NO)
+    readers: dict[Atom, list[Atom]] = {}
+    for atom in atoms:
+        combine, terms = walk.equations[atom]
+        for term in terms[:1] if combine is Combine.MINUS else terms:
+            if term.atom is not None:
+                readers.setdefault(term.atom, []).append(atom)
+
+    def level(atom: Atom) -> int:
+        combine, terms = walk.equations[atom]
+        found = [
+            min(
+                YES if term.edge is None else walk.conditions.value(term.edge)[1],
+                YES if term.atom is None else levels.get(term.atom, NO),
+            )
+            for term in (terms[:1] if combine is Combine.MINUS else terms)
+        ]
+        if not found:
+            return NO
+        return max(found) if combine is Combine.ANY else min(found)
+
+    agenda = list(atoms)
+    while agenda:
+        walk.scope.budget.tick()
+        atom = agenda.pop()
+        risen = level(atom)
+        if risen > levels[atom]:
+            levels[atom] = risen
+            agenda.extend(readers.get(atom, ()))
+    return levels
+
+
+class ProofGraph:
+    """What can hold below `root` at `level`. Node 0 is the root; every node listed can hold.
+
+    `stands(excluded)` tells whether an exclusion with that excluded side stands; `allows(edge)` which tuples count.
+    """
+
+    def __init__(
+        self,
+        walk: Walk,
+        root: Atom,
+        level: int,
+        *,
+        stands: Callable[[Atom], bool],
+        allows: Callable[[Edge], bool] = lambda _: True,
+    ) -> None:
+        self._walk = walk
+        self._level = level
+        self._stands = stands
+        self._allows = allows
+        self.atoms: list[Atom] = []
+        self.edges: list[Edge] = []
+        self.operands: list[list[Operand]] = []
+        self.needs_all: list[bool] = []
+        self._edge_numbers: dict[EdgeKey, int] = {}
+        self._collect(root)
+
+    def _collect(self, root: Atom) -> None:
+        """Read the equations into numbers. A node whose operands cannot all hold gets none, and never holds."""
+        numbers = {root: 0}
+        self.atoms.append(root)
+        for atom in self.atoms:
+            self._walk.scope.budget.tick()
+            equation = self._walk.equations[atom]
+            operands = []
+            for term in self._provable(equation):
+                node = NOTHING
+                if term.atom is not None:
+                    node = numbers.setdefault(term.atom, len(self.atoms))
+                    if node == len(self.atoms):
+                        self.atoms.append(term.atom)
+                operands.append(Operand(NOTHING if term.edge is None else self._number(term.edge), node))
+            self.operands.append(operands)
+            self.needs_all.append(equation.combine is not Combine.ANY)
+
+    def _provable(self, equation: Equation) -> list[Term]:
+        """Return the operands that a proof of the equation may or must use; none where it cannot hold."""
+        combine, terms = equation
+        counting = [term for term in terms if term.edge is None or self._counts(term.edge)]
+        if combine is Combine.ANY:
+            return counting
+        if len(counting) < len(terms):
+            return []
+        if combine is Combine.MINUS:
+            excluded = terms[1].atom if len(terms) > 1 else None
+            return [terms[0]] if excluded is not None and self._stands(excluded) else []
+        return counting
+
+    def _counts(self, edge: Edge) -> bool:
+        return self._walk.conditions.value(edge)[0] >= self._level and self._allows(edge)
+
+    def _number(self, edge: Edge) -> int:
+        number = self._edge_numbers.setdefault(edge_key(edge), len(self.edges))
+        if number == len(self.edges):
+            self.edges.append(edge)
+        return number
+
+    def shortest(self, edges: Collection[int] | None = None) -> dict[int, list[Operand]] | None:
+        """Return a derivation of node 0 with the fewest steps over `edges` (all without them), or None.
+
+        For each node it needs, the operands it uses (Knuth 1977, a generalisation of Dijkstra's algorithm).
+        """
+        costs: dict[int, int] = {}
+        chosen: dict[int, list[Operand]] = {}
+        readers: dict[int, list[tuple[int, Operand]]] = {}
+        lacking = [len(operands) for operands in self.operands]
+        heap: list[tuple[int, int, int]] = []
+        offers: list[tuple[int, list[Operand]]] = []
+
+        def offer(cost: int, node: int, operands: list[Operand]) -> None:
+            heapq.heappush(heap, (cost, len(offers), node))
+            offers.append((node, operands))
+
+        def ready(node: int, operand: Operand) -> None:
+            cost = _cost(operand, costs)
+            if not self.needs_all[node]:
+                offer(cost + 1, node, [operand])
+                return
+            lacking[node] -= 1
+            if not lacking[node]:
+                offer(sum(_cost(each, costs) for each in self.operands[node]) + 1, node, self.operands[node])
+
+        for node, operands in enumerate(self.operands):
+            for operand in operands:
+                if operand.edge != NOTHING and edges is not None and operand.edge not in edges:
+                    continue
+                if operand.node == NOTHING:
+                    ready(node, operand)
+                else:
+                    readers.setdefault(operand.node, []).append((node, operand))
+        while heap and 0 not in costs:
+            self._walk.scope.budget.tick()
+            cost, number, node = heapq.heappop(heap)
+            if node in costs:
+                continue
+            costs[node] = cost
+            chosen[node] = offers[number][1]
+            for reader, operand in readers.get(node, ()):
+                if reader not in costs:
+                    ready(reader, operand)
+        return self._used(chosen) if 0 in chosen else None
+
+    def _used(self, chosen: dict[int, list[Operand]]) -> dict[int, list[Operand]]:
+        used: dict[int, list[Operand]] = {}
+        agenda = [0]
+        while agenda:
+            node = agenda.pop()
+            if node not in used:
+                used[node] = chosen[node]
+                agenda.extend(operand.node for operand in reversed(chosen[node]) if operand.node != NOTHING)
+        return used
+
+
+def _cost(operand: Operand, costs: dict[int, int]) -> int:
+    return (operand.edge != NOTHING) + (costs[operand.node] if operand.node != NOTHING else 0)

@@ -1,0 +1,49 @@
+"""The narrow waist: the few questions the engine asks about tuples, declared by who asks them.
+
+The in-memory graph and a store's snapshot at an older revision both answer them; the store's full interface never
+reaches the engine. Numbers are those of one revision of one store; a reader is pinned at that revision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relgraph.rewrites import Edge
+    from relgraph.tuples import Object
+
+__all__ = ["Reader"]
+
+
+class Reader(Protocol):
+    """Tuples at one revision."""
+
+    @property
+    def revision(self) -> int:
+        """The pinned revision."""
+
+    def name(self, number: int, /) -> str:
+        """Return the name of a type or relation number."""
+
+    def name_number(self, name: str, /) -> int | None:
+        """Return the number of a type or relation name, or None where the store never saw it."""
+
+    def object(self, number: int, /) -> Object:
+        """Return the object of a number."""
+
+    def object_number(self, type_number: int, key: str, /) -> int | None:
+        """Return the number of an object, or None where the store never saw it. Asking never adds one."""
+
+    def type_of(self, number: int, /) -> int:
+        """Return the type's number of an object."""
+
+    def edge(self, resource: int, relation: int, subject: int, subject_relation: int, /) -> Edge | None:
+        """Has this tuple? Return it, if it lives."""
+
+    def usersets(self, resource: int, relation: int, /) -> Iterator[Edge]:
+        """Yield the living tuples of a relation whose subject is a userset."""
+
+    def edges(self, resource: int, relation: int, /) -> Iterator[Edge]:
+        """Yield all living tuples of a relation."""

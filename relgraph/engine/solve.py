@@ -1,0 +1,137 @@
+"""The well-founded model of one component of equations that lean on each other.
+
+Γ(I) is the least fixed point, in NO < CONDITIONAL < YES, of all equations with every NOT read from I; low is the least
+fixed point of Γ∘Γ and high is Γ(low) (Van Gelder, Ross and Schlipf 1991, alternating fixpoint; here over three levels).
+Equations outside the component are final: their low end counts toward low and their high end toward high, and the
+other way round below a NOT.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from relgraph.rewrites.verdict import NO, YES, Combine, weaker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from relgraph.engine.budget import Budget
+    from relgraph.engine.conditions import Conditions
+    from relgraph.rewrites import Atom, Term, Value
+
+__all__ = ["Equation", "solve"]
+
+_GRANTED = (YES, YES)
+_LOW, _HIGH = 0, 1
+
+
+class Equation(NamedTuple):
+    """An atom's operands, as far as they were read, and how they combine."""
+
+    combine: Combine
+    terms: Sequence[Term]
+
+
+class _Operand(NamedTuple):
+    """A constant AND a member of the component (-1: the constant alone)."""
+
+    constant: Value
+    member: int
+
+
+def solve(
+    component: Sequence[Atom],
+    equations: Mapping[Atom, Equation],
+    values: dict[Atom, Value],
+    conditions: Conditions,
+    budget: Budget,
+) -> None:
+    """Put the final value of every atom of `component` into `values`; all others it leans on are there already."""
+    system = _System(component, equations, values, conditions, budget)
+    for atom, value in zip(component, system.solution(), strict=True):
+        values[atom] = value
+
+
+class _System:
+    """The component's equations with everything outside them replaced by constants."""
+
+    def __init__(
+        self,
+        component: Sequence[Atom],
+        equations: Mapping[Atom, Equation],
+        values: Mapping[Atom, Value],
+        conditions: Conditions,
+        budget: Budget,
+    ) -> None:
+        self._budget = budget
+        numbers = {atom: number for number, atom in enumerate(component)}
+        self._combines = [equations[atom].combine for atom in component]
+        self._operands: list[list[_Operand]] = []
+        self._readers: list[list[tuple[int, Value]]] = [[] for _ in component]
+        self._negative = False
+        for number, atom in enumerate(component):
+            operands = []
+            for position, term in enumerate(equations[atom].terms):
+                constant = _GRANTED if term.edge is None else conditions.value(term.edge)
+                member = -1 if term.atom is None else numbers.get(term.atom, -1)
+                if member == -1 and term.atom is not None and constant[1] != NO:
+                    constant = weaker(constant, values[term.atom])
+                operands.append(_Operand(constant, member))
+                if member != -1:
+                    if self._combines[number] is Combine.MINUS and position == 1:
+                        self._negative = True
+                    else:
+                        self._readers[member].append((number, constant))
+            self._operands.append(operands)
+
+    def solution(self) -> list[Value]:
+        """Return (low, high) of each member."""
+        low = [NO] * len(self._combines)
+        if not self._negative:
+            low, high = self._least(_LOW, low), self._least(_HIGH, low)
+            return list(zip(low, high, strict=True))
+        while True:
+            high = self._least(_HIGH, low)
+            risen = self._least(_LOW, high)
+            if risen == low:
+                return list(zip(low, high, strict=True))
+            low = risen
+
+    def _least(self, end: int, negated: list[int]) -> list[int]:
+        """Return the least fixed point at one end, with every NOT within the component read from `negated`."""
+        current = [NO] * len(self._combines)
+        agenda = []
+        for number in range(len(current)):
+            current[number] = self._level(number, end, current, negated)
+            if current[number] != NO:
+                agenda.append(number)
+        while agenda:
+            risen = agenda.pop()
+            for reader, constant in self._readers[risen]:
+                self._budget.tick()
+                if self._combines[reader] is Combine.ANY:
+                    # One strong operand is enough: a union of 100,000 members is not read again for each of them.
+                    level = min(constant[end], current[risen])
+                else:
+                    level = self._level(reader, end, current, negated)
+                if level > current[reader]:
+                    current[reader] = level
+                    agenda.append(reader)
+        return current
+
+    def _level(self, number: int, end: int, current: list[int], negated: list[int]) -> int:
+        operands = self._operands[number]
+        combine = self._combines[number]
+        if not operands:
+            return NO
+        if combine is Combine.MINUS:
+            base, (constant, member) = _positive(operands[0], end, current), operands[1]
+            below = constant[1 - end] if member == -1 else min(constant[1 - end], negated[member])
+            return min(base, YES - below)
+        levels = [_positive(operand, end, current) for operand in operands]
+        return max(levels) if combine is Combine.ANY else min(levels)
+
+
+def _positive(operand: _Operand, end: int, current: list[int]) -> int:
+    constant, member = operand
+    return constant[end] if member == -1 else min(constant[end], current[member])

@@ -1,0 +1,169 @@
+"""The walk: the one evaluation core, for checks, best access and ways.
+
+An answer must not depend on the order of evaluation. Why it does not:
+
+Rule 1: every atom (a formula at an object) has one value, defined by the well-founded model over the equations of all
+atoms (semantics, "Recursion"); the walk only decides which atoms it needs to look at.
+Rule 2: atoms are grouped into strongly connected components as the walk goes (Tarjan 1972, with its own stack instead
+of Python's). A component is solved when everything it leans on is final, all its members together (`solve`).
+Rule 3: `values` holds final values only. An atom met while still open counts as (NO, YES), from which an operator can
+conclude only what holds for whatever value it will have: a YES in a union, a NO in an intersection, and so on.
+Rule 4: an atom concluded early stays in its component's stack, so that what was opened below it is still solved with
+everything it leans on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relgraph.engine.conditions import Conditions, Unconditional
+from relgraph.engine.solve import Equation, solve
+from relgraph.rewrites.verdict import CONDITIONAL, NO, OPEN, REFUSED, YES, Combine, negate, weaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relgraph.engine.scope import SubjectScope
+    from relgraph.rewrites import Atom, Term, Value
+
+__all__ = ["Walk"]
+
+_GRANTED = (YES, YES)
+_CONDITIONAL = (CONDITIONAL, CONDITIONAL)
+
+
+class _Frame:
+    """An atom whose operands are being read."""
+
+    __slots__ = ("atom", "combine", "decided", "index", "leans", "low", "source", "terms", "value", "waiting")
+
+    def __init__(self, atom: Atom, source: Iterator[Term], index: int) -> None:
+        self.atom = atom
+        self.combine = atom.formula.combine
+        self.source = source
+        self.index = index
+        self.low = index
+        self.terms: list[Term] = []
+        self.waiting: Term | None = None
+        self.value: Value = REFUSED
+        self.decided = False
+        self.leans = False
+
+    def take(self, term: Term, value: Value) -> bool:
+        """Join one more operand; return whether the rest cannot matter any more."""
+        self.terms.append(term)
+        if self.combine is Combine.ANY:
+            self.value = max(self.value[0], value[0]), max(self.value[1], value[1])
+            self.decided = self.value[0] == YES
+        elif len(self.terms) == 1:
+            self.value = value
+            self.decided = value[1] == NO
+        else:
+            self.value = weaker(self.value, negate(value) if self.combine is Combine.MINUS else value)
+            self.decided = self.value[1] == NO
+        return self.decided
+
+
+class Walk:
+    """One evaluation for one subject at one revision. Asking twice, or about several resources, shares all work.
+
+    With `exhaustive`, no operand is skipped, so that `equations` says everything there is to say (for ways).
+    """
+
+    def __init__(self, scope: SubjectScope, conditions: Conditions | None = None, *, exhaustive: bool = False) -> None:
+        self.scope = scope
+        self.conditions: Conditions = conditions or Unconditional()
+        self.values: dict[Atom, Value] = {}
+        self.equations: dict[Atom, Equation] = {}
+        self._exhaustive = exhaustive
+        self._indexes: dict[Atom, int] = {}
+        self._stack: list[_Frame] = []
+        self._opened = 0
+
+    def value(self, root: Atom) -> Value:
+        """Return the final value of an atom. Raises LimitExceeded or DeadlineExceeded."""
+        if root in self.values:
+            return self.values[root]
+        frames = [self._open(root)]
+        while frames:
+            frame = frames[-1]
+            deeper = self._read(frame)
+            if deeper is not None:
+                frames.append(self._open(deeper))
+                continue
+            frames.pop()
+            self._close(frame)
+            if frames:
+                frames[-1].low = min(frames[-1].low, frame.low)
+        return self.values[root]
+
+    def _open(self, atom: Atom) -> _Frame:
+        self.scope.budget.node()
+        self._opened += 1
+        frame = _Frame(atom, atom.formula.terms(self.scope, atom.object), self._opened)
+        self._indexes[atom] = frame.index
+        self._stack.append(frame)
+        return frame
+
+    def _read(self, frame: _Frame) -> Atom | None:
+        """Join operands until one must be opened first (return it), or all are read or the rest cannot matter."""
+        while True:
+            term = frame.waiting or next(frame.source, None)
+            if term is None:
+                return None
+            frame.waiting = None
+            value = _GRANTED if term.edge is None else self.conditions.value(term.edge)
+            if term.atom is not None and value != REFUSED:
+                known = self.values.get(term.atom)
+                if known is None:
+                    index = self._indexes.get(term.atom)
+                    if index is None:
+                        frame.waiting = term
+                        return term.atom
+                    frame.low = min(frame.low, index)
+                    frame.leans = True
+                    known = OPEN
+                value = weaker(value, known)
+            if frame.take(term, value) and not self._exhaustive:
+                return None
+
+    def _close(self, frame: _Frame) -> None:
+        """Give the atom its value if it is known, and solve its component if this atom was the first of it."""
+        self.equations[frame.atom] = Equation(frame.combine, frame.terms)
+        if frame.decided or not frame.leans:
+            # Not leaning on anything open, or concluded whatever the open ones turn out to be.
+            self.values[frame.atom] = frame.value if not frame.decided else _concluded(frame)
+        if frame.low != frame.index:
+            return
+        component = []
+        while True:
+            member = self._stack.pop()
+            del self._indexes[member.atom]
+            if member.atom not in self.values:
+                component.append(member.atom)
+            if member is frame:
+                break
+        if component:
+            solve(component, self.equations, self.values, self.conditions, self.scope.budget)
+
+    def missing(self, root: Atom) -> frozenset[str]:
+        """Return the names that a CONDITIONAL atom lacks: those of its CONDITIONAL operands, and so on down."""
+        names: set[str] = set()
+        seen = {root}
+        agenda = [root]
+        while agenda:
+            for term in self.equations[agenda.pop()].terms:
+                condition = _GRANTED if term.edge is None else self.conditions.value(term.edge)
+                below = _GRANTED if term.atom is None or condition == REFUSED else self.values[term.atom]
+                if weaker(condition, below) != _CONDITIONAL:
+                    continue
+                if term.edge is not None and condition == _CONDITIONAL:
+                    names |= self.conditions.missing(term.edge)
+                if term.atom is not None and below == _CONDITIONAL and term.atom not in seen:
+                    seen.add(term.atom)
+                    agenda.append(term.atom)
+        return frozenset(names)
+
+
+def _concluded(frame: _Frame) -> Value:
+    return _GRANTED if frame.value[0] == YES else REFUSED

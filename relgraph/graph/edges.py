@@ -1,0 +1,44 @@
+"""One version of one tuple, as the graph holds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relgraph.errors import StoreFormat
+
+if TYPE_CHECKING:
+    from relgraph.store.base import NumberedRow
+
+__all__ = ["TupleEdge", "refuse_unserved"]
+
+
+class TupleEdge:
+    """One version of one tuple, in the store's numbers.
+
+    `deleted` is None while living; it is the only field that ever changes, and only once. `older` is the version
+    of the same tuple that lived before this one.
+    """
+
+    __slots__ = ("created", "deleted", "older", "relation", "resource", "subject", "subject_relation")
+
+    def __init__(self, row: NumberedRow, older: TupleEdge | None = None) -> None:
+        self.resource = row.resource
+        self.relation = row.relation
+        self.subject = row.subject
+        self.subject_relation = row.subject_relation
+        self.created = row.created
+        self.deleted = row.deleted
+        self.older = older
+
+    def lives_at(self, revision: int) -> bool:
+        """Return whether this version counts at `revision`."""
+        return self.created <= revision and (self.deleted is None or self.deleted > revision)
+
+
+def refuse_unserved(row: NumberedRow) -> None:
+    """Raise StoreFormat for a row with a caveat or an expiration: ignoring either could grant what it withholds."""
+    if row.caveat or row.expires is not None:
+        raise StoreFormat(
+            "the store holds tuples with caveats or expirations, which this version does not serve; "
+            "open it with the relgraph that wrote it"
+        )

@@ -1,0 +1,211 @@
+"""The living tuples in memory, versioned, so that a walk pinned at one revision never sees a later write.
+
+Rule 1: one writer at a time (the Authorizer's lock); any number of readers, who take no lock.
+Rule 2: readers see an entry only through `lives_at(their revision)`; the writer appends entries and sets `deleted`,
+and advances `head` last. Lists are only appended to or replaced whole, so an iteration in progress stays valid.
+Rule 3: versions that no pinned view can see any more are dropped by `fold`; `floor` is the oldest revision that is
+still exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from relgraph.graph.edges import TupleEdge, refuse_unserved
+from relgraph.graph.names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from relgraph.revision import Revision
+    from relgraph.store.base import Changes, Image, NumberedRow
+    from relgraph.tuples import Object
+
+__all__ = ["Graph", "GraphView"]
+
+_DEAD_MAX = 4096
+
+
+class _Node:
+    """The tuples of one relation of one resource."""
+
+    __slots__ = ("newest", "plain", "usersets")
+
+    def __init__(self) -> None:
+        self.newest: dict[tuple[int, int], TupleEdge] = {}
+        self.plain: list[TupleEdge] = []
+        self.usersets: list[TupleEdge] = []
+
+    def add(self, row: NumberedRow) -> None:
+        key = (row.subject, row.subject_relation)
+        edge = TupleEdge(row, self.newest.get(key))
+        (self.usersets if row.subject_relation else self.plain).append(edge)
+        self.newest[key] = edge
+
+    def without(self, floor: int) -> _Node:
+        """Return a copy without what died at or before `floor`."""
+        kept = _Node()
+        for edge in (*self.plain, *self.usersets):
+            if edge.deleted is None or edge.deleted > floor:
+                key = (edge.subject, edge.subject_relation)
+                edge.older = kept.newest.get(key)
+                (kept.usersets if edge.subject_relation else kept.plain).append(edge)
+                kept.newest[key] = edge
+        return kept
+
+
+class Graph:
+    """All living tuples of one store, and those that died since it was loaded and may still be read."""
+
+    def __init__(self, image: Image) -> None:
+        self.names = Names()
+        self.names.add_names(image.names)
+        self.names.add_objects(image.objects)
+        self._nodes: dict[tuple[int, int], _Node] = {}
+        for row in image.rows:
+            self._node(row).add(row)
+        self._dead: deque[TupleEdge] = deque()
+        self._pins: Counter[int] = Counter()
+        self._pins_lock = Lock()
+        self.floor = image.head.number
+        self.head: Revision = image.head
+
+    def _node(self, row: NumberedRow | TupleEdge) -> _Node:
+        if isinstance(row, tuple):
+            refuse_unserved(row)
+        key = (row.resource, row.relation)
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes[key] = _Node()
+        return node
+
+    def follows(self, changes: Changes) -> bool:
+        """Return whether `changes` continue this graph's chain, nonce by nonce."""
+        nonce = self.head.nonce
+        number = self.head.number
+        for revision, predecessor in changes.chain:
+            if revision.number != number + 1 or predecessor != nonce:
+                return False
+            number, nonce = revision.number, revision.nonce
+        return changes.head.number == number and changes.head.nonce == nonce
+
+    def apply(self, changes: Changes) -> None:
+        """Take in committed changes that `follows` accepted. One caller at a time."""
+        self.names.add_names(changes.names)
+        self.names.add_objects(changes.objects)
+        for row in sorted(changes.rows, key=lambda row: row.created):
+            node = self._node(row)
+            if row.created > self.head.number:
+                node.add(row)
+            if row.deleted is not None:
+                edge = node.newest[row.subject, row.subject_relation]
+                while edge.created != row.created:
+                    assert edge.older is not None  # noqa: S101  # the chain holds every version that died after loading
+                    edge = edge.older
+                edge.deleted = row.deleted
+                self._dead.append(edge)
+        # INVARIANT: the head moves last; until then no reader's revision can see the entries above.
+        self.head = changes.head
+        if len(self._dead) > _DEAD_MAX:
+            self.fold()
+
+    def fold(self) -> None:
+        """Drop the versions that died at or before the oldest pinned revision."""
+        with self._pins_lock:
+            floor = min(self._pins, default=self.head.number)
+            self.floor = max(self.floor, floor)
+        touched = set()
+        keep: deque[TupleEdge] = deque()
+        for edge in self._dead:
+            if edge.deleted is not None and edge.deleted <= floor:
+                touched.add((edge.resource, edge.relation))
+            else:
+                keep.append(edge)
+        for key in touched:
+            self._nodes[key] = self._nodes[key].without(floor)
+        self._dead = keep
+
+    def view(self, revision: int | None = None) -> GraphView | None:
+        """Pin and return a view at `revision` (the head without one); None when the graph no longer has it exactly."""
+        with self._pins_lock:
+            number = self.head.number if revision is None else revision
+            if not self.floor <= number <= self.head.number:
+                return None
+            self._pins[number] += 1
+        return GraphView(self, number)
+
+    def release(self, revision: int) -> None:
+        """Undo one pin; views call it when they are left."""
+        with self._pins_lock:
+            self._pins[revision] -= 1
+            if not self._pins[revision]:
+                del self._pins[revision]
+
+    def node(self, resource: int, relation: int) -> _Node | None:
+        """Return the tuples of one relation of one resource; for views only."""
+        return self._nodes.get((resource, relation))
+
+
+class GraphView:
+    """The graph at one pinned revision: the engine's reader. A context manager; leave it to unpin."""
+
+    def __init__(self, graph: Graph, revision: int) -> None:
+        self._graph = graph
+        self._names = graph.names
+        self.revision = revision
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._graph.release(self.revision)
+
+    def name(self, number: int) -> str:
+        """Return the name of a type or relation number."""
+        return self._names.name(number)
+
+    def name_number(self, name: str) -> int | None:
+        """Return the number of a type or relation name, or None."""
+        return self._names.name_number(name)
+
+    def object(self, number: int) -> Object:
+        """Return the object of a number."""
+        return self._names.object(number)
+
+    def object_number(self, type_number: int, key: str) -> int | None:
+        """Return the number of an object, or None where no committed write mentioned it."""
+        return self._names.object_number(type_number, key)
+
+    def type_of(self, number: int) -> int:
+        """Return the type's number of an object."""
+        return self._names.type_of(number)
+
+    def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
+        """Return exactly that tuple, if it lives."""
+        node = self._graph.node(resource, relation)
+        edge = None if node is None else node.newest.get((subject, subject_relation))
+        while edge is not None and not edge.lives_at(self.revision):
+            edge = edge.older
+        return edge
+
+    def usersets(self, resource: int, relation: int) -> Iterator[TupleEdge]:
+        """Yield the living tuples of that relation whose subject is a userset."""
+        node = self._graph.node(resource, relation)
+        if node is not None:
+            for edge in node.usersets:
+                if edge.lives_at(self.revision):
+                    yield edge
+
+    def edges(self, resource: int, relation: int) -> Iterator[TupleEdge]:
+        """Yield all living tuples of that relation."""
+        node = self._graph.node(resource, relation)
+        if node is not None:
+            for edge in node.plain:
+                if edge.lives_at(self.revision):
+                    yield edge
+            yield from self.usersets(resource, relation)

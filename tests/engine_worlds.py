@@ -1,0 +1,103 @@
+"""An oracle's world put into the engine below the API: stale tuples, conditions and all.
+
+`EngineWorld` numbers the names itself, as a store would, and gives the engine a graph of them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from relgraph.engine import Budget, EverySubjectScope, Program, SubjectScope, Walk
+from relgraph.graph import Graph
+from relgraph.limits import Limits
+from relgraph.rewrites import CONDITIONAL, NO, YES
+from relgraph.schema import parse
+from relgraph.store.base import EMPTY, Image, NumberedRow
+from relgraph.tuples import Object, Subject
+from tests.worlds import schema_text
+
+if TYPE_CHECKING:
+    from relgraph.rewrites import Edge, Value
+    from tests.oracle import Verdict, World
+
+__all__ = ["EngineWorld", "WorldConditions"]
+
+_LEVELS = {"no": (NO, NO), "yes": (YES, YES), "conditional": (CONDITIONAL, CONDITIONAL), "failed": (NO, YES)}
+
+
+class WorldConditions:
+    """The tuples' conditions as the world gives them."""
+
+    def __init__(self, verdicts: dict[tuple[int, int, int, int], Verdict]) -> None:
+        self._verdicts = verdicts
+
+    def value(self, edge: Edge, /) -> Value:
+        """Return the condition's value."""
+        return _LEVELS[self._verdicts[_key(edge)].kind]
+
+    def missing(self, edge: Edge, /) -> frozenset[str]:
+        """Return what the condition lacks."""
+        return self._verdicts[_key(edge)].missing
+
+
+class EngineWorld:
+    """The engine over one world."""
+
+    def __init__(self, world: World) -> None:
+        self.limits = Limits()
+        self._names: dict[str, int] = {}
+        self._objects: dict[tuple[int, str], int] = {}
+        schema = parse(schema_text(world.schema))
+        for definition in schema.definitions.values():
+            for name in (definition.name, *definition.names()):
+                self._name(name)
+        verdicts = {}
+        rows = []
+        for entry in world.tuples:
+            row = NumberedRow(
+                self._object(entry.resource.type, entry.resource.id),
+                self._name(entry.relation),
+                self._object(entry.subject.type, entry.subject.id),
+                self._name(entry.subject.relation) if entry.subject.relation else 0,
+                *(1, None, 0, None),
+            )
+            rows.append(row)
+            verdicts[_key(row)] = entry.condition
+        objects = [(number, type_, key) for (type_, key), number in self._objects.items()]
+        names = [(number, name) for name, number in self._names.items()]
+        self.graph = Graph(Image(EMPTY, names, iter(objects), iter(r._replace(created=0) for r in rows), ()))
+        self.conditions = WorldConditions(verdicts)
+        self.program = Program(schema, self._names.get)
+
+    def _name(self, name: str) -> int:
+        return self._names.setdefault(name, len(self._names) + 1)
+
+    def _object(self, type_: str, key: str) -> int:
+        return self._objects.setdefault((self._name(type_), key), len(self._objects) + 1)
+
+    def budget(self) -> Budget:
+        """Return a fresh allowance."""
+        return Budget(self.limits, time.monotonic)
+
+    def walk(self, subject: str, *, exhaustive: bool = False) -> Walk:
+        """Return a fresh walk for one subject."""
+        view = self.graph.view()
+        assert view is not None
+        scope = SubjectScope(self.program, view, self.budget(), Subject.parse(subject))
+        return Walk(scope, self.conditions, exhaustive=exhaustive)
+
+    def every_subject(self) -> EverySubjectScope:
+        """Return a scope for expanding."""
+        view = self.graph.view()
+        assert view is not None
+        return EverySubjectScope(self.program, view, self.budget())
+
+    @staticmethod
+    def object(text: object) -> Object:
+        """Return the engine's object for the oracle's."""
+        return Object.parse(str(text))
+
+
+def _key(edge: Edge | NumberedRow) -> tuple[int, int, int, int]:
+    return edge.resource, edge.relation, edge.subject, edge.subject_relation
