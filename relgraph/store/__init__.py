@@ -1,0 +1,56 @@
+"""Where tuples live: `base` says what a store is, each sub-package is one backend.
+
+Here lives only the table of backends and the one way to open any of them. Nothing above this package imports a driver.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from relgraph.errors import InvalidSetting, did_you_mean, quoted
+from relgraph.store.sqlite import open_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relgraph.store.base import Clock, Random, Store
+
+__all__ = ["BACKENDS", "WAIT_MS_MAX", "Opener", "open_store"]
+
+WAIT_MS_MAX = 5000
+
+
+class Opener(Protocol):
+    """Opens a store of one backend. Raises InvalidSetting for a bad URL, StoreUnavailable when it cannot be opened."""
+
+    def __call__(self, url: str, *, clock: Clock, random: Random, wait_ms_max: int) -> Store:
+        """Open the store at `url`, whose scheme is the backend's."""
+        ...
+
+
+BACKENDS: Mapping[str, Opener] = MappingProxyType({"sqlite": open_sqlite})
+"""The scheme of a store's URL, and what opens it."""
+
+
+def open_store(url: str, *, clock: Clock, random: Random, wait_ms_max: int = WAIT_MS_MAX) -> Store:
+    """Open the store at `url`, making it when it does not exist yet.
+
+    `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` for a private one in memory. `clock`
+    gives microseconds since 1970 UTC, `random` gives that many random bytes. A writer waits at most `wait_ms_max`
+    milliseconds for other writers. Raises InvalidSetting, StoreFormat or StoreUnavailable.
+    """
+    scheme, mark, _ = url.partition("://")
+    if not mark:
+        raise InvalidSetting(
+            f"{quoted(url)} is not the URL of a store; write a scheme and a path, as in `sqlite:///access.db`",
+            {"url": url},
+        )
+    opener = BACKENDS.get(scheme)
+    if opener is None:
+        raise InvalidSetting(
+            f"{quoted(url)} names a kind of store that relgraph does not have: "
+            f"{quoted(scheme)}{did_you_mean(scheme, BACKENDS)}",
+            {"url": url, "scheme": scheme},
+        )
+    return opener(url, clock=clock, random=random, wait_ms_max=wait_ms_max)

@@ -1,0 +1,343 @@
+"""What a store is: the protocol between the facts on disk and everything that reads or writes them.
+
+Here live the shapes and promises only; no SQL, no driver and no file. A backend is a sub-package that implements
+`Store`, `Snapshot` and `Transaction`, and inherits `tests/test_store_contract.py` as its proof.
+
+Rule 1: only committed, chained facts. Whoever follows a store applies revision N+1 only when its predecessor's nonce
+is the one already held, and learns names and objects only from snapshots, never from a transaction that may roll back.
+Rule 2: readers never wait for a writer. A snapshot answers from the revision it pinned, whatever is written meanwhile.
+Rule 3: a row counts at revision R when `created <= R` and `deleted` is None or `> R`.
+
+Numbers: every type name, relation name and object is interned to an integer from 1. As a `subject_relation`, 0 means
+"no relation". The object whose key is `*` stands for every object of its type (as a resource) or for every plain
+object of it (as a subject). Numbers are meaningful within one store, epoch and chain of nonces, never beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
+
+from relgraph.revision import Revision
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from relgraph.tuples import RelationTuple, TupleFilter
+
+__all__ = [
+    "EMPTY",
+    "NO_RELATION",
+    "Changes",
+    "Clock",
+    "Commit",
+    "Image",
+    "Kind",
+    "NumberedRow",
+    "OnDuplicate",
+    "Random",
+    "Reads",
+    "Request",
+    "SchemaVersion",
+    "Snapshot",
+    "Store",
+    "Transaction",
+]
+
+NO_RELATION = 0
+"""The `subject_relation` of a plain subject; no name is ever interned to it."""
+
+EMPTY = Revision(0, bytes(16), 0)
+"""The revision of every store that was never written to."""
+
+Clock: TypeAlias = Callable[[], int]
+"""Now, in microseconds since 1970 UTC."""
+
+Random: TypeAlias = Callable[[int], bytes]
+"""That many random bytes."""
+
+OnDuplicate: TypeAlias = Literal["error", "touch", "skip"]
+"""What a bulk load does with a tuple that is already living."""
+
+
+class NumberedRow(NamedTuple):
+    """One version of one tuple, in numbers. `deleted` is None while living; `expires` is in microseconds."""
+
+    resource: int
+    relation: int
+    subject: int
+    subject_relation: int
+    created: int
+    deleted: int | None
+    caveat: int
+    expires: int | None
+
+
+class Kind(NamedTuple):
+    """The living tuples that a schema judges alike: how many are living, and one of them."""
+
+    resource_type: str
+    relation: str
+    subject_type: str
+    subject_relation: str
+    wildcard: bool
+    universal: bool
+    living: int
+    example: RelationTuple
+
+
+class Request(NamedTuple):
+    """What became of a `request_id`: its revision, who sent it, and the hash of what was sent."""
+
+    revision: Revision
+    principal: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersion:
+    """A schema text, in force from `revision` until the next version."""
+
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a revision's row says beside its rows. `payload` is a hash of the request; `metadata` is the caller's."""
+
+    principal: str = ""
+    actor: str = ""
+    reason: str = ""
+    request_id: str = ""
+    payload: bytes = b""
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a follower at revision `after` lacks: everything of the revisions in (after, head].
+
+    `chain` holds each of those revisions with its predecessor's nonce, ascending. `rows` holds every row created or
+    deleted in that span, once each and in no particular order. `names` are (number, name) and `objects` are (number,
+    number of the type, key): all that the follower said it did not know yet.
+    """
+
+    head: Revision
+    chain: tuple[tuple[Revision, bytes], ...]
+    rows: list[NumberedRow]
+    names: list[tuple[int, str]]
+    objects: list[tuple[int, int, str]]
+    schemas: tuple[SchemaVersion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """All that lives at a snapshot's head. The iterators read from the snapshot: drain them before it is left.
+
+    `objects` are (number, number of the type, key), ascending by number; `rows` are the living ones, ascending by
+    (resource, relation, subject, subject_relation); `schemas` are all versions kept, ascending.
+    """
+
+    head: Revision
+    names: list[tuple[int, str]]
+    objects: Iterator[tuple[int, int, str]]
+    rows: Iterator[NumberedRow]
+    schemas: tuple[SchemaVersion, ...]
+
+
+class Reads(Protocol):
+    """Questions to the rows. `at` is a kept revision, at most the head (in a transaction: at most its own number).
+
+    One snapshot or transaction is used by one thread at a time. Iterators read as they go: they are good until the
+    snapshot or transaction is left. Every method may raise StoreUnavailable.
+    """
+
+    @property
+    def head(self) -> Revision:
+        """The newest committed revision when this view was opened."""
+        ...
+
+    def revision(self, number: int) -> Revision | None:
+        """The revision of that number, or None where it does not exist (yet, or any more). 0 is the empty store."""
+        ...
+
+    def schema(self, revision: int) -> SchemaVersion | None:
+        """The newest schema version at or before `revision`, or None before the first."""
+        ...
+
+    def request(self, request_id: str) -> Request | None:
+        """The committed write that carried `request_id`, or None."""
+        ...
+
+    def name_id(self, name: str) -> int | None:
+        """The number of a type or relation name, or None when no committed write mentioned it."""
+        ...
+
+    def name(self, id: int) -> str:
+        """The name of that number. Raises KeyError when there is none."""
+        ...
+
+    def object_id(self, type_id: int, key: str) -> int | None:
+        """The number of an object, or None when no committed write mentioned it."""
+        ...
+
+    def object(self, id: int) -> tuple[int, str]:
+        """The type's number and the key of that object. Raises KeyError when there is none."""
+        ...
+
+    def tuple(self, resource: int, relation: int, subject: int, subject_relation: int, at: int) -> NumberedRow | None:
+        """The row of exactly that tuple, living at `at`, or None. Universal and wildcard rows are rows of their own."""
+        ...
+
+    def tuples(self, resource: int, relation: int, at: int) -> Iterator[NumberedRow]:
+        """The rows of one relation of one resource living at `at`, ascending by (subject, subject_relation)."""
+        ...
+
+    def holders(self, subject: int, subject_relation: int, at: int) -> Iterator[NumberedRow]:
+        """The rows that name exactly this subject, living at `at`, in no particular order."""
+        ...
+
+    def read(self, filter: TupleFilter, at: int, after: RelationTuple | None, limit: int) -> list[RelationTuple]:
+        """At most `limit` tuples that match `filter`, living at `at`, strictly after `after`.
+
+        The order is total and stays the same for one store, filter and `at`, so pages neither gap nor repeat. With a
+        subject id but no resource id it is the store's own; otherwise tuples come grouped by resource type, then
+        ascending by resource id (as bytes), then in the store's own order. `after` is the last tuple of the page
+        before; InvalidCursor when the store cannot know it.
+        """
+        ...
+
+
+class Snapshot(Reads, Protocol):
+    """One consistent view of the store, pinned at its head when opened. A context manager; leave it soon."""
+
+    def image(self) -> Image:
+        """Everything living at the head, for who starts from nothing."""
+        ...
+
+    def changes(self, after: int, name_id_max: int, object_id_max: int) -> Changes:
+        """What happened since revision `after`, for who knows names and objects up to those numbers.
+
+        Raises RevisionUnavailable when `after` is beyond the head or the history back to it is no longer kept: start
+        over from `image` then.
+        """
+        ...
+
+    def objects_in_history(self) -> Iterator[tuple[int, str]]:
+        """Every object that a kept row names, living or not, once each, as (number of the type, key); never `*`."""
+        ...
+
+    def close(self) -> None:
+        """Let the view go; leaving the `with` block does it too. Closing twice is fine."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class Transaction(Reads, Protocol):
+    """One write in the making; holds the store's write lock from `with` on. Leaving without `commit` undoes it all.
+
+    `head` is the newest revision under the lock. Reads at `head.number` show the state before this write's own rows,
+    reads at `number` the state with them.
+    """
+
+    @property
+    def number(self) -> int:
+        """The revision number that `commit` will take."""
+        ...
+
+    @property
+    def stamp(self) -> int:
+        """This write's instant in microseconds: the clock's, but never before the previous revision's."""
+        ...
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed so far: a row or the schema."""
+        ...
+
+    def apply(
+        self,
+        *,
+        delete: Sequence[RelationTuple] = (),
+        touch: Sequence[RelationTuple] = (),
+        create: Sequence[RelationTuple] = (),
+    ) -> int:
+        """Delete, then touch, then create, each in the order of the tuples' keys. Returns how many tuples changed.
+
+        Touching a living tuple and deleting an absent one change nothing. Raises AlreadyExists, naming the first
+        tuple, when one to create is living; the transaction is then good for leaving only.
+        """
+        ...
+
+    def load(self, tuples: Iterable[RelationTuple], on_duplicate: OnDuplicate = "error") -> int:
+        """Create many tuples the fast way. Returns how many were created.
+
+        Duplicates, within the input or of living tuples, raise AlreadyExists naming the first with "error"; otherwise
+        they count once. After an error the transaction is good for leaving only.
+        """
+        ...
+
+    def write_schema(self, text: str, names: Iterable[str]) -> None:
+        """Make `text` the schema from this revision on and intern all its `names` (types, relations, permissions).
+
+        Writing the text that is in force changes nothing.
+        """
+        ...
+
+    def kinds(self) -> Iterator[Kind]:
+        """The kinds of all living tuples, this write's own included: what a new schema has to admit."""
+        ...
+
+    def commit(self, commit: Commit) -> Revision:
+        """Make it durable as the next revision, and return that. Raises RequestIdReused for a `request_id` on record.
+
+        Once only, and last. When it raises, nothing was committed.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class Store(Protocol):
+    """A place where tuples live. Its methods may be called from many threads at once; not across a fork."""
+
+    @property
+    def id(self) -> bytes:
+        """16 random bytes, drawn when the store was made."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Which life of the store this is: restoring a backup begins a new one, and voids the tokens of the old."""
+        ...
+
+    def head(self) -> Revision:
+        """The newest committed revision: one point read, so it can be asked at every question."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Open a view of the newest committed state. Enter it with `with`, or `close` it."""
+        ...
+
+    def transaction(self) -> Transaction:
+        """Prepare a write; its `with` block begins it.
+
+        Entering waits for other writers, and raises StoreUnavailable when they take too long, StoreReadOnly when the
+        store cannot be written at all.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close everything. Whatever is asked afterwards raises StoreUnavailable. Closing twice is fine."""
+        ...

@@ -1,0 +1,177 @@
+"""Stores on one SQLite file: many readers, each with a connection of its own, beside one writer."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
+from relgraph.store.sqlite.layout import is_current, prepare
+from relgraph.store.sqlite.library import check_version, fault, sqlite3
+from relgraph.store.sqlite.link import ClosedLink, Link, connect
+from relgraph.store.sqlite.reading import Pin, SQLiteSnapshot, committed_head, identity
+from relgraph.store.sqlite.writing import SQLiteTransaction, WriterLock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from relgraph.revision import Revision
+    from relgraph.store.base import Clock, Random
+
+__all__ = ["FileStore"]
+
+IDLE_MAX: Final = 8
+"""How many idle connections for reading are kept; more are opened while more snapshots are open at once."""
+
+_RETRY_S: Final = 0.01
+
+
+class FileStore:
+    """A store on one SQLite file; see `relgraph.store.base.Store`. Opening makes or migrates the file if need be."""
+
+    def __init__(self, path: Path, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
+        check_version()
+        # Readers open the file later on, when the working directory may be another one.
+        self._path = path.absolute()
+        self._where = str(path)
+        self._clock = clock
+        self._random = random
+        self._wait_ms_max = wait_ms_max
+        self._guard = Lock()
+        self._idle: list[Link] = []
+        self._closed = False
+        self._writer = Link(_opened(self._path, self._where, random, wait_ms_max), self._where)
+        self._lock = WriterLock(self._where, wait_ms_max)
+        try:
+            self._id, self._epoch = identity(self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    @property
+    def id(self) -> bytes:
+        """16 random bytes, drawn when the store was made."""
+        return self._id
+
+    @property
+    def epoch(self) -> int:
+        """Which life of the store this is."""
+        return self._epoch
+
+    def head(self) -> Revision:
+        """The newest committed revision."""
+        link = self._take()
+        try:
+            return committed_head(link)
+        finally:
+            self._give(link)
+
+    def snapshot(self) -> SQLiteSnapshot:
+        """Open a view of the newest committed state."""
+        link = self._take()
+        try:
+            link.run("BEGIN")
+            # The first read is what pins SQLite's view; BEGIN alone does not.
+            return SQLiteSnapshot(link, Pin(committed_head(link)), self._leave)
+        except BaseException:
+            self._leave(link)
+            raise
+
+    def transaction(self) -> SQLiteTransaction:
+        """Prepare a write; its `with` block begins it."""
+        return SQLiteTransaction(self._writer, self._lock, self._clock, self._random, lambda _: None)
+
+    def close(self) -> None:
+        """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for link in idle:
+            link.close()
+        self._lock.enter()
+        try:
+            writer, self._writer = self._writer, ClosedLink("store", self._where)
+            writer.close()
+        finally:
+            self._lock.leave()
+
+    def _take(self) -> Link:
+        with self._guard:
+            if self._closed:
+                return ClosedLink("store", self._where)
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return Link(connect(self._path, reader=True, wait_ms_max=self._wait_ms_max), self._where)
+        except sqlite3.Error as error:
+            raise fault(error, self._where) from error
+
+    def _give(self, link: Link) -> None:
+        with self._guard:
+            if not self._closed and len(self._idle) < IDLE_MAX:
+                self._idle.append(link)
+                return
+        link.close()
+
+    def _leave(self, link: Link) -> None:
+        """Take back a snapshot's connection, with nothing left open on it that could hold its old view."""
+        try:
+            link.stop()
+            if link.in_transaction:
+                link.run("ROLLBACK")
+        except BaseException:
+            link.close()
+            raise
+        self._give(link)
+
+
+def _opened(path: Path, where: str, random: Random, wait_ms_max: int) -> sqlite3.Connection:
+    """Open the writer's connection, on a file that is a current store in WAL mode."""
+    if not path.parent.is_dir():
+        raise StoreUnavailable(
+            f"the store {quoted(where)} cannot be opened: its directory does not exist; make the directory first",
+            {"store": where},
+        )
+    connection = None
+    try:
+        connection = connect(path, create=True, wait_ms_max=wait_ms_max)
+        if not is_current(connection, where):
+            prepare(connection, where, random)
+        _switch_to_wal(connection, where, wait_ms_max)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise fault(error, where) from error
+        raise
+    return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection, where: str, wait_ms_max: int) -> None:
+    """Make the file a WAL one, unless it is already.
+
+    The switch needs the file for itself for a moment, and where others open it at the same time SQLite says "locked"
+    at once instead of waiting: so the waiting is done here.
+    """
+    deadline = time.monotonic() + wait_ms_max / 1000
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
+        except sqlite3.OperationalError as error:
+            problem = fault(error, where)
+            if isinstance(problem, StoreReadOnly):
+                return
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+            continue
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"the store {quoted(where)} cannot use a write-ahead log (its journal is {quoted(str(mode))}); "
+                "put it on a local disk",
+                {"store": where, "journal": str(mode)},
+            )
+        return

@@ -1,0 +1,185 @@
+"""Connections: how one is opened, and the few ways in which statements run through it.
+
+Driver errors become relgraph's here, so nothing above sees one. No statement's text lives here beyond pragmas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+
+from relgraph.errors import StoreUnavailable, quoted
+from relgraph.store.sqlite.library import fault, sqlite3
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ClosedLink", "Link", "Row", "SharedLink", "connect", "connect_memory"]
+
+Row: TypeAlias = tuple[Any, ...]
+Values: TypeAlias = Sequence[int | str | bytes | None]
+
+CACHE_KIB_MAX: Final = 65536
+_READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
+# FULL syncs at every commit: NORMAL may lose an acknowledged write on power loss. fullfsync is what makes it true on
+# macOS, and is ignored elsewhere.
+_WRITER_PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
+
+
+def connect(path: Path, *, create: bool = False, reader: bool = False, wait_ms_max: int) -> sqlite3.Connection:
+    """Open a connection to the file at an absolute path, making it only with `create`. Raises the driver's errors.
+
+    It may be handed from thread to thread, but is used by one at a time. Transactions begin only when told.
+    """
+    uri = f"{path.as_uri()}?mode={'rwc' if create else 'rw'}"
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=wait_ms_max / 1000
+    )
+    return _tuned(connection, _READER_PRAGMAS if reader else _WRITER_PRAGMAS)
+
+
+def connect_memory() -> sqlite3.Connection:
+    """Open a private database in memory."""
+    return _tuned(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), ())
+
+
+def _tuned(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+    try:
+        for pragma in (*pragmas, f"PRAGMA cache_size = -{CACHE_KIB_MAX}", "PRAGMA trusted_schema = OFF"):
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Link:
+    """One connection, used by one thread at a time. Every method may raise StoreUnavailable."""
+
+    __slots__ = ("_connection", "_cursors", "where")
+
+    def __init__(self, connection: sqlite3.Connection, where: str) -> None:
+        self._connection = connection
+        self._cursors: set[sqlite3.Cursor] = set()
+        self.where = where
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The driver's connection."""
+        return self._connection
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open on the connection."""
+        return self.connection.in_transaction
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Run a statement and return the number of the row it inserted, if it did."""
+        try:
+            return self.connection.execute(sql, values).lastrowid or 0
+        except sqlite3.Error as error:
+            raise fault(error, self.where) from error
+
+    def run_many(self, sql: str, rows: Iterable[Values]) -> None:
+        """Run a statement once for each of `rows`."""
+        try:
+            self.connection.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise fault(error, self.where) from error
+
+    def all(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query."""
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise fault(error, self.where) from error
+
+    def one(self, sql: str, values: Values = ()) -> Row | None:
+        """Return the row of a query that has at most one."""
+        # fetchall, not fetchone: it runs the statement to its end, so that no read lock outlives this call.
+        rows = self.all(sql, values)
+        return rows[0] if rows else None
+
+    def iterate(self, sql: str, values: Values = ()) -> Iterator[Row]:
+        """Run a query now and read its rows as they are asked for, until `stop`."""
+        try:
+            cursor = self.connection.execute(sql, values)
+        except sqlite3.Error as error:
+            raise fault(error, self.where) from error
+        self._cursors.add(cursor)
+        return self._drain(cursor)
+
+    def _drain(self, cursor: sqlite3.Cursor) -> Iterator[Row]:
+        try:
+            yield from cursor
+        except sqlite3.Error as error:
+            raise fault(error, self.where) from error
+        finally:
+            self._cursors.discard(cursor)
+            cursor.close()
+
+    def stop(self) -> None:
+        """End all iterations: an open one would keep its old view of the file beyond the end of the transaction."""
+        while self._cursors:
+            self._cursors.pop().close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.stop()
+        self.connection.close()
+
+
+class SharedLink(Link):
+    """The one connection of a store in memory, used by many threads: each statement runs alone and to its end."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, connection: sqlite3.Connection, where: str) -> None:
+        super().__init__(connection, where)
+        self._lock = RLock()
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Run a statement and return the number of the row it inserted, if it did."""
+        with self._lock:
+            return super().run(sql, values)
+
+    def run_many(self, sql: str, rows: Iterable[Values]) -> None:
+        """Run a statement once for each of `rows`."""
+        with self._lock:
+            super().run_many(sql, rows)
+
+    def all(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query."""
+        with self._lock:
+            return super().all(sql, values)
+
+    def iterate(self, sql: str, values: Values = ()) -> Iterator[Row]:
+        """Return the rows of a query, read at once: a rollback by another thread must not cut them short."""
+        return iter(self.all(sql, values))
+
+
+class ClosedLink(Link):
+    """What stands in the place of a link once it was given back: it refuses, and says why."""
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str, where: str) -> None:
+        self._cursors = set()
+        self._what = what
+        self.where = where
+
+    @property
+    def connection(self) -> NoReturn:
+        """Raise StoreUnavailable, as every statement through this link therefore does."""
+        raise StoreUnavailable(
+            f"the {self._what} of {quoted(self.where)} was closed before; open it again", {"store": self.where}
+        )
+
+    @property
+    def in_transaction(self) -> bool:
+        """Never."""
+        return False
+
+    def close(self) -> None:
+        """Do nothing: it is closed."""

@@ -1,0 +1,86 @@
+"""Stores in memory: one connection for all, nothing on disk, gone when closed.
+
+Rule 1: no thread holds the connection for longer than one statement, so readers never wait for a write in the making.
+What that write has done so far is on the same connection; a snapshot does not see it because its pin bounds revisions,
+names and objects (see `reading`), and the pin moves only after a commit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relgraph.errors import StoreUnavailable
+from relgraph.store.base import EMPTY
+from relgraph.store.sqlite.layout import prepare
+from relgraph.store.sqlite.library import check_version
+from relgraph.store.sqlite.link import ClosedLink, Link, SharedLink, connect_memory
+from relgraph.store.sqlite.reading import Pin, SQLiteSnapshot, identity
+from relgraph.store.sqlite.writing import SQLiteTransaction, WriterLock
+
+if TYPE_CHECKING:
+    from relgraph.revision import Revision
+    from relgraph.store.base import Clock, Random
+
+__all__ = ["MemoryStore"]
+
+_WHERE = "in memory"
+
+
+class MemoryStore:
+    """A private store in memory; see `relgraph.store.base.Store`."""
+
+    def __init__(self, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
+        check_version()
+        connection = connect_memory()
+        prepare(connection, _WHERE, random)
+        self._clock = clock
+        self._random = random
+        self._link: Link = SharedLink(connection, _WHERE)
+        self._lock = WriterLock(_WHERE, wait_ms_max)
+        self._id, self._epoch = identity(self._link)
+        self._pin: Pin | None = Pin(EMPTY, 0, 0)
+
+    @property
+    def id(self) -> bytes:
+        """16 random bytes, drawn when the store was made."""
+        return self._id
+
+    @property
+    def epoch(self) -> int:
+        """Which life of the store this is: always the first."""
+        return self._epoch
+
+    def head(self) -> Revision:
+        """The newest committed revision."""
+        return self._pinned().head
+
+    def snapshot(self) -> SQLiteSnapshot:
+        """Open a view of the newest committed state."""
+        return SQLiteSnapshot(self._link, self._pinned(), lambda _: None)
+
+    def transaction(self) -> SQLiteTransaction:
+        """Prepare a write; its `with` block begins it."""
+        return SQLiteTransaction(self._link, self._lock, self._clock, self._random, self._move_pin)
+
+    def close(self) -> None:
+        """Forget everything, after waiting for a write to end."""
+        self._lock.enter()
+        try:
+            link, self._link = self._link, ClosedLink("store", _WHERE)
+            self._pin = None
+            link.close()
+        finally:
+            self._lock.leave()
+
+    def _pinned(self) -> Pin:
+        if self._pin is None:
+            raise StoreUnavailable("the store in memory was closed before, and what it held is gone")
+        return self._pin
+
+    def _move_pin(self, head: Revision) -> None:
+        """Let new snapshots see the revision that was just committed. The writer's lock is still held."""
+        row = self._link.one(
+            "SELECT (SELECT coalesce(max(id), 0) FROM names), (SELECT coalesce(max(id), 0) FROM objects)"
+        )
+        assert row is not None  # a query without a table has one row
+        self._pin = Pin(head, row[0], row[1])

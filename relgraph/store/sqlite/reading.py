@@ -1,0 +1,235 @@
+"""Reading rows: what a snapshot and a transaction have in common, and the snapshot itself.
+
+Rule 1: every query is bounded by what its view may see: revisions up to `seen`, names and objects up to the numbers
+known when it was opened. On a file SQLite's own snapshot says the same; in memory, where all share one connection with
+the writer, these bounds are the snapshot, and a row that a write in the making has ended shows as living.
+"""
+
+# ruff: noqa: S608 - the SQL is put together from the constants beside it; every value is bound
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from relgraph.errors import RevisionUnavailable
+from relgraph.revision import Revision
+from relgraph.store.base import Changes, Image, NumberedRow, Request, SchemaVersion
+from relgraph.store.sqlite import paging
+from relgraph.store.sqlite.link import ClosedLink, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from relgraph.tuples import RelationTuple, TupleFilter
+
+__all__ = ["NUMBER_MAX", "Pin", "Reader", "SQLiteSnapshot", "committed_head", "identity"]
+
+NUMBER_MAX: Final = 2**63 - 1
+"""The largest number that SQLite holds: as a bound, none."""
+
+_ROW = (
+    "resource, relation, subject, subject_relation, created, CASE WHEN deleted <= ? THEN deleted END, caveat, expires"
+)
+_AT = "created <= ? AND (deleted IS NULL OR deleted > ?)"
+
+_HEAD = "SELECT number, nonce, stamp FROM revisions WHERE number = (SELECT head FROM meta)"
+_REVISION = "SELECT number, nonce, stamp FROM revisions WHERE number = ?"
+_CHAIN = "SELECT number, nonce, stamp, predecessor FROM revisions WHERE number > ? AND number <= ? ORDER BY number"
+_SCHEMA = "SELECT revision, text FROM schemas WHERE revision <= ? ORDER BY revision DESC LIMIT 1"
+_SCHEMAS = "SELECT revision, text FROM schemas WHERE revision > ? AND revision <= ? ORDER BY revision"
+_REQUEST = "SELECT number, nonce, stamp, principal, payload FROM revisions WHERE request_id = ? AND number <= ?"
+_NAME_ID = "SELECT id FROM names WHERE name = ? AND id <= ?"
+_NAME = "SELECT name FROM names WHERE id = ? AND id <= ?"
+_NAMES = "SELECT id, name FROM names WHERE id > ? AND id <= ? ORDER BY id"
+_OBJECT_ID = "SELECT id FROM objects WHERE type = ? AND key = ? AND id <= ?"
+_OBJECT = "SELECT type, key FROM objects WHERE id = ? AND id <= ?"
+_OBJECTS = "SELECT id, type, key FROM objects WHERE id > ? AND id <= ? ORDER BY id"
+_TUPLE = (
+    f"SELECT {_ROW} FROM tuples WHERE resource = ? AND relation = ? AND subject = ? AND subject_relation = ? AND {_AT}"
+)
+_TUPLES = f"SELECT {_ROW} FROM tuples WHERE resource = ? AND relation = ? AND {_AT} ORDER BY subject, subject_relation"
+# Two halves, so that each has an index of its own: the living, and those that died after `at`.
+_HOLDERS = (
+    f"SELECT {_ROW} FROM tuples WHERE subject = ? AND subject_relation = ? AND deleted IS NULL AND created <= ?"
+    f" UNION ALL SELECT {_ROW} FROM tuples"
+    " WHERE subject = ? AND subject_relation = ? AND deleted IS NOT NULL AND deleted > ? AND created <= ?"
+)
+_LIVING = f"SELECT {_ROW} FROM tuples WHERE {_AT} ORDER BY resource, relation, subject, subject_relation"
+_CHANGED = (
+    f"SELECT {_ROW} FROM tuples WHERE created > ? AND created <= ?"
+    f" UNION ALL SELECT {_ROW} FROM tuples"
+    " WHERE deleted IS NOT NULL AND deleted > ? AND deleted <= ? AND created <= ?"
+)
+_MENTIONED = (
+    "SELECT type, key FROM objects WHERE key <> '*' AND id IN ("
+    "SELECT resource FROM tuples WHERE created <= ? UNION SELECT subject FROM tuples WHERE created <= ?"
+    ") ORDER BY type, key"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a view may see: everything up to `head`, and names and objects up to these numbers."""
+
+    head: Revision
+    name_id_max: int = NUMBER_MAX
+    object_id_max: int = NUMBER_MAX
+
+
+def committed_head(link: Link) -> Revision:
+    """Read the newest revision."""
+    row = link.one(_HEAD)
+    assert row is not None  # the file was founded with revision 0
+    return Revision(*row)
+
+
+def identity(link: Link) -> tuple[bytes, int]:
+    """Read the store's id and epoch."""
+    row = link.one("SELECT store, epoch FROM meta")
+    assert row is not None  # the file was founded with one
+    return row[0], row[1]
+
+
+class Reader:
+    """Answers `relgraph.store.base.Reads` through one link, as far as its pin allows."""
+
+    def __init__(self, link: Link, pin: Pin, seen: int) -> None:
+        self._link = link
+        self._pin = pin
+        self._seen = seen
+        self._names: dict[int, str] = {}
+
+    @property
+    def head(self) -> Revision:
+        """The newest committed revision when this view was opened."""
+        return self._pin.head
+
+    def revision(self, number: int) -> Revision | None:
+        """The revision of that number, or None where it does not exist or is no longer kept."""
+        if not 0 <= number <= self._pin.head.number:
+            return None
+        row = self._link.one(_REVISION, (number,))
+        return Revision(*row) if row else None
+
+    def schema(self, revision: int) -> SchemaVersion | None:
+        """The newest schema version at or before `revision`."""
+        row = self._link.one(_SCHEMA, (min(revision, self._seen),))
+        return SchemaVersion(*row) if row else None
+
+    def request(self, request_id: str) -> Request | None:
+        """The committed write that carried `request_id`."""
+        row = self._link.one(_REQUEST, (request_id, self._pin.head.number))
+        return Request(Revision(*row[:3]), row[3], row[4]) if row else None
+
+    def name_id(self, name: str) -> int | None:
+        """The number of a type or relation name."""
+        row = self._link.one(_NAME_ID, (name, self._pin.name_id_max))
+        return row[0] if row else None
+
+    def name(self, id: int) -> str:
+        """The name of that number. Raises KeyError when there is none."""
+        name = self._names.get(id)
+        if name is None:
+            row = self._link.one(_NAME, (id, self._pin.name_id_max))
+            if row is None:
+                raise KeyError(id)
+            name = self._names[id] = str(row[0])
+        return name
+
+    def object_id(self, type_id: int, key: str) -> int | None:
+        """The number of an object."""
+        row = self._link.one(_OBJECT_ID, (type_id, key, self._pin.object_id_max))
+        return row[0] if row else None
+
+    def read(self, filter: TupleFilter, at: int, after: RelationTuple | None, limit: int) -> list[RelationTuple]:
+        """At most `limit` tuples that match, living at `at`, strictly after `after`."""
+        return paging.read(self._link, self, filter, min(at, self._seen), after, limit)
+
+    def tuples(self, resource: int, relation: int, at: int) -> Iterator[NumberedRow]:
+        """The rows of one relation of one resource living at `at`."""
+        at = min(at, self._seen)
+        return map(NumberedRow._make, self._link.iterate(_TUPLES, (self._seen, resource, relation, at, at)))
+
+    def holders(self, subject: int, subject_relation: int, at: int) -> Iterator[NumberedRow]:
+        """The rows that name exactly this subject, living at `at`."""
+        at, seen = min(at, self._seen), self._seen
+        values = (seen, subject, subject_relation, at, seen, subject, subject_relation, at, at)
+        return map(NumberedRow._make, self._link.iterate(_HOLDERS, values))
+
+    def object(self, id: int) -> tuple[int, str]:
+        """The type's number and the key of that object. Raises KeyError when there is none."""
+        row = self._link.one(_OBJECT, (id, self._pin.object_id_max))
+        if row is None:
+            raise KeyError(id)
+        return row[0], row[1]
+
+    def tuple(self, resource: int, relation: int, subject: int, subject_relation: int, at: int) -> NumberedRow | None:
+        """The row of exactly that tuple, living at `at`."""
+        at = min(at, self._seen)
+        row = self._link.one(_TUPLE, (self._seen, resource, relation, subject, subject_relation, at, at))
+        return NumberedRow._make(row) if row else None
+
+
+class SQLiteSnapshot(Reader):
+    """A view of the committed state, pinned when opened. `leave` gets its link back."""
+
+    def __init__(self, link: Link, pin: Pin, leave: Callable[[Link], None]) -> None:
+        super().__init__(link, pin, pin.head.number)
+        self._leave: Callable[[Link], None] | None = leave
+
+    def image(self) -> Image:
+        """Everything living at the head."""
+        head, pin = self.head.number, self._pin
+        rows = self._link.iterate(_LIVING, (head, head, head))
+        objects = self._link.iterate(_OBJECTS, (0, pin.object_id_max))
+        return Image(
+            head=self.head,
+            names=[(row[0], row[1]) for row in self._link.all(_NAMES, (0, pin.name_id_max))],
+            objects=((row[0], row[1], row[2]) for row in objects),
+            rows=map(NumberedRow._make, rows),
+            schemas=self._schemas(-1),
+        )
+
+    def changes(self, after: int, name_id_max: int, object_id_max: int) -> Changes:
+        """What happened since revision `after`. Raises RevisionUnavailable when that cannot be told."""
+        head, pin = self.head.number, self._pin
+        found = self._link.all(_CHAIN, (after, head)) if 0 <= after <= head else []
+        if len(found) != head - after:
+            raise RevisionUnavailable(
+                f"the changes since revision {after} are not kept; the store is at {head}, start over from there",
+                {"revision": str(after), "head": str(head)},
+            )
+        rows = self._link.all(_CHANGED, (head, after, head, head, after, head, after))
+        return Changes(
+            head=self.head,
+            chain=tuple((Revision(*row[:3]), row[3]) for row in found),
+            rows=[NumberedRow._make(row) for row in rows],
+            names=[(row[0], row[1]) for row in self._link.all(_NAMES, (name_id_max, pin.name_id_max))],
+            objects=[(row[0], row[1], row[2]) for row in self._link.all(_OBJECTS, (object_id_max, pin.object_id_max))],
+            schemas=self._schemas(after),
+        )
+
+    def objects_in_history(self) -> Iterator[tuple[int, str]]:
+        """Every object that a kept row names, once each, by type's number and key."""
+        head = self.head.number
+        return ((row[0], row[1]) for row in self._link.iterate(_MENTIONED, (head, head)))
+
+    def close(self) -> None:
+        """Let the view go."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            link, self._link = self._link, ClosedLink("snapshot", self._link.where)
+            leave(link)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+    def _schemas(self, after: int) -> tuple[SchemaVersion, ...]:
+        return tuple(SchemaVersion(*row) for row in self._link.all(_SCHEMAS, (after, self.head.number)))
