@@ -1,0 +1,33 @@
+"""relgraph: what may this subject do with this resource, and why?
+
+    import relgraph
+
+    with relgraph.open("sqlite:///access.db") as authorizer:
+        authorizer.check("user:anna", "view", "report:q3")
+
+Here stand the public names of the library; the server is `relgraph_server`, the client `relgraph.client`.
+"""
+
+from __future__ import annotations
+
+from relgraph.answers import Verdict
+from relgraph.api import Authorizer
+from relgraph.api import open_authorizer as open  # noqa: A004  # `relgraph.open`, as in `gzip.open`
+from relgraph.errors import RelgraphError
+from relgraph.limits import Limits
+from relgraph.revision import Consistency, Token
+from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+
+__all__ = [
+    "Authorizer",
+    "Consistency",
+    "Limits",
+    "Object",
+    "RelationTuple",
+    "RelgraphError",
+    "Subject",
+    "Token",
+    "TupleFilter",
+    "Verdict",
+    "open",
+]

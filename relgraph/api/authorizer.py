@@ -1,0 +1,335 @@
+"""The Authorizer: everything relgraph does, over one store, in one object."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, Self
+
+from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaText, Verdict
+from relgraph.api.following import Following, Pinned
+from relgraph.api.parsing import Cursor, as_object, as_question, as_subject
+from relgraph.api.writing import Writing
+from relgraph.engine import (
+    Budget,
+    EverySubjectScope,
+    SubjectScope,
+    Walk,
+    access,
+    check,
+    expand,
+    find_orphans,
+    find_ways,
+)
+from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, quoted
+from relgraph.limits import Limits
+from relgraph.revision import Consistency, Token
+from relgraph.store import open_store
+from relgraph.tuples import Object, TupleFilter, check_relation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from relgraph.answers import Imported, Way, Written
+    from relgraph.store.base import OnDuplicate, Store
+    from relgraph.tuples import RelationTuple, Subject
+
+__all__ = ["Authorizer", "Ways", "open_authorizer"]
+
+Ways = Literal["none", "one", "all"]
+"""How many ways a best access is to tell."""
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def open_authorizer(url: str, *, limits: Limits | None = None) -> Authorizer:
+    """Open the store at `url` (`sqlite:///access.db`; `sqlite://` is a private one in memory), making it if need be.
+
+    Raises InvalidSetting for a URL that names no store, StoreFormat or StoreUnavailable when it cannot be opened.
+    """
+    return Authorizer(open_store(url, clock=_now, random=os.urandom), limits=limits)
+
+
+class Authorizer:
+    """Answers what a subject may do with a resource, and why; keeps the tuples and the schema this is decided by.
+
+    May be used from many threads at once, not across a fork. Close it, or use it in a `with` block. Arguments named
+    `consistency` default to fully consistent; `deadline` is in seconds from now, after which DeadlineExceeded is
+    raised. Every method may raise StoreUnavailable.
+    """
+
+    def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._store = store
+        self._following = Following(store, self.limits, _now, time.monotonic)
+        self._writing = Writing(self._following, self.limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store. Closing twice is fine."""
+        self._store.close()
+
+    @contextmanager
+    def _pinned(self, consistency: Consistency | None) -> Iterator[Pinned]:
+        pinned = self._following.pin(consistency)
+        try:
+            yield pinned
+        finally:
+            pinned.release()
+
+    def _budget(self, deadline: float | None) -> Budget:
+        clock = time.monotonic
+        return Budget(self.limits, clock, None if deadline is None else clock() + deadline)
+
+    def check(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+        on_conditional: Literal["raise", "deny"] = "raise",
+        deadline: float | None = None,
+    ) -> bool:
+        """Return whether `subject` has `permission` on `resource`; one text `report:q3#view@user:anna` will do too.
+
+        Raises InvalidInput for words that are wrong, UnknownDefinition or UnknownRelation for names that the schema
+        lacks, Undecided where the answer is undefined, Conditional where context is missing (False with
+        `on_conditional="deny"`), LimitExceeded, RevisionUnavailable.
+        """
+        if on_conditional not in ("raise", "deny"):
+            raise InvalidInput(f"on_conditional is {quoted(str(on_conditional))}; use `raise` or `deny`")
+        decision = self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        if decision.verdict is Verdict.CONDITIONAL and on_conditional == "raise":
+            raise Conditional(
+                f"the answer depends on {', '.join(map(quoted, decision.missing))}; give the context, "
+                "or decide what a conditional answer means with `on_conditional`",
+                {"missing": ", ".join(decision.missing)},
+            )
+        return decision.allowed
+
+    def decide(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Decision:
+        """Return the verdict with its revision and, where it is CONDITIONAL, what is missing. Raises as `check`."""
+        who, name, what = as_question(subject, permission, resource)
+        with self._pinned(consistency) as pinned:
+            pinned.rules.schema.check_question(who, name, what)
+            walk = Walk(SubjectScope(pinned.rules, pinned.view, self._budget(deadline), who))
+            verdict, missing = check(walk, what, name)
+            if verdict is Verdict.UNDECIDED:
+                raise Undecided(
+                    f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
+                    "it depends on its own negation; look for a permission that excludes itself through the tuples",
+                    {"subject": str(who), "permission": name, "resource": str(what)},
+                )
+            return Decision(verdict, missing, pinned.revision.number, pinned.token)
+
+    def best(
+        self,
+        subject: str | Subject,
+        resource: str | Object,
+        *,
+        ways: Ways = "one",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Best:
+        """Return the strongest role of `subject` on `resource`, or all permissions held where there is no ladder.
+
+        With `ways`, how each came about: none, the shortest, or all (`truncated` says when there are more).
+        """
+        return self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline)[0]
+
+    def best_many(
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        *,
+        ways: Ways = "none",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Best]:
+        """Return the best access of one subject on many resources, in their order, all at one revision."""
+        if ways not in ("none", "one", "all"):
+            raise InvalidInput(f"ways is {quoted(str(ways))}; use `none`, `one` or `all`")
+        who, objects = as_subject(subject), [as_object(each) for each in resources]
+        if len(objects) > self.limits.best_resources_max:
+            raise InvalidInput(
+                f"{len(objects)} resources are over the limit of {self.limits.best_resources_max}; split the question",
+                {"limit": "best_resources_max", "value": str(self.limits.best_resources_max)},
+            )
+        with self._pinned(consistency) as pinned:
+            pinned.rules.schema.check_subject(who)
+            for each in objects:
+                pinned.rules.schema.definition(each.type)
+            scope = SubjectScope(pinned.rules, pinned.view, self._budget(deadline), who)
+            walk, exhaustive = Walk(scope), Walk(scope, exhaustive=True)
+            return [self._best(pinned, walk, exhaustive, each, ways) for each in objects]
+
+    def _best(self, pinned: Pinned, walk: Walk, exhaustive: Walk, resource: Object, ways: Ways) -> Best:
+        found = access(walk, resource)
+        told: list[Way] = []
+        truncated = False
+        wanted = [(name, Verdict.YES) for name in ((found.role,) if found.role else found.held)]
+        wanted += [(each.role, Verdict.CONDITIONAL) for each in found.conditional]
+        for name, verdict in wanted if ways != "none" else ():
+            some, more = find_ways(exhaustive, resource, name, verdict, self.limits, every=ways == "all")
+            told += some
+            truncated |= more
+        return Best(
+            walk.scope.subject,
+            resource,
+            found.role,
+            found.held,
+            found.conditional,
+            found.undecided,
+            tuple(told),
+            truncated,
+            pinned.revision.number,
+            pinned.token,
+        )
+
+    def expand(
+        self,
+        resource: str | Object,
+        permission: str,
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Expansion:
+        """Return how a permission or relation comes about, whoever asks."""
+        what, name = as_object(resource), check_relation(permission)
+        with self._pinned(consistency) as pinned:
+            pinned.rules.schema.member(what.type, name)
+            nodes = expand(EverySubjectScope(pinned.rules, pinned.view, self._budget(deadline)), what, name)
+            return Expansion(nodes, pinned.revision.number, pinned.token)
+
+    def orphans(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Orphans:
+        """Return the resources that nobody can reach, or only conditionally, or only through universal tuples.
+
+        Asked about are `candidates` (an application knows resources that no tuple mentions) and every object of the
+        kept history, of `types` only if any are given.
+        """
+        wanted = set(types)
+        with self._pinned(consistency) as pinned, self._store.snapshot() as snapshot:
+            schema = pinned.rules.schema
+            for type_ in wanted:
+                schema.definition(type_)
+            named: dict[str, set[Object]] = {}
+            for type_number, key in snapshot.objects_in_history():
+                type_ = snapshot.name(type_number)
+                named.setdefault(type_, set()).add(Object(type_, key))
+            asked = {as_object(each) for each in candidates}
+            for each in asked:
+                schema.definition(each.type)
+                named.setdefault(each.type, set()).add(each)
+            for type_ in schema.definitions:
+                if type_ in wanted or not wanted:
+                    asked |= named.get(type_, set())
+            found = find_orphans(
+                pinned.rules,
+                pinned.view,
+                self._budget(deadline),
+                self.limits,
+                asked,
+                lambda type_: named.get(type_, ()),
+            )
+            return Orphans(tuple(found), pinned.revision.number, pinned.token)
+
+    def write(
+        self,
+        *,
+        touch: Sequence[str | RelationTuple] = (),
+        create: Sequence[str | RelationTuple] = (),
+        delete: Sequence[str | RelationTuple] = (),
+        reason: str = "",
+        request_id: str = "",
+    ) -> Written:
+        """Change tuples in one transaction and return its revision: all of it happens, or none.
+
+        `touch` writes whether or not the tuple lives, `create` raises AlreadyExists if it does, `delete` does nothing
+        if it does not. A `request_id` makes a retry safe: the same write under the same id happens once. Raises
+        InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates, RequestIdReused, NoSchema.
+        """
+        return self._writing.write(touch, create, delete, reason, request_id)
+
+    def load(
+        self,
+        tuples: Iterable[str | RelationTuple],
+        *,
+        on_duplicate: OnDuplicate = "error",
+        allow_universal: bool = False,
+        allow_wildcards: bool = False,
+        reason: str = "",
+    ) -> Imported:
+        """Create many tuples in one transaction: all of them, or none.
+
+        Errors about one tuple carry its place, from 0, in `details["index"]`. Raises as `write`, and LimitExceeded.
+        """
+        if on_duplicate not in ("error", "touch", "skip"):
+            raise InvalidInput(f"on_duplicate is {quoted(str(on_duplicate))}; use `error`, `touch` or `skip`")
+        return self._writing.load(
+            tuples, on_duplicate, reason, allow_universal=allow_universal, allow_wildcards=allow_wildcards
+        )
+
+    def read(
+        self,
+        filter: TupleFilter = TupleFilter(),  # noqa: A002, B008  # the field's own word; frozen
+        *,
+        limit: int = 1_000,
+        cursor: str = "",
+        consistency: Consistency | None = None,
+    ) -> Page:
+        """Return at most `limit` tuples that match, and a cursor for the next page, which stays at this revision."""
+        if not 1 <= limit <= self.limits.read_page_max:
+            raise InvalidInput(f"a page holds 1 to {self.limits.read_page_max} tuples, not {limit}")
+        last = None
+        if cursor:
+            if consistency is not None:
+                raise InvalidCursor("a cursor carries its own revision; leave the consistency out")
+            parsed = Cursor.parse(cursor, filter)
+            last, consistency = parsed.last, Consistency.at_exactly(parsed.token)
+        with self._pinned(consistency) as pinned, self._store.snapshot() as snapshot:
+            found = snapshot.read(filter, pinned.revision.number, last, limit + 1)
+            page = tuple(found[:limit])
+            after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""
+            return Page(page, after, pinned.revision.number, pinned.token)
+
+    def schema(self, *, consistency: Consistency | None = None) -> SchemaText:
+        """Return the schema in force, as it was written. Raises NoSchema before the first."""
+        with self._pinned(consistency) as pinned:
+            if pinned.program is None:
+                raise NoSchema("the store has no schema yet; write one first")
+            return SchemaText(pinned.program.schema.text, pinned.revision.number, pinned.token)
+
+    def write_schema(self, text: str, *, reason: str = "") -> Written:
+        """Make `text` the schema from a new revision on; the same text again changes nothing.
+
+        Raises SchemaParseError, SchemaTypeError or Unsupported naming line and column, SchemaOrphans when living
+        tuples would no longer be admitted.
+        """
+        return self._writing.write_schema(text, reason)

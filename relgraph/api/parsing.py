@@ -1,0 +1,90 @@
+"""What callers may pass, made into nouns: strings or objects, one-string questions, filters' cursors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+from relgraph.errors import InvalidCursor, InvalidInput, InvalidTuple, quoted
+from relgraph.revision import Token
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_relation
+
+if TYPE_CHECKING:
+    from relgraph.tuples import TupleFilter
+
+__all__ = ["Cursor", "as_object", "as_question", "as_subject", "as_tuple"]
+
+
+def as_object(value: str | Object) -> Object:
+    """Return one concrete object. Raises InvalidTuple, InvalidName or InvalidId; `type:*` is none."""
+    return Object.parse(value if isinstance(value, str) else str(value))
+
+
+def as_subject(value: str | Subject) -> Subject:
+    """Return one concrete subject, plain or a userset. Raises InvalidTuple, InvalidName or InvalidId."""
+    return Subject.parse(value if isinstance(value, str) else str(value))
+
+
+def as_tuple(value: str | RelationTuple) -> RelationTuple:
+    """Return a relation tuple. Raises InvalidTuple, InvalidName or InvalidId."""
+    return RelationTuple.parse(value if isinstance(value, str) else str(value))
+
+
+def as_question(
+    subject: str | Subject, permission: str | None, resource: str | Object | None
+) -> tuple[Subject, str, Object]:
+    """Return (subject, permission, resource), from three arguments or from one text `resource#permission@subject`."""
+    if permission is not None and resource is not None:
+        return as_subject(subject), check_relation(permission), as_object(resource)
+    if permission is not None or resource is not None or not isinstance(subject, str):
+        raise InvalidInput(
+            "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
+        )
+    question = RelationTuple.parse(subject)
+    if WILDCARD in (question.resource.id, question.subject.id):
+        raise InvalidTuple(
+            f"{quoted(subject)} asks about every object of a type; name one object on each side", {"text": subject}
+        )
+    return question.subject, question.relation, question.resource
+
+
+class Cursor:
+    """Where a page of a read ended: the filter it belongs to, the revision it is pinned at, and its last tuple."""
+
+    def __init__(self, digest: str, token: Token, last: RelationTuple) -> None:
+        self.token = token
+        self.last = last
+        self._digest = digest
+
+    @staticmethod
+    def digest_of(filter_: TupleFilter) -> str:
+        """Return what binds a cursor to its filter: length-safe, so that no two filters share one."""
+        return hashlib.sha256(json.dumps(astuple(filter_)).encode()).hexdigest()[:16]
+
+    @classmethod
+    def after(cls, filter_: TupleFilter, token: Token, last: RelationTuple) -> Cursor:
+        """Return the cursor behind `last`."""
+        return cls(cls.digest_of(filter_), token, last)
+
+    def __str__(self) -> str:
+        body = json.dumps([self._digest, str(self.token), str(self.last)], separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(binascii.crc32(body).to_bytes(4, "big") + body).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str, filter_: TupleFilter) -> Cursor:
+        """Read a cursor's text. Raises InvalidCursor when it is damaged or belongs to another filter."""
+        try:
+            data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            if binascii.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
+                raise InvalidCursor("the cursor is damaged; pass it exactly as the page before returned it")
+            digest, token, last = json.loads(data[4:])
+            cursor = cls(digest, Token.parse(token), RelationTuple.parse(last))
+        except (ValueError, TypeError, InvalidInput):
+            raise InvalidCursor("the cursor is damaged; pass it exactly as the page before returned it") from None
+        if digest != cls.digest_of(filter_):
+            raise InvalidCursor("the cursor belongs to another filter; keep the filter, or start without a cursor")
+        return cursor
