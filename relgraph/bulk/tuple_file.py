@@ -1,0 +1,206 @@
+"""The way in: a file of tuples or stdin, its format, and where in it each tuple stood.
+
+Iterating a `TupleFile` hands out relation tuples while the file is being read. Whoever loads them may refuse one only
+later, by its number or by its text; `located` then says where in the file it stands.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from relgraph.bulk.csv_lines import read_csv
+from relgraph.bulk.jsonl_lines import read_jsonl
+from relgraph.bulk.lines import LINE_SIZE_MAX, Lines, Position
+from relgraph.bulk.record import Record, tuple_of
+from relgraph.bulk.text_lines import read_text
+from relgraph.errors import (
+    AlreadyExists,
+    CannotUpdatePermission,
+    InvalidFile,
+    InvalidInput,
+    RelgraphError,
+    TupleNotAllowed,
+    UnknownRelation,
+    did_you_mean,
+    quoted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from relgraph.tuples import RelationTuple
+
+__all__ = ["FORMATS", "STDIN", "TupleFile", "format_of"]
+
+STDIN = "-"
+
+FORMATS: dict[str, Callable[[Lines], Iterator[Record]]] = {
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "text": read_text,
+}
+
+_SUFFIXES = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "text",
+    ".tuples": "text",
+}
+
+_FIELDS = ("resource", "relation", "subject")
+
+
+def format_of(path: str) -> str:
+    """Return the format that the suffix of `path` names. Raises InvalidInput when it names none."""
+    suffix = Path(path).suffix.lower()
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    known = ", ".join(_SUFFIXES)
+    name = "stdin" if path == STDIN else quoted(path)
+    raise InvalidInput(
+        f"{name} has no suffix that names a format ({known}); pass --format with one of {', '.join(FORMATS)}",
+        {"file": path},
+    )
+
+
+class TupleFile:
+    """The tuples of one file (`-`: of `stream`, stdin by default), in the file's order; a context manager.
+
+    Iterate it once, inside `with`. `size` is the file's size in bytes, None where it cannot be known beforehand.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        format: str | None = None,
+        allow_universal: bool = False,
+        allow_wildcards: bool = False,
+        stream: BinaryIO | None = None,
+        line_size_max: int = LINE_SIZE_MAX,
+    ) -> None:
+        """Choose the format, reading nothing yet. Raises InvalidInput for a format or suffix that is not known."""
+        self.path = path
+        self.name = "stdin" if path == STDIN else path
+        self.size: int | None = None
+        self.failure: RelgraphError | None = None
+        self._format = format or format_of(path)
+        if self._format not in FORMATS:
+            raise InvalidInput(f"{quoted(self._format)} is not a format of tuples{did_you_mean(self._format, FORMATS)}")
+        self._allow_universal = allow_universal
+        self._allow_wildcards = allow_wildcards
+        self._stream = stream
+        self._line_size_max = line_size_max
+        self._lines: Lines | None = None
+        self._stack = ExitStack()
+        # Per tuple, 20 bytes: the line, and the columns of its resource, relation and subject.
+        self._line_of = array("Q")
+        self._columns_of = array("I")
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes have been read so far."""
+        return self._lines.bytes_read if self._lines else 0
+
+    def __enter__(self) -> Self:
+        """Open the file. Raises InvalidFile when it cannot be."""
+        if self.path == STDIN:
+            self._lines = Lines(self._stream or sys.stdin.buffer, self.name, line_size_max=self._line_size_max)
+            return self
+        path = Path(self.path)
+        try:
+            stream = self._stack.enter_context(path.open("rb"))
+            if path.is_file():
+                self.size = path.stat().st_size
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL in the path.
+            reason = (getattr(error, "strerror", None) or "not a path").lower()
+            raise InvalidFile(
+                f"{quoted(self.path)} cannot be read: {reason}; name a file of tuples, or `-` for stdin",
+                {"file": self.path},
+            ) from error
+        self._lines = Lines(stream, self.name, line_size_max=self._line_size_max)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file (never stdin)."""
+        self._stack.close()
+
+    def __iter__(self) -> Iterator[RelationTuple]:
+        """Yield the tuples while reading. Raises InvalidFile or Unsupported, and keeps that error as `failure`."""
+        if self._lines is None:
+            raise InvalidFile(f"{quoted(self.name)} is not open; iterate inside `with`", {"file": self.name})
+        try:
+            for record in FORMATS[self._format](self._lines):
+                tuple_ = tuple_of(
+                    record, self.name, allow_universal=self._allow_universal, allow_wildcards=self._allow_wildcards
+                )
+                self._line_of.append(record.line)
+                self._columns_of.extend((record.resource_column, record.relation_column, record.subject_column))
+                yield tuple_
+        except RelgraphError as error:
+            # A loader may report only that its input broke off (a cancelled stream): the cause stays here.
+            self.failure = error
+            raise
+
+    def position(self, index: int, field: str = "resource") -> Position:
+        """Return where the tuple read as number `index` (from 0) stands: its `resource`, `relation` or `subject`."""
+        column = self._columns_of[3 * index + _FIELDS.index(field)]
+        return Position(self.name, self._line_of[index], column)
+
+    def located(self, error: RelgraphError) -> RelgraphError:
+        """Return the error with its place in the file, when it tells which tuple it is about.
+
+        That is `details["index"]`, the tuple's number in reading order, with `details["field"]` for its cell; or
+        `details["tuple"]`, its text, which is looked up by reading a file again (stdin cannot be).
+        """
+        if "line" in error.details:
+            return error
+        index = self._index_of(error)
+        if index is None:
+            return error
+        field = error.details.get("field", "")
+        return self.position(index, field if field in _FIELDS else _field_of(error)).on(error)
+
+    def _index_of(self, error: RelgraphError) -> int | None:
+        given = error.details.get("index", "")
+        if given.isdecimal() and int(given) < len(self._line_of):
+            return int(given)
+        text = error.details.get("tuple")
+        if text is None or self.path == STDIN or self.size is None:
+            return None
+        # Of two equal tuples in one file, the second is the one too many.
+        wanted = 2 if isinstance(error, AlreadyExists) else 1
+        found: list[int] = []
+        again = TupleFile(
+            self.path,
+            format=self._format,
+            allow_universal=self._allow_universal,
+            allow_wildcards=self._allow_wildcards,
+            line_size_max=self._line_size_max,
+        )
+        try:
+            with again:
+                for index, tuple_ in enumerate(again):
+                    if index >= len(self._line_of):
+                        break
+                    if str(tuple_) == text:
+                        found.append(index)
+                        if len(found) == wanted:
+                            break
+        except RelgraphError:
+            # The loader's error is the one to tell; a file that changed meanwhile only loses its place in it.
+            return None
+        return found[-1] if found else None
+
+
+def _field_of(error: RelgraphError) -> str:
+    """The cell to point at when the judge of a tuple names none: the one its complaint is about, else the first."""
+    if isinstance(error, TupleNotAllowed):
+        return "subject"
+    return "relation" if isinstance(error, CannotUpdatePermission | UnknownRelation) else "resource"

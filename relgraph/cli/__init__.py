@@ -1,0 +1,44 @@
+"""The terminal: `relgraph COMMAND …`, over a store (`--store URL`) or a server (`--server HOST:PORT`) alike.
+
+    app         the group of commands, and the one place where errors become exit codes
+    questions   check, best, expand
+    writes      write, import
+    reads       read
+    schemas     schema read, schema write
+    graphs      graph: who can be reached by nobody, and what surrounds an object
+    serving     serve
+    options     what several commands take: where, how to print, how fresh
+    target      the one place that opens a store or a server
+    output      answers as JSON lines and as text for people
+    exits       exit codes
+    neighbours  the part of the graph around one object
+
+Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.
+Rule 2: no control character from data or from a file reaches the terminal.
+Rule 3: what is slow to import (rich, networkx, grpcio) is imported by the function that uses it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (the process's own by default) and return its exit code."""
+    try:
+        from relgraph.cli.app import run  # noqa: PLC0415  (click is an extra: its absence gets a sentence, not a traceback)
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        sys.stderr.write(
+            f"relgraph: error: the terminal needs `{error.name}`, which is not installed; "
+            "run `pip install 'relgraph[cli]'`\n"
+        )
+        return 2
+    return run(list(sys.argv[1:] if arguments is None else arguments))

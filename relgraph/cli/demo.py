@@ -1,0 +1,166 @@
+"""`relgraph demo`: one real system, end to end. A server on an empty SQLite file, a bulk import, questions, changes.
+
+Rule 1: everything is asked through the public door, over gRPC, of a server of its own that is stopped at the end.
+Rule 2: what the scenario file says must hold is compared with what came back; a difference ends with exit code 4.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from relgraph.cli.exits import OK, TEST_FAILED
+from relgraph.cli.scenario import find_scenario, read_scenario
+from relgraph.client import Client
+from relgraph.errors import ServerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from relgraph.answers import Best
+    from relgraph.cli.scenario import BestCase, Scenario
+
+__all__ = ["demo"]
+
+_STOP_SECONDS_MAX = 20
+
+
+@click.command()
+def demo() -> int:
+    """Show one real system: imported into SQLite, served over gRPC, asked, explained and changed."""
+    scenario = read_scenario(find_scenario("catglobe"))
+    with tempfile.TemporaryDirectory(prefix="relgraph-demo-") as folder, _server(Path(folder)) as address:
+        with Client(address) as client:
+            teller = _Teller(client, scenario)
+            teller.tell(address)
+    return TEST_FAILED if teller.differences else OK
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    """Run a server of its own on an empty SQLite file, and stop it."""
+    command = [sys.executable, "-m", "relgraph.cli", "serve", "--listen", "127.0.0.1:0"]
+    command += ["--store", f"sqlite:///{folder / 'demo.db'}"]
+    # Settings of the person who runs the demo are not the demo's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RELGRAPH_")}
+    with (
+        (folder / "server.log").open("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True) as process,  # noqa: S603  # ours
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                log.seek(0)
+                raise ServerUnavailable(f"the demo's server did not start; it said: {log.read().strip()}")
+            yield json.loads(line)["grpc"]
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class _Teller:
+    """Asks the server and tells the answers."""
+
+    def __init__(self, client: Client, scenario: Scenario) -> None:
+        self._client = client
+        self._scenario = scenario
+        self._console = Console(highlight=False)
+        self.differences = 0
+
+    def tell(self, address: str) -> None:
+        """Tell the whole scenario."""
+        scenario, client = self._scenario, self._client
+        self._say(scenario.title, style="bold")
+        self._say(f"a server at {address}, over an empty SQLite file")
+        client.write_schema(scenario.schema)
+        loaded = client.load(scenario.tuples, allow_universal=True, allow_wildcards=True)
+        self._say(f"imported {loaded.changed} tuples in one transaction, revision {loaded.revision}")
+        self._checks()
+        self._best(f"Best access and every way it came about, at revision {loaded.revision}", scenario.best)
+        self._orphans(scenario.orphans)
+        for change in scenario.changes:
+            self._say("")
+            self._say(change.title, style="bold")
+            written = client.write(touch=change.touch, delete=change.delete, reason=change.title)
+            for sign, tuples in (("-", change.delete), ("+", change.touch)):
+                for each in tuples:
+                    self._say(f"  {sign} {each}")
+            self._best(f"now, at revision {written.revision}", change.best)
+            self._orphans(change.orphans)
+        self._say("")
+        if self.differences:
+            self._say(f"{self.differences} answers differ from what the scenario says", style="bold red")
+        else:
+            self._say("every answer is what the scenario says", style="bold green")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text, style=style))
+
+    def _differs(self, expected: object, found: object) -> bool:
+        differs = expected != found
+        self.differences += differs
+        return differs
+
+    def _checks(self) -> None:
+        table = Table("Question", "Answer", title="Checks", title_justify="left")
+        for questions, expected in ((self._scenario.holds, True), (self._scenario.fails, False)):
+            for question in questions:
+                found = self._client.check(question)
+                wrong = " (expected otherwise)" if self._differs(expected, found) else ""
+                table.add_row(Text(question), Text(("yes" if found else "no") + wrong, "green" if found else "red"))
+        self._console.print(table)
+
+    def _best(self, title: str, cases: Iterable[BestCase]) -> None:
+        table = Table("Who, on what", "Best access", title=title, title_justify="left")
+        table.add_column("Ways, and the tuples behind them", overflow="fold")
+        for case in cases:
+            best = self._client.best(case.subject, case.resource, ways="all")
+            held = best.role or ", ".join(best.held) or "none"
+            expected = (case.role, case.held if case.held is not None else best.held, sorted(case.ways))
+            if self._differs(expected, (best.role, best.held, sorted(way.via for way in best.ways))):
+                held += " (expected otherwise)"
+            table.add_row(Text(f"{case.subject}\n{case.resource}"), Text(held), _ways(best))
+            table.add_section()
+        self._console.print(table)
+
+    def _orphans(self, expected: Mapping[str, str] | None) -> None:
+        if expected is None:
+            return
+        found = {str(each.resource): each.kind.value for each in self._client.orphans().orphans}
+        self._differs(dict(expected), found)
+        table = Table("Resource", "Reached by", title="Out of everybody's reach", title_justify="left")
+        for resource, kind in found.items():
+            table.add_row(Text(resource), Text(_REACHED_BY[kind]))
+        self._console.print(table)
+
+
+_REACHED_BY = {
+    "nobody": "nobody",
+    "only-conditional": "nobody for certain",
+    "only-universal": "the system group only",
+}
+
+
+def _ways(best: Best) -> Text:
+    shown = Text()
+    for way in best.ways:
+        shown.append(way.via + "\n", "bold")
+        for each in way.tuples:
+            shown.append(f"  {each}\n")
+    shown.rstrip()
+    return shown

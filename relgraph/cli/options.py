@@ -1,0 +1,112 @@
+"""What several commands take: where to ask, how to print, how fresh an answer must be.
+
+`--store`, `--server` and `--json` are taken before and after the command's name alike; the later one wins.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from relgraph.cli.target import open_target, target_of
+from relgraph.errors import InvalidInput
+from relgraph.revision import Consistency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relgraph.cli.target import Door, Target
+
+__all__ = ["Terminal", "common_options", "consistency_of", "consistency_options", "pass_terminal"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Terminal:
+    """What the options said so far: where to ask, and how to print."""
+
+    store: str | None = None
+    server: str | None = None
+    json: bool = False
+
+    def target(self) -> Target:
+        """Return what to work on. Raises InvalidSetting when it was not named, or named twice."""
+        return target_of(self.store, self.server, os.environ)
+
+    def open(self, *, creates: bool = False) -> Door:
+        """Open what to work on, as a context manager; a missing store is made only with `creates`."""
+        return open_target(self.target(), creates=creates)
+
+
+pass_terminal = click.make_pass_decorator(Terminal, ensure=True)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    terminal = context.find_root().ensure_object(Terminal)
+    if parameter.name == "json":
+        terminal.json = terminal.json or bool(value)
+    elif isinstance(value, str):
+        setattr(terminal, str(parameter.name), value)
+
+
+def common_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command `--store`, `--server` and `--json`, which end up in its Terminal."""
+    for option in (
+        click.option(
+            "--json", is_flag=True, expose_value=False, callback=_remember, help="Print JSON, one line a result."
+        ),
+        click.option(
+            "--server",
+            metavar="HOST:PORT",
+            expose_value=False,
+            callback=_remember,
+            help="Ask this server (RELGRAPH_SERVER).",
+        ),
+        click.option(
+            "--store",
+            metavar="URL",
+            expose_value=False,
+            callback=_remember,
+            help="Work on this store, as in sqlite:///access.db (RELGRAPH_STORE).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def consistency_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command `--at-least`, `--at-exactly` and `--minimize-latency`; see `consistency_of`."""
+    for option in (
+        click.option(
+            "--minimize-latency", is_flag=True, help="Answer from what is at hand, at most a few seconds old."
+        ),
+        click.option("--at-exactly", metavar="TOKEN", help="Answer as of the write that returned this token."),
+        click.option("--at-least", metavar="TOKEN", help="Answer from any state that has this token's write."),
+    ):
+        command = option(command)
+    return command
+
+
+def consistency_of(at_least: str | None, at_exactly: str | None, minimize_latency: bool) -> Consistency | None:
+    """Return the consistency that the options ask for, None without any. Raises InvalidInput for more than one."""
+    given = [
+        name
+        for name, value in (
+            ("--at-least", at_least is not None),
+            ("--at-exactly", at_exactly is not None),
+            ("--minimize-latency", minimize_latency),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise InvalidInput(f"{' and '.join(given)} contradict each other; keep one")
+    if at_least is not None:
+        return Consistency.at_least(at_least)
+    if at_exactly is not None:
+        return Consistency.at_exactly(at_exactly)
+    return Consistency.minimize_latency() if minimize_latency else None

@@ -1,0 +1,196 @@
+"""Answers on the terminal: as JSON with stable keys, and as text for people.
+
+Rule 1: a JSON shape is an interface. A key may be added, never renamed or dropped.
+Rule 2: whatever came from outside passes `printable` on its way to a person (JSON escapes by itself).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from relgraph.answers import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from relgraph.answers import (
+        Best,
+        Decision,
+        Expansion,
+        Imported,
+        Orphan,
+        SchemaText,
+        Way,
+        Written,
+    )
+    from relgraph.tuples import RelationTuple
+
+__all__ = [
+    "best_json",
+    "best_text",
+    "decision_json",
+    "decision_text",
+    "expansion_json",
+    "imported_json",
+    "imported_text",
+    "orphan_json",
+    "print_json",
+    "print_lines",
+    "printable",
+    "schema_json",
+    "tuple_json",
+    "written_json",
+    "written_text",
+]
+
+Json = dict[str, object]
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with every character that is not printable escaped, those of `keep` excepted."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in text
+    )
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print one result on one line of standard output, in ASCII."""
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines for a person on standard output, escaped."""
+    for line in lines:
+        sys.stdout.write(printable(line) + "\n")
+
+
+def decision_json(decision: Decision) -> Json:
+    """The shape of a check."""
+    return {
+        "verdict": decision.verdict.value,
+        "missing": list(decision.missing),
+        "revision": decision.revision,
+        "token": decision.token,
+    }
+
+
+def decision_text(decision: Decision) -> str:
+    """A check in a line."""
+    needs = f", needs {', '.join(decision.missing)}" if decision.verdict is Verdict.CONDITIONAL else ""
+    return f"{decision.verdict.value}{needs} (revision {decision.revision})"
+
+
+def best_json(best: Best) -> Json:
+    """The shape of best access on one resource."""
+    return {
+        "resource": str(best.resource),
+        "role": best.role,
+        "held": list(best.held),
+        "conditional": [{"role": row.role, "missing": list(row.missing)} for row in best.conditional],
+        "undecided": list(best.undecided),
+        "ways": [_way_json(way) for way in best.ways],
+        "truncated": best.truncated,
+    }
+
+
+def _way_json(way: Way) -> Json:
+    return {
+        "role": way.role,
+        "tuples": [str(tuple_) for tuple_ in way.tuples],
+        "steps": [
+            {
+                "claim": step.claim,
+                "rule": step.rule,
+                "tuple": None if step.tuple is None else str(step.tuple),
+                "children": list(step.children),
+            }
+            for step in way.steps
+        ],
+        "via": way.via,
+    }
+
+
+def best_text(best: Best) -> Iterator[str]:
+    """Best access on one resource: a line for the answer, and a line for each way with its tuples below it."""
+    yield f"{best.resource}  {best.role or ', '.join(best.held) or 'no access'}"
+    for row in best.conditional:
+        yield f"  {row.role} if the context allows it, needs {', '.join(row.missing)}"
+    for name in best.undecided:
+        yield f"  {name} is undecided: it depends on its own negation"
+    for way in best.ways:
+        yield f"  {way.role} {way.via}"
+        for tuple_ in way.tuples:
+            yield f"    {tuple_}"
+    if best.truncated:
+        yield "  and more ways than these"
+
+
+def expansion_json(expansion: Expansion) -> Json:
+    """The shape of an expansion: a flat list of nodes, node 0 the root, children as indexes."""
+    return {
+        "nodes": [
+            {
+                "kind": node.kind,
+                "object": str(node.object),
+                "text": node.text,
+                "tuples": [str(tuple_) for tuple_ in node.tuples],
+                "children": list(node.children),
+                "cycle": node.cycle,
+            }
+            for node in expansion.nodes
+        ],
+        "revision": expansion.revision,
+        "token": expansion.token,
+    }
+
+
+def written_json(written: Written) -> Json:
+    """The shape of a write."""
+    return {"revision": written.revision, "token": written.token}
+
+
+def written_text(written: Written) -> Iterator[str]:
+    """A write in two lines; the token is for `--at-least` and `--at-exactly`."""
+    yield f"revision {written.revision}"
+    yield f"token {written.token}"
+
+
+def imported_json(imported: Imported, seconds: float) -> Json:
+    """The shape of an import that took so many seconds."""
+    return {
+        "read": imported.read,
+        "changed": imported.changed,
+        "seconds": round(seconds, 3),
+        "revision": imported.revision,
+        "token": imported.token,
+    }
+
+
+def imported_text(imported: Imported, seconds: float) -> Iterator[str]:
+    """An import that took so many seconds, in two lines."""
+    rate = round(imported.read / seconds) if seconds > 0 else imported.read
+    yield (
+        f"{imported.read:,} tuples read, {imported.changed:,} new or changed, in {seconds:.2f} s "
+        f"({rate:,} tuples/s), revision {imported.revision}"
+    )
+    yield f"token {imported.token}"
+
+
+def tuple_json(tuple_: RelationTuple) -> Json:
+    """The shape of a tuple: a line that `relgraph import --format jsonl` reads."""
+    return {"resource": str(tuple_.resource), "relation": tuple_.relation, "subject": str(tuple_.subject)}
+
+
+def schema_json(schema: SchemaText) -> Json:
+    """The shape of a schema that was read."""
+    return {"schema": schema.text, "revision": schema.revision, "token": schema.token}
+
+
+def orphan_json(orphan: Orphan) -> Json:
+    """The shape of one resource out of reach."""
+    return {"resource": str(orphan.resource), "class": orphan.kind.value}

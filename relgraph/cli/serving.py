@@ -1,0 +1,43 @@
+"""The server: serve."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from relgraph.cli.exits import OK
+from relgraph.cli.options import Terminal, common_options, pass_terminal
+from relgraph.errors import InvalidInput, InvalidSetting, quoted
+
+__all__ = ["serve"]
+
+
+@click.command(short_help="Serve a store over gRPC.")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Where to listen; 127.0.0.1:50051 by default, port 0 is a free one."
+)
+# The default is None, so that a flag that was not given leaves the choice to the environment and the file.
+@click.option("--insecure", is_flag=True, default=None, help="Allow a public address although there are no keys yet.")
+@click.option("--config", metavar="FILE", help="A TOML file of settings (RELGRAPH_CONFIG).")
+@common_options
+@pass_terminal
+def serve(terminal: Terminal, listen: str | None, insecure: bool | None, config: str | None) -> int:
+    """Serve the store over gRPC until SIGTERM or Ctrl-C; a store that does not exist is made.
+
+    Prints one line of JSON when ready, such as {"grpc": "127.0.0.1:50051"}. Settings are taken from the options, then
+    from RELGRAPH_* in the environment, then from the file.
+    """
+    if terminal.server:
+        raise InvalidInput("a server serves a store and asks no other server; take --server away")
+    try:
+        from relgraph_server.app import run  # noqa: PLC0415  (grpcio is slow to import, and an extra)
+        from relgraph_server.settings import load_settings  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("relgraph"):
+            raise
+        raise InvalidSetting(
+            f"serving needs {quoted(error.name)}, which is not installed; run `pip install 'relgraph[server]'`"
+        ) from error
+    run(load_settings({"store": terminal.store, "listen": listen, "insecure": insecure}, os.environ, config))
+    return OK

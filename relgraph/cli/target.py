@@ -1,0 +1,179 @@
+"""The one place that opens what a command works on: a store through the library, or a server through the client.
+
+Rule 1: a store that does not exist is made only by a command that writes. A mistyped path is an error,
+not an empty store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from relgraph.errors import InvalidSetting, StoreUnavailable, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaText, Written
+    from relgraph.revision import Consistency
+    from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+
+__all__ = ["Door", "Target", "open_target", "target_of"]
+
+_SQLITE_MEMORY = "sqlite://"
+_SQLITE_FILE = "sqlite:///"
+
+
+class Door(Protocol):
+    """What the commands ask of an Authorizer and of a Client alike."""
+
+    def decide(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+    ) -> Decision:
+        """Answer one check."""
+        ...
+
+    def best_many(
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        *,
+        ways: Literal["none", "one", "all"] = "none",
+        consistency: Consistency | None = None,
+    ) -> list[Best]:
+        """Answer the best access on each resource, at one revision."""
+        ...
+
+    def expand(self, resource: str | Object, permission: str, *, consistency: Consistency | None = None) -> Expansion:
+        """Answer how a permission comes about."""
+        ...
+
+    def write(
+        self,
+        *,
+        touch: Sequence[str | RelationTuple] = (),
+        create: Sequence[str | RelationTuple] = (),
+        delete: Sequence[str | RelationTuple] = (),
+        reason: str = "",
+        request_id: str = "",
+    ) -> Written:
+        """Write tuples in one revision."""
+        ...
+
+    def load(
+        self,
+        tuples: Iterable[str | RelationTuple],
+        *,
+        on_duplicate: Literal["error", "touch", "skip"] = "error",
+        allow_universal: bool = False,
+        allow_wildcards: bool = False,
+        reason: str = "",
+    ) -> Imported:
+        """Import tuples in one revision, all or nothing."""
+        ...
+
+    def read(
+        self,
+        filter: TupleFilter = ...,
+        *,
+        limit: int = 1000,
+        cursor: str = "",
+        consistency: Consistency | None = None,
+    ) -> Page:
+        """Read one page of tuples."""
+        ...
+
+    def schema(self, *, consistency: Consistency | None = None) -> SchemaText:
+        """Read the schema."""
+        ...
+
+    def write_schema(self, text: str, *, reason: str = "") -> Written:
+        """Write the schema."""
+        ...
+
+    def orphans(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+    ) -> Orphans:
+        """List the resources nobody can reach."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a command works on: the URL of a store, or the address of a server."""
+
+    store: str | None = None
+    server: str | None = None
+
+
+def target_of(store: str | None, server: str | None, environment: Mapping[str, str]) -> Target:
+    """Return what was named by an option or else by the environment. Raises InvalidSetting unless it is exactly one."""
+    if store and server:
+        raise InvalidSetting("--store and --server were both given; a command works on one of them, keep one")
+    if store or server:
+        return Target(store=store, server=server)
+    store, server = environment.get("RELGRAPH_STORE") or None, environment.get("RELGRAPH_SERVER") or None
+    if store and server:
+        raise InvalidSetting("RELGRAPH_STORE and RELGRAPH_SERVER are both set; choose with --store or --server")
+    if store or server:
+        return Target(store=store, server=server)
+    raise InvalidSetting(
+        "no store and no server named; give --store URL (as in `sqlite:///access.db`) or --server HOST:PORT, "
+        "or set RELGRAPH_STORE or RELGRAPH_SERVER"
+    )
+
+
+def open_target(target: Target, *, creates: bool = False) -> Door:
+    """Open the target; the caller closes it, as a context manager. Only with `creates` may a store come into being.
+
+    Raises InvalidSetting for what cannot be a target, StoreUnavailable for a store that is not there, and whatever the
+    library or the client raises when opening.
+    """
+    if target.server:
+        return _client(target.server)
+    assert target.store is not None
+    _require_file(target.store, may_be_new=creates)
+    from relgraph.api import open_authorizer  # noqa: PLC0415  (the engine is not needed to reach a server)
+
+    return open_authorizer(target.store)
+
+
+def _require_file(url: str, *, may_be_new: bool) -> None:
+    if url == _SQLITE_MEMORY:
+        raise InvalidSetting(f"{quoted(url)} is a store in memory, which ends with the command; name a file")
+    path = url.removeprefix(_SQLITE_FILE)
+    if path != url and not may_be_new and not Path(path).exists():
+        raise StoreUnavailable(
+            f"there is no store at {quoted(url)}: {quoted(path)} does not exist; correct the path, or make the store "
+            "with `relgraph schema write`",
+            {"url": url},
+        )
+
+
+def _client(address: str) -> Door:
+    try:
+        from relgraph.client import Client  # noqa: PLC0415  (grpcio is slow to import, and an extra)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("relgraph"):
+            raise
+        raise InvalidSetting(
+            f"--server needs {quoted(error.name)}, which is not installed; run `pip install 'relgraph[server]'`"
+        ) from error
+    return Client(address)
