@@ -1,0 +1,389 @@
+"""The Authorizer's twin over the wire: the same methods, parameters, answers and errors, asked of a server.
+
+    with Client("127.0.0.1:50051") as client:
+        client.check("user:anna", "view", "report:q3")
+
+Rule 1: what cannot be understood (a status, a verdict, an enum value) is an error, never a "no".
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import grpc
+
+from relgraph import errors
+from relgraph.answers import Verdict
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, TupleFilter
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph.wire import answers, questions
+from relgraph.wire.failures import error_from
+from relgraph.wire.parts import plain_text, tuple_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Literal, Self
+
+    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaText, Written
+    from relgraph.revision import Consistency
+
+__all__ = ["Client"]
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+BATCH_TUPLES: Final = 1_000
+ANSWER_BYTES_MAX: Final = 64 << 20
+_BATCHES_AHEAD_MAX: Final = 4
+_POLL_SECONDS: Final = 0.1
+_ANY_TUPLE: Final = TupleFilter()
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
+    ("grpc.max_send_message_length", -1),  # the server says what is too much
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # a proxy for the web is no way to one's own authorizer, least of all on loopback
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Client:
+    """An authorizer somewhere else, at `target` (HOST:PORT). May be used from many threads; close it when done.
+
+    `timeout` is in seconds and bounds each call that is not given a `deadline` of its own; an import has no bound.
+    Nothing connects before the first call, which raises ServerUnavailable when nobody answers.
+    """
+
+    def __init__(self, target: str, *, timeout: float = 30.0) -> None:
+        host, colon, port = target.rpartition(":")
+        if not host or not colon or not (port.isascii() and port.isdigit()):
+            raise errors.InvalidSetting(
+                f"{errors.quoted(target)} is not a server's address; write HOST:PORT, as in `127.0.0.1:50051`",
+                {"target": target},
+            )
+        self._target = target
+        self._timeout = timeout
+        self._pid = os.getpid()
+        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        self._stub = AuthorizerServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls in progress fail."""
+        self._channel.close()
+
+    # --- questions ---
+
+    def check(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+        on_conditional: Literal["raise", "deny"] = "raise",
+        deadline: float | None = None,
+    ) -> bool:
+        """Whether the subject has the permission; also as one text, `check("report:q3#view@user:anna")`.
+
+        Raises Conditional when it depends on context that was not given, unless `on_conditional` is "deny".
+        """
+        if on_conditional not in ("raise", "deny"):
+            raise errors.InvalidInput(f"on_conditional is {errors.quoted(str(on_conditional))}; use `raise` or `deny`")
+        decision = self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        if decision.verdict is Verdict.CONDITIONAL and on_conditional == "raise":
+            raise errors.Conditional(
+                f"the answer depends on {', '.join(map(errors.quoted, decision.missing))}; give the context, "
+                "or decide what a conditional answer means with `on_conditional`",
+                {"missing": ", ".join(decision.missing)},
+            )
+        return decision.allowed
+
+    def decide(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Decision:
+        """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
+        request = pb.CheckRequest(consistency=questions.consistency_message(consistency))
+        request.subject, request.permission, request.resource = _question(subject, permission, resource)
+        return answers.read_decision(self._call(self._stub.Check, request, deadline))
+
+    def best(
+        self,
+        subject: str | Subject,
+        resource: str | Object,
+        *,
+        ways: Literal["none", "one", "all"] = "one",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Best:
+        """The best access of the subject on one resource."""
+        return self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline)[0]
+
+    def best_many(
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        *,
+        ways: Literal["none", "one", "all"] = "none",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Best]:
+        """The best access of the subject on each resource, in their order, all at one revision."""
+        request = pb.BestAccessRequest(
+            subject=str(_subject(subject)),
+            resources=[str(_object(resource)) for resource in resources],
+            ways=questions.ways_value(ways),
+            consistency=questions.consistency_message(consistency),
+        )
+        bests = answers.read_best(self._call(self._stub.BestAccess, request, deadline))
+        if [str(best.resource) for best in bests] != list(request.resources):
+            raise errors.RelgraphError(
+                f"the server at {errors.quoted(self._target)} answered about other resources than it was asked about; "
+                "use a server of this version"
+            )
+        return bests
+
+    def expand(
+        self,
+        resource: str | Object,
+        permission: str,
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Expansion:
+        """How a permission or relation of the resource comes about."""
+        request = pb.ExpandRequest(
+            resource=str(_object(resource)),
+            permission=plain_text(permission, "permission"),
+            consistency=questions.consistency_message(consistency),
+        )
+        return answers.read_expansion(self._call(self._stub.Expand, request, deadline))
+
+    def orphans(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Orphans:
+        """The resources that nobody can reach, among all objects ever named and the candidates."""
+        request = pb.ListOrphansRequest(
+            candidates=[str(_object(candidate)) for candidate in candidates],
+            types=[plain_text(name, "types") for name in types],
+            consistency=questions.consistency_message(consistency),
+        )
+        return answers.read_orphans(self._call(self._stub.ListOrphans, request, deadline))
+
+    def read(
+        self,
+        filter: TupleFilter = _ANY_TUPLE,
+        *,
+        limit: int = 1000,
+        cursor: str = "",
+        consistency: Consistency | None = None,
+    ) -> Page:
+        """One page of living tuples that match the filter; `cursor` continues after the page before."""
+        if not 0 < limit < 1 << 32:
+            raise errors.InvalidInput(
+                f"a page cannot hold {errors.quoted(str(limit))} tuples; use a whole number from 1"
+            )
+        request = pb.ReadRequest(
+            filter=questions.filter_message(filter),
+            limit=limit,
+            cursor=plain_text(cursor, "cursor"),
+            consistency=questions.consistency_message(consistency),
+        )
+        return answers.read_page(self._call(self._stub.Read, request))
+
+    def schema(self, *, consistency: Consistency | None = None) -> SchemaText:
+        """The schema as it was written. Raises NoSchema before the first."""
+        request = pb.ReadSchemaRequest(consistency=questions.consistency_message(consistency))
+        return answers.read_schema(self._call(self._stub.ReadSchema, request))
+
+    # --- writes ---
+
+    def write(
+        self,
+        *,
+        touch: Sequence[str | RelationTuple] = (),
+        create: Sequence[str | RelationTuple] = (),
+        delete: Sequence[str | RelationTuple] = (),
+        reason: str = "",
+        request_id: str = "",
+    ) -> Written:
+        """Change tuples, all or none, in one revision.
+
+        When the connection breaks, only a `request_id` tells a write that was made from one that was not: repeat it.
+        """
+        request = pb.WriteRequest(reason=plain_text(reason, "reason"), request_id=plain_text(request_id, "request_id"))
+        request.updates.extend(questions.update_messages("touch", touch))
+        request.updates.extend(questions.update_messages("create", create))
+        request.updates.extend(questions.update_messages("delete", delete))
+        return answers.read_written(self._call(self._stub.Write, request))
+
+    def write_schema(self, text: str, *, reason: str = "") -> Written:
+        """Replace the schema."""
+        request = pb.WriteSchemaRequest(text=plain_text(text, "text"), reason=plain_text(reason, "reason"))
+        return answers.read_written(self._call(self._stub.WriteSchema, request))
+
+    def load(
+        self,
+        tuples: Iterable[str | RelationTuple],
+        *,
+        on_duplicate: Literal["error", "touch", "skip"] = "error",
+        allow_universal: bool = False,
+        allow_wildcards: bool = False,
+        reason: str = "",
+    ) -> Imported:
+        """Load many tuples in one revision, all or nothing. `tuples` is read here, in the caller's thread."""
+        self._refuse_fork()
+        options = questions.import_options_message(
+            on_duplicate, allow_universal=allow_universal, allow_wildcards=allow_wildcards, reason=reason
+        )
+        ahead: queue.Queue[pb.ImportRequest | None] = queue.Queue(_BATCHES_AHEAD_MAX)
+        try:
+            call = self._stub.Import.future(_sent(ahead))
+        except ValueError:
+            raise self._closed() from None
+        complete = False
+        try:
+            for message in _batches(tuples, options):
+                if not _put(ahead, message, call):
+                    break
+            complete = True
+        finally:
+            # a stream whose source failed is cancelled before it can end: the server must never see it as whole
+            if not complete:
+                call.cancel()
+            _finish(ahead, call)
+        try:
+            return answers.read_imported(call.result())
+        except grpc.RpcError as problem:
+            raise error_from(problem, self._target) from None
+        except grpc.FutureCancelledError:
+            raise errors.ServerUnavailable(
+                f"the import to {errors.quoted(self._target)} was broken off; nothing was changed unless it had "
+                "already been committed: read before you repeat it",
+                {"target": self._target},
+            ) from None
+        finally:
+            call.cancel()  # whoever is interrupted while waiting takes the import back; a finished call ignores it
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise errors.Forked("this client was opened before the process forked; open another one in the child")
+
+    def _call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        deadline: float | None = None,
+    ) -> _Response:
+        """Make one call. Raises what the server raised."""
+        self._refuse_fork()
+        try:
+            return method(request, timeout=self._timeout if deadline is None else max(deadline, 0.0))
+        except grpc.RpcError as problem:
+            raise error_from(problem, self._target) from None
+        except ValueError:  # all that gRPC says about a channel that was closed
+            raise self._closed() from None
+
+    def _closed(self) -> errors.ServerUnavailable:
+        return errors.ServerUnavailable(
+            f"this client of {errors.quoted(self._target)} is closed; open another one", {"target": self._target}
+        )
+
+
+def _subject(subject: str | Subject) -> Subject:
+    return Subject.parse(subject) if isinstance(subject, str) else subject
+
+
+def _object(resource: str | Object) -> Object:
+    return Object.parse(resource) if isinstance(resource, str) else resource
+
+
+def _question(subject: str | Subject, permission: str | None, resource: str | Object | None) -> tuple[str, str, str]:
+    """Return subject, permission and resource as texts, from three values or from one `resource#permission@subject`."""
+    if permission is None and resource is None and isinstance(subject, str):
+        whole = RelationTuple.parse(subject)
+        if WILDCARD in (whole.resource.id, whole.subject.id):
+            raise errors.InvalidTuple(
+                f"{errors.quoted(subject)} asks about every object of a type; name one object on each side",
+                {"text": subject},
+            )
+        return str(whole.subject), whole.relation, str(whole.resource)
+    if permission is None or resource is None:
+        raise errors.InvalidInput(
+            "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
+        )
+    return str(_subject(subject)), plain_text(permission, "permission"), str(_object(resource))
+
+
+# --- imports: batches go from the caller's thread to the one in which gRPC sends ---
+
+
+def _batches(tuples: Iterable[str | RelationTuple], options: pb.ImportOptions) -> Iterator[pb.ImportRequest]:
+    """Yield the messages of an import: the options in the first, the total in the last."""
+    message = pb.ImportRequest(options=options)
+    total = 0
+    for fact in tuples:
+        if len(message.tuples) == BATCH_TUPLES:
+            yield message
+            message = pb.ImportRequest()
+        message.tuples.append(tuple_message(RelationTuple.parse(fact) if isinstance(fact, str) else fact))
+        total += 1
+    message.tuples_total = total
+    yield message
+
+
+def _sent(ahead: queue.Queue[pb.ImportRequest | None]) -> Iterator[pb.ImportRequest]:
+    while (message := ahead.get()) is not None:
+        yield message
+
+
+def _put(
+    ahead: queue.Queue[pb.ImportRequest | None], message: pb.ImportRequest | None, call: grpc.Future[pb.ImportResponse]
+) -> bool:
+    """Queue a message once there is room; False when the call has ended meanwhile."""
+    while not call.done():
+        try:
+            ahead.put(message, timeout=_POLL_SECONDS)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def _finish(ahead: queue.Queue[pb.ImportRequest | None], call: grpc.Future[pb.ImportResponse]) -> None:
+    """Let the sending thread come to its end, whatever became of the call."""
+    if _put(ahead, None, call):
+        return
+    while True:
+        try:
+            ahead.put_nowait(None)
+        except queue.Full:
+            try:
+                ahead.get_nowait()
+            except queue.Empty:
+                continue
+        else:
+            return

@@ -1,0 +1,219 @@
+"""Answers as messages: what the server builds and a client reads.
+
+Rule 1: a verdict or class that the reader does not know is an error, never a "no".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from relgraph.answers import (
+    Best,
+    ConditionalRole,
+    Decision,
+    ExpandNode,
+    Expansion,
+    Imported,
+    Orphan,
+    OrphanClass,
+    Orphans,
+    Page,
+    SchemaText,
+    Step,
+    Verdict,
+    Way,
+    Written,
+)
+from relgraph.tuples import Object, Subject
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.parts import known, read_tuple, read_tuples, tuple_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "best_messages",
+    "decision_message",
+    "expansion_message",
+    "orphans_message",
+    "page_message",
+    "read_best",
+    "read_decision",
+    "read_expansion",
+    "read_imported",
+    "read_orphans",
+    "read_page",
+    "read_schema",
+    "read_written",
+]
+
+_VERDICT: Final[dict[Verdict, pb.Verdict.ValueType]] = {
+    Verdict.NO: pb.VERDICT_NO,
+    Verdict.CONDITIONAL: pb.VERDICT_CONDITIONAL,
+    Verdict.YES: pb.VERDICT_YES,
+    Verdict.UNDECIDED: pb.VERDICT_UNDECIDED,
+}
+_ORPHAN: Final[dict[OrphanClass, pb.OrphanKind.ValueType]] = {
+    OrphanClass.NOBODY: pb.ORPHAN_KIND_NOBODY,
+    OrphanClass.ONLY_CONDITIONAL: pb.ORPHAN_KIND_ONLY_CONDITIONAL,
+    OrphanClass.ONLY_UNIVERSAL: pb.ORPHAN_KIND_ONLY_UNIVERSAL,
+}
+
+_VERDICT_READ: Final = {int(value): verdict for verdict, value in _VERDICT.items()}
+_ORPHAN_READ: Final = {int(value): kind for kind, value in _ORPHAN.items()}
+
+
+def decision_message(decision: Decision) -> pb.CheckResponse:
+    """Build the answer to a check."""
+    return pb.CheckResponse(
+        revision=decision.revision,
+        token=decision.token,
+        verdict=_VERDICT[decision.verdict],
+        missing=decision.missing,
+    )
+
+
+def read_decision(message: pb.CheckResponse) -> Decision:
+    """Read the answer to a check. Raises Unsupported for a verdict not known."""
+    verdict = known(_VERDICT_READ, message.verdict, "verdict")
+    return Decision(verdict, tuple(message.missing), message.revision, message.token)
+
+
+def _way_message(way: Way) -> pb.Way:
+    steps = [
+        pb.Step(
+            claim=step.claim,
+            rule=step.rule,
+            tuple=None if step.tuple is None else tuple_message(step.tuple),
+            children=step.children,
+        )
+        for step in way.steps
+    ]
+    return pb.Way(role=way.role, tuples=[tuple_message(fact) for fact in way.tuples], steps=steps, via=way.via)
+
+
+def _read_way(message: pb.Way) -> Way:
+    steps = tuple(
+        Step(
+            claim=step.claim,
+            rule=step.rule,
+            tuple=read_tuple(step.tuple, "steps.tuple") if step.HasField("tuple") else None,
+            children=tuple(step.children),
+        )
+        for step in message.steps
+    )
+    return Way(message.role, read_tuples(message.tuples, "tuples"), steps, message.via)
+
+
+def best_messages(bests: Sequence[Best], subject: Subject) -> pb.BestAccessResponse:
+    """Build the answer about one subject and many resources, which all hold at one revision."""
+    results = [
+        pb.BestAccess(
+            resource=str(best.resource),
+            role=best.role,
+            held=best.held,
+            conditional=[pb.ConditionalRole(role=row.role, missing=row.missing) for row in best.conditional],
+            undecided=best.undecided,
+            ways=[_way_message(way) for way in best.ways],
+            truncated=best.truncated,
+        )
+        for best in bests
+    ]
+    first = bests[0]
+    return pb.BestAccessResponse(revision=first.revision, token=first.token, subject=str(subject), results=results)
+
+
+def read_best(message: pb.BestAccessResponse) -> list[Best]:
+    """Read the answers about one subject, in the request's order."""
+    subject = Subject.parse(message.subject)
+    return [
+        Best(
+            subject=subject,
+            resource=Object.parse(row.resource),
+            role=row.role if row.HasField("role") else None,
+            held=tuple(row.held),
+            conditional=tuple(ConditionalRole(one.role, tuple(one.missing)) for one in row.conditional),
+            undecided=tuple(row.undecided),
+            ways=tuple(_read_way(way) for way in row.ways),
+            truncated=row.truncated,
+            revision=message.revision,
+            token=message.token,
+        )
+        for row in message.results
+    ]
+
+
+def expansion_message(expansion: Expansion) -> pb.ExpandResponse:
+    """Build the answer to an expansion."""
+    nodes = [
+        pb.ExpandNode(
+            kind=node.kind,
+            object=str(node.object),
+            text=node.text,
+            tuples=[tuple_message(fact) for fact in node.tuples],
+            children=node.children,
+            cycle=node.cycle,
+        )
+        for node in expansion.nodes
+    ]
+    return pb.ExpandResponse(revision=expansion.revision, token=expansion.token, nodes=nodes)
+
+
+def read_expansion(message: pb.ExpandResponse) -> Expansion:
+    """Read the answer to an expansion."""
+    nodes = tuple(
+        ExpandNode(
+            node.kind,
+            Object.parse(node.object, wildcard=True),
+            node.text,
+            read_tuples(node.tuples, "tuples"),
+            tuple(node.children),
+            node.cycle,
+        )
+        for node in message.nodes
+    )
+    return Expansion(nodes, message.revision, message.token)
+
+
+def orphans_message(orphans: Orphans) -> pb.ListOrphansResponse:
+    """Build the list of resources out of reach."""
+    rows = [pb.Orphan(resource=str(row.resource), kind=_ORPHAN[row.kind]) for row in orphans.orphans]
+    return pb.ListOrphansResponse(revision=orphans.revision, token=orphans.token, orphans=rows)
+
+
+def read_orphans(message: pb.ListOrphansResponse) -> Orphans:
+    """Read the list of resources out of reach. Raises Unsupported for a class not known."""
+    rows = tuple(
+        Orphan(Object.parse(row.resource), known(_ORPHAN_READ, row.kind, "orphans.kind")) for row in message.orphans
+    )
+    return Orphans(rows, message.revision, message.token)
+
+
+def page_message(page: Page) -> pb.ReadResponse:
+    """Build one page of tuples."""
+    return pb.ReadResponse(
+        revision=page.revision,
+        token=page.token,
+        tuples=[tuple_message(fact) for fact in page.tuples],
+        cursor=page.cursor,
+    )
+
+
+def read_page(message: pb.ReadResponse) -> Page:
+    """Read one page of tuples."""
+    return Page(read_tuples(message.tuples, "tuples"), message.cursor, message.revision, message.token)
+
+
+def read_written(message: pb.WriteResponse | pb.WriteSchemaResponse) -> Written:
+    """Read the receipt of a write or a schema write."""
+    return Written(message.revision, message.token)
+
+
+def read_imported(message: pb.ImportResponse) -> Imported:
+    """Read the receipt of an import."""
+    return Imported(message.tuples_read, message.tuples_changed, message.revision, message.token)
+
+
+def read_schema(message: pb.ReadSchemaResponse) -> SchemaText:
+    """Read the schema."""
+    return SchemaText(message.text, message.revision, message.token)

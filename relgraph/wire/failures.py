@@ -1,0 +1,82 @@
+"""Failed calls as errors of relgraph: what the server raised is raised again, with the same class, text and details.
+
+The server's side of this is `relgraph_server.status`; both lean on the same tree of errors and the same domain.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # carries no py.typed
+
+from relgraph import errors
+
+__all__ = ["DOMAIN", "error_from"]
+
+DOMAIN: Final = "relgraph.dev"
+"""The domain of every ErrorInfo that relgraph sends; reasons of other domains are not ours to read."""
+
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_WITHOUT_DETAILS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
+    grpc.StatusCode.UNAVAILABLE: errors.ServerUnavailable,
+    grpc.StatusCode.CANCELLED: errors.ServerUnavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
+    grpc.StatusCode.UNIMPLEMENTED: errors.Unsupported,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
+    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidInput,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
+    grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
+    grpc.StatusCode.OUT_OF_RANGE: errors.RevisionUnavailable,
+}
+
+
+def _by_code(cls: type[errors.RelgraphError]) -> dict[str, type[errors.RelgraphError]]:
+    """Return the tree of errors below and with `cls`, by code."""
+    classes = {cls.code: cls}
+    for child in cls.__subclasses__():
+        classes.update(_by_code(child))
+    return classes
+
+
+_CLASS_OF: Final = _by_code(errors.RelgraphError)
+
+
+def _error_info(problem: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
+    """Return relgraph's ErrorInfo of a failed call, None when there is none that can be read."""
+    for datum in problem.trailing_metadata() or ():
+        value = datum.value
+        if datum.key != _DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        info = error_details_pb2.ErrorInfo()
+        try:
+            for box in status_pb2.Status.FromString(value).details:
+                if box.Unpack(info) and info.domain == DOMAIN:
+                    return info
+        except DecodeError:
+            return None
+    return None
+
+
+def error_from(problem: grpc.RpcError, target: str) -> errors.RelgraphError:
+    """Return a failed call as the error it was on the server, or as trouble on the way there."""
+    code = problem.code()
+    text = problem.details() or ""
+    info = _error_info(problem)
+    if info is not None:
+        # a reason that only a newer server knows still has its canonical code
+        cls = _CLASS_OF.get(info.reason) or _WITHOUT_DETAILS.get(code, errors.RelgraphError)
+        return cls(text, dict(info.metadata))
+    shown = errors.quoted(target)
+    said = errors.quoted(text, 200)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.DeadlineExceeded(f"{shown} did not answer in time; allow more time, or ask for less")
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return errors.ServerUnavailable(
+            f"the server at {shown} cannot be reached: {said}; is it running, and is the address right?",
+            {"target": target},
+        )
+    cls = _WITHOUT_DETAILS.get(code, errors.RelgraphError)
+    return cls(f"the server at {shown} answered {code.name}: {said}; is it a relgraph server of this version?")

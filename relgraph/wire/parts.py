@@ -1,0 +1,87 @@
+"""What both directions of the wire share: enum numbers, texts, and the tuple.
+
+Rule 1: an enum number that is not known here is an error, never a default.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from relgraph.errors import InvalidInput, Unsupported, quoted
+from relgraph.tuples import Object, RelationTuple, Subject, check_relation
+from relgraph.v1 import authorizer_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["given", "known", "plain_text", "read_text", "read_tuple", "read_tuples", "tuple_message"]
+
+_Meaning = TypeVar("_Meaning")
+_Noun = TypeVar("_Noun")
+_Word = TypeVar("_Word")
+
+
+def known(table: Mapping[int, _Meaning], value: int, field: str) -> _Meaning:
+    """Return what an enum's number means, or raise Unsupported: the other side is newer, or left it out."""
+    try:
+        return table[value]
+    except KeyError:
+        raise Unsupported(
+            f"`{field}` has the value `{value}`, which this version of relgraph does not know; "
+            "set one that it knows, or use the same version on both sides",
+            {"field": field, "value": str(value)},
+        ) from None
+
+
+def given(table: Mapping[_Word, _Meaning], value: _Word, name: str) -> _Meaning:
+    """Return the enum value for a caller's word, or raise InvalidInput."""
+    try:
+        return table[value]
+    except KeyError:
+        *others, last = (f"`{word}`" for word in table)
+        raise InvalidInput(f"{name} is {quoted(str(value))}; use {', '.join(others)} or {last}") from None
+
+
+def read_text(parse: Callable[[str], _Noun], text: str, field: str) -> _Noun:
+    """Return `parse(text)`; an InvalidInput from it is raised on with the field's path in its details."""
+    try:
+        return parse(text)
+    except InvalidInput as error:
+        error.details.setdefault("field", field)
+        raise
+
+
+def plain_text(text: str, name: str) -> str:
+    """Return a free text that can travel, else raise InvalidInput (a lone surrogate has no UTF-8)."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as problem:
+        raise InvalidInput(
+            f"{name} cannot be sent: the character at position {problem.start} has no UTF-8 form; decode it first",
+            {"field": name},
+        ) from None
+    return text
+
+
+def tuple_message(fact: RelationTuple) -> pb.RelationTuple:
+    """Build the message of one tuple."""
+    return pb.RelationTuple(resource=str(fact.resource), relation=fact.relation, subject=str(fact.subject))
+
+
+def read_tuple(message: pb.RelationTuple, field: str) -> RelationTuple:
+    """Read one tuple; `field` is its path, for the error. Raises InvalidInput."""
+    part = "resource"
+    try:
+        resource = Object.parse(message.resource, wildcard=True)
+        part = "relation"
+        relation = check_relation(message.relation)
+        part = "subject"
+        return RelationTuple(resource, relation, Subject.parse(message.subject, wildcard=True))
+    except InvalidInput as error:
+        error.details.setdefault("field", f"{field}.{part}")
+        raise
+
+
+def read_tuples(messages: Sequence[pb.RelationTuple], field: str) -> tuple[RelationTuple, ...]:
+    """Read a repeated field of tuples. Raises InvalidInput."""
+    return tuple(read_tuple(message, f"{field}[{index}]") for index, message in enumerate(messages))

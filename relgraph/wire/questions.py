@@ -1,0 +1,201 @@
+"""Questions and writes as messages: what a client builds and the server reads.
+
+A text that cannot be read is an InvalidInput whose `details["field"]` is the path of its field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from relgraph.errors import InvalidInput, InvalidToken, InvalidTuple
+from relgraph.revision import Consistency
+from relgraph.tuples import Object, RelationTuple, TupleFilter, check_type
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.parts import given, known, plain_text, read_text, read_tuple, tuple_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "OnDuplicate",
+    "Operation",
+    "WaysWanted",
+    "consistency_message",
+    "filter_message",
+    "import_options_message",
+    "read_consistency",
+    "read_filter",
+    "read_objects",
+    "read_on_duplicate",
+    "read_types",
+    "read_updates",
+    "read_ways",
+    "update_messages",
+    "ways_value",
+]
+
+OnDuplicate = Literal["error", "touch", "skip"]
+Operation = Literal["touch", "create", "delete"]
+WaysWanted = Literal["none", "one", "all"]
+
+_WAYS: Final[dict[WaysWanted, pb.Ways.ValueType]] = {
+    "none": pb.WAYS_NONE,
+    "one": pb.WAYS_ONE,
+    "all": pb.WAYS_ALL,
+}
+_ON_DUPLICATE: Final[dict[OnDuplicate, pb.ImportOptions.OnDuplicate.ValueType]] = {
+    "error": pb.ImportOptions.ON_DUPLICATE_ERROR,
+    "touch": pb.ImportOptions.ON_DUPLICATE_TOUCH,
+    "skip": pb.ImportOptions.ON_DUPLICATE_SKIP,
+}
+_OPERATION: Final[dict[Operation, pb.Update.Operation.ValueType]] = {
+    "touch": pb.Update.OPERATION_TOUCH,
+    "create": pb.Update.OPERATION_CREATE,
+    "delete": pb.Update.OPERATION_DELETE,
+}
+
+_WAYS_READ: Final[dict[int, WaysWanted]] = {
+    int(pb.WAYS_UNSPECIFIED): "none",
+    **{int(value): ways for ways, value in _WAYS.items()},
+}
+_ON_DUPLICATE_READ: Final[dict[int, OnDuplicate]] = {
+    int(pb.ImportOptions.ON_DUPLICATE_UNSPECIFIED): "error",
+    **{int(value): mode for mode, value in _ON_DUPLICATE.items()},
+}
+_OPERATION_READ: Final[dict[int, Operation]] = {int(value): name for name, value in _OPERATION.items()}
+
+
+def read_objects(texts: Iterable[str], field: str) -> list[Object]:
+    """Read a repeated field of objects. Raises InvalidInput."""
+    return [read_text(Object.parse, text, f"{field}[{index}]") for index, text in enumerate(texts)]
+
+
+def read_types(names: Iterable[str], field: str) -> list[str]:
+    """Read a repeated field of type names. Raises InvalidName."""
+    return [read_text(check_type, name, f"{field}[{index}]") for index, name in enumerate(names)]
+
+
+def consistency_message(consistency: Consistency | None) -> pb.Consistency | None:
+    """Build the message; None (the default) is left out of the request."""
+    if consistency is None:
+        return None
+    match consistency.mode:
+        case "at_least":
+            return pb.Consistency(at_least=str(consistency.token))
+        case "at_exactly":
+            return pb.Consistency(at_exactly=str(consistency.token))
+        case "minimize_latency":
+            return pb.Consistency(minimize_latency=True)
+        case "fully_consistent":
+            return pb.Consistency(fully_consistent=True)
+
+
+def read_consistency(message: pb.Consistency) -> Consistency:
+    """Read the message; absent and empty are fully consistent. Raises InvalidToken or InvalidInput."""
+    choice = message.WhichOneof("requirement")
+    match choice:
+        case None:
+            return Consistency.fully_consistent()
+        case "at_least" | "at_exactly":
+            make = Consistency.at_least if choice == "at_least" else Consistency.at_exactly
+            text: str = getattr(message, choice)
+            if not text:
+                raise InvalidToken(
+                    f"consistency `{choice}` has an empty token; pass one, or leave the field out",
+                    {"field": f"consistency.{choice}"},
+                )
+            return read_text(make, text, f"consistency.{choice}")
+        case "fully_consistent" | "minimize_latency":
+            if not getattr(message, choice):
+                raise InvalidInput(
+                    f"consistency `{choice}` is false, which asks for nothing; set it to true, or leave it out",
+                    {"field": f"consistency.{choice}"},
+                )
+            return Consistency(choice)
+
+
+def update_messages(operation: Operation, facts: Iterable[str | RelationTuple]) -> list[pb.Update]:
+    """Build the updates of one kind. Raises InvalidTuple for a text that is not a tuple."""
+    value = _OPERATION[operation]
+    return [
+        pb.Update(operation=value, tuple=tuple_message(RelationTuple.parse(fact) if isinstance(fact, str) else fact))
+        for fact in facts
+    ]
+
+
+def read_updates(messages: Sequence[pb.Update]) -> dict[Operation, list[RelationTuple]]:
+    """Read updates, sorted by what they do. Raises InvalidInput, or Unsupported for an operation not known."""
+    facts: dict[Operation, list[RelationTuple]] = {"touch": [], "create": [], "delete": []}
+    for index, message in enumerate(messages):
+        if message.operation == pb.Update.OPERATION_UNSPECIFIED:
+            raise InvalidInput(
+                f"`updates[{index}]` names no operation; make it a touch, a create or a delete",
+                {"field": f"updates[{index}].operation"},
+            )
+        if not message.HasField("tuple"):
+            raise InvalidTuple(
+                f"`updates[{index}]` has no tuple; give it a resource, a relation and a subject",
+                {"field": f"updates[{index}].tuple"},
+            )
+        operation = known(_OPERATION_READ, message.operation, f"updates[{index}].operation")
+        facts[operation].append(read_tuple(message.tuple, f"updates[{index}].tuple"))
+    return facts
+
+
+_FILTER_FIELDS: Final = (
+    "resource_type",
+    "resource_id",
+    "relation",
+    "subject_type",
+    "subject_id",
+    "subject_relation",
+)
+
+
+def filter_message(wanted: TupleFilter) -> pb.TupleFilter:
+    """Build the message of a filter; what is None stays absent."""
+    return pb.TupleFilter(
+        resource_type=wanted.resource_type,
+        resource_id=wanted.resource_id,
+        relation=wanted.relation,
+        subject_type=wanted.subject_type,
+        subject_id=wanted.subject_id,
+        subject_relation=wanted.subject_relation,
+    )
+
+
+def read_filter(message: pb.TupleFilter) -> TupleFilter:
+    """Read a filter. Raises InvalidFilter, InvalidName or InvalidId."""
+    given: dict[str, str] = {name: getattr(message, name) for name in _FILTER_FIELDS if message.HasField(name)}
+    try:
+        return TupleFilter(**given)
+    except InvalidInput as error:
+        error.details.setdefault("field", "filter")
+        raise
+
+
+def ways_value(ways: WaysWanted) -> pb.Ways.ValueType:
+    """Return the enum value. Raises InvalidInput for any other word."""
+    return given(_WAYS, ways, "ways")
+
+
+def read_ways(value: int) -> WaysWanted:
+    """Read how many ways are wanted. Raises Unsupported for a value not known."""
+    return known(_WAYS_READ, value, "ways")
+
+
+def import_options_message(
+    on_duplicate: OnDuplicate, *, allow_universal: bool, allow_wildcards: bool, reason: str
+) -> pb.ImportOptions:
+    """Build an import's options. Raises InvalidInput."""
+    return pb.ImportOptions(
+        on_duplicate=given(_ON_DUPLICATE, on_duplicate, "on_duplicate"),
+        allow_universal=allow_universal,
+        allow_wildcards=allow_wildcards,
+        reason=plain_text(reason, "reason"),
+    )
+
+
+def read_on_duplicate(value: int) -> OnDuplicate:
+    """Read what an import does with a tuple that is already there. Raises Unsupported for a value not known."""
+    return known(_ON_DUPLICATE_READ, value, "options.on_duplicate")

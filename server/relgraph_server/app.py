@@ -1,0 +1,134 @@
+"""The one composition root: opens the store, puts the server together, binds, says so, serves, drains, closes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from relgraph.api import open_authorizer
+from relgraph.errors import InvalidSetting, quoted
+from relgraph.v1 import authorizer_pb2
+from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
+from relgraph_server.edge import Edge
+from relgraph_server.service import AuthorizerService
+from relgraph_server.settings import Settings, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from relgraph.api import Authorizer
+
+__all__ = ["Running", "run", "serve", "start"]
+
+_log: Final = logging.getLogger(__name__)
+
+SERVICE_NAME: Final = authorizer_pb2.DESCRIPTOR.services_by_name["AuthorizerService"].full_name
+METADATA_BYTES_MAX: Final = 16 << 10
+HANDSHAKE_MS_MAX: Final = 10_000
+PING_INTERVAL_MS_MIN: Final = 10_000
+KEEPALIVE_MS: Final = 60_000
+KEEPALIVE_REPLY_MS_MAX: Final = 20_000
+
+
+def _options(settings: Settings) -> Sequence[tuple[str, int]]:
+    """Return gRPC's channel options: every bound is spelled out, none is left to a default that may change."""
+    return (
+        ("grpc.max_receive_message_length", settings.request_bytes_max),
+        # the edge refuses larger answers by name before this cuts the connection
+        ("grpc.max_send_message_length", settings.answer_bytes_max),
+        ("grpc.max_concurrent_streams", settings.streams_max),
+        ("grpc.max_allowed_incoming_connections", settings.connections_max),
+        ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+        ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS_MAX),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_REPLY_MS_MAX),
+        # two servers on one port would share its connections without a word
+        ("grpc.so_reuseport", 0),
+    )
+
+
+class Running:
+    """A server that answers on `address` (HOST:PORT, with the port it really has)."""
+
+    def __init__(
+        self, server: grpc.aio.Server, service: AuthorizerService, servicer: health.HealthServicer, address: str
+    ) -> None:
+        self._server = server
+        self._service = service
+        self._health = servicer
+        self.address = address
+
+    async def stop(self, drain_ms_max: int) -> None:
+        """Take no new calls, give those in progress so many milliseconds, and end the threads."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(drain_ms_max / 1000)
+        await asyncio.to_thread(self._service.close)
+
+
+async def start(authorizer: Authorizer, settings: Settings) -> Running:
+    """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
+    service = AuthorizerService(authorizer, settings)
+    server = grpc.aio.server(
+        interceptors=[Edge(SERVICE_NAME, answer_bytes_max=settings.answer_bytes_max)],
+        options=_options(settings),
+        maximum_concurrent_rpcs=settings.calls_max,
+    )
+    add_AuthorizerServiceServicer_to_server(service, server)
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    for name in (SERVICE_NAME, ""):
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection(
+        (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+    )
+    host, _ = parse_address(settings.listen)
+    try:
+        port = server.add_insecure_port(settings.listen)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        service.close()
+        raise InvalidSetting(
+            f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
+            "port 0 takes a free one",
+            {"setting": "listen"},
+        )
+    await server.start()
+    shown = f"[{host}]" if ":" in host else host
+    return Running(server, service, servicer, f"{shown}:{port}")
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Once ready, print one JSON line, `{"grpc": "127.0.0.1:50051"}`, on stdout."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    authorizer = await asyncio.to_thread(open_authorizer, settings.store, limits=settings.limits)
+    try:
+        running = await start(authorizer, settings)
+        sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
+        sys.stdout.flush()
+        _log.info("serving %s on %s", settings.store, running.address)
+        await told.wait()
+        _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
+        await running.stop(settings.drain_ms_max)
+    finally:
+        await asyncio.to_thread(authorizer.close)
+
+
+def run(settings: Settings) -> None:
+    """Serve from a program of its own: logs go to stderr. Raises what opening the store or binding raises."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(settings))

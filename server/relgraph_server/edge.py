@@ -1,0 +1,130 @@
+"""What stands between the network and every method of the service: bytes, errors and sizes, each handled once.
+
+Rule 1: whatever a method raises leaves as one status from `relgraph_server.status`.
+Rule 2: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from relgraph.errors import InvalidInput, LimitExceeded, RelgraphError
+from relgraph_server.status import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+    from typing import Never
+
+    Context = grpc.aio.ServicerContext[Message, Message]
+
+__all__ = ["Edge"]
+
+_log: Final = logging.getLogger(__name__)
+
+_Request = TypeVar("_Request")
+
+
+class _Malformed:
+    """Stands for a request whose bytes are no message of its type."""
+
+
+_MALFORMED: Final = _Malformed()
+
+
+def _checked(message: _Request | _Malformed) -> _Request:
+    if isinstance(message, _Malformed):
+        raise InvalidInput("the request's bytes are not a message of its type; use a client made from the same proto")
+    return message
+
+
+async def _whole(messages: AsyncIterable[_Request | _Malformed]) -> AsyncIterator[_Request]:
+    async for message in messages:
+        yield _checked(message)
+
+
+class Edge(grpc.aio.ServerInterceptor):
+    """Wraps the methods of one service; other services (health, reflection) pass untouched.
+
+    `answer_bytes_max` bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
+    """
+
+    def __init__(self, service_name: str, *, answer_bytes_max: int) -> None:
+        self._prefix = f"/{service_name}/"
+        self._answer_bytes_max = answer_bytes_max
+
+    async def intercept_service(self, continuation, handler_call_details):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN201 - gRPC types the sync form only
+        """Return the method's handler, wrapped."""
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith(self._prefix):
+            return handler
+        parse = handler.request_deserializer
+
+        def deserialize(data: bytes) -> Message | _Malformed:
+            # gRPC itself would answer INTERNAL, as if the fault were the server's
+            try:
+                message: Message = parse(data)
+            except DecodeError:
+                return _MALFORMED
+            return message
+
+        if handler.request_streaming:
+
+            async def answer_stream(messages: AsyncIterable[Message], context: Context) -> Message:
+                return await self._answer(lambda: handler.stream_unary(_whole(messages), context), context)
+
+            return grpc.stream_unary_rpc_method_handler(answer_stream, deserialize, handler.response_serializer)
+
+        async def answer(message: Message, context: Context) -> Message:
+            async def method() -> Message:
+                reply: Message = await handler.unary_unary(_checked(message), context)
+                return reply
+
+            return await self._answer(method, context)
+
+        return grpc.unary_unary_rpc_method_handler(answer, deserialize, handler.response_serializer)
+
+    async def _answer(self, method: Callable[[], Awaitable[Message]], context: Context) -> Message:
+        """Run a method, and turn whatever it raises into a status."""
+        try:
+            reply = await method()
+            _check_size(reply, self._answer_bytes_max)
+        except RelgraphError as error:
+            if type(error) is RelgraphError:
+                _log.exception("an error without a class of its own")
+            await _abort(context, error)
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets a status
+            incident = secrets.token_hex(4)
+            _log.exception("incident %s", incident)
+            await _abort(
+                context,
+                RelgraphError(
+                    f"the server failed on this request; its log tells why under incident `{incident}`",
+                    {"incident": incident},
+                ),
+            )
+        return reply
+
+
+def _check_size(reply: Message, bytes_max: int) -> None:
+    size = reply.ByteSize()
+    if size > bytes_max:
+        raise LimitExceeded(
+            f"the answer takes {size} bytes, and at most {bytes_max} are sent; ask for less, or raise the server's "
+            "`answer_bytes_max`",
+            {"limit": "answer_bytes_max", "value": str(bytes_max)},
+        )
+
+
+async def _abort(context: Context, error: RelgraphError) -> Never:
+    status = rpc_status.to_status(status_of(error))
+    await context.abort(status.code, status.details or "", tuple(status.trailing_metadata or ()))

@@ -1,0 +1,74 @@
+"""Which request fields this version serves; every other field is refused when it is set, never ignored.
+
+`SERVED` is the one table. It lists what is served, not what is refused, so that a field added to the messages is
+refused until somebody serves it and says so here.
+
+INVARIANT: each method of the service calls `refuse_unserved` on each message before it looks at anything else.
+An actor's write that ran as a trusted one would be a hole.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from relgraph.errors import Unsupported
+
+__all__ = ["SERVED", "refuse_unserved"]
+
+_ASKED: Final = frozenset({"consistency"})
+_WRITTEN: Final = frozenset({"reason"})
+
+SERVED: Final[dict[str, frozenset[str]]] = {
+    "relgraph.v1.Consistency": frozenset({"fully_consistent", "at_least", "at_exactly", "minimize_latency"}),
+    "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject"}),
+    "relgraph.v1.TupleFilter": frozenset(
+        {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
+    ),
+    "relgraph.v1.Update": frozenset({"operation", "tuple"}),
+    "relgraph.v1.CheckRequest": _ASKED | {"subject", "permission", "resource"},
+    "relgraph.v1.BestAccessRequest": _ASKED | {"subject", "resources", "ways"},
+    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission"},
+    "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
+    "relgraph.v1.ReadRequest": _ASKED | {"filter", "limit", "cursor"},
+    "relgraph.v1.ReadSchemaRequest": _ASKED,
+    "relgraph.v1.WriteRequest": _WRITTEN | {"updates", "request_id"},
+    "relgraph.v1.WriteSchemaRequest": _WRITTEN | {"text"},
+    "relgraph.v1.ImportRequest": frozenset({"options", "tuples", "tuples_total"}),
+    "relgraph.v1.ImportOptions": _WRITTEN | {"on_duplicate", "allow_universal", "allow_wildcards"},
+}
+"""Full message name to the names of its served fields."""
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def refuse_unserved(message: Message, path: str = "") -> None:
+    """Raise Unsupported for the first field, at any depth, that is set and not served, or not known at all.
+
+    `path` is where the message stands in its request, ending in a dot, and empty for the request itself.
+    """
+    served = SERVED.get(message.DESCRIPTOR.full_name, _NONE)
+    for field, value in message.ListFields():
+        if field.name not in served:
+            raise Unsupported(
+                f"the field `{path}{field.name}` is set, and this version does not serve it yet; "
+                "leave it unset, or use a version that serves it",
+                {"field": path + field.name},
+            )
+        if field.message_type is None:
+            continue
+        if isinstance(value, Message):
+            refuse_unserved(value, f"{path}{field.name}.")
+        else:
+            for index, child in enumerate(value):
+                refuse_unserved(child, f"{path}{field.name}[{index}].")
+    unknown = UnknownFieldSet(message)
+    if len(unknown):
+        number = str(unknown[0].field_number)
+        raise Unsupported(
+            f"`{path or message.DESCRIPTOR.name}` carries field number {number}, which this version does not know, "
+            "and nothing is ignored; use a server as new as the client, or leave the field unset",
+            {"field": path.rstrip("."), "field_number": number},
+        )

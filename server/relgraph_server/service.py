@@ -1,0 +1,230 @@
+"""relgraph.v1.AuthorizerService: each call guarded, read, asked of the Authorizer in a thread, and written back.
+
+Questions share a few threads; writes have one, so that writers waiting for the store's lock never hold up a question.
+A call whose caller has gone is dropped if it still waits for its thread. Errors are raised as they are: the edge
+turns them into statuses.
+"""
+
+# ruff: noqa: N802 - gRPC calls a method by the name it has in the proto
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from relgraph.errors import DeadlineExceeded, InvalidInput
+from relgraph.tuples import Object, Subject, check_relation
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
+from relgraph.wire import answers, questions
+from relgraph.wire.parts import read_text
+from relgraph_server.guard import refuse_unserved
+from relgraph_server.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import grpc.aio
+    from google.protobuf.message import Message
+
+    from relgraph.answers import Imported
+    from relgraph.api import Authorizer
+    from relgraph_server.settings import Settings
+
+    Context = grpc.aio.ServicerContext[Message, Message]
+
+__all__ = ["AuthorizerService"]
+
+_Answer = TypeVar("_Answer")
+
+
+def _deadline(context: Context) -> float | None:
+    """Return the seconds the caller still waits, None without end. Raises DeadlineExceeded when there are none."""
+    left = cast("float | None", context.time_remaining())  # None without a deadline, though the stubs know of none
+    if left is not None and left <= 0:
+        raise DeadlineExceeded("the caller's deadline passed before the work began; allow more time, or ask for less")
+    return left
+
+
+class AuthorizerService(AuthorizerServiceServicer):
+    """The service over one Authorizer, which it uses and does not own."""
+
+    def __init__(self, authorizer: Authorizer, settings: Settings) -> None:
+        self._authorizer = authorizer
+        self._settings = settings
+        self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="relgraph-write")
+        self._imports = asyncio.Semaphore(settings.imports_max)
+
+    def close(self) -> None:
+        """Wait for the work in progress, drop what still waits, and end the threads."""
+        for pool in (self._readers, self._writer):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _ask(self, question: Callable[[float | None], _Answer], context: Context) -> _Answer:
+        """Run a question in a reading thread, with what is left of its deadline once the thread is free."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: question(_deadline(context)))
+
+    async def _change(self, write: Callable[[], _Answer], context: Context) -> _Answer:
+        """Run a write in the writing thread. Once begun it is carried through, deadline or not."""
+
+        def begin() -> _Answer:
+            _deadline(context)
+            return write()
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, begin)
+
+    async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
+        """Decide one question."""
+        refuse_unserved(request)
+        subject = read_text(Subject.parse, request.subject, "subject")
+        permission = read_text(check_relation, request.permission, "permission")
+        resource = read_text(Object.parse, request.resource, "resource")
+        consistency = questions.read_consistency(request.consistency)
+        decision = await self._ask(
+            lambda left: self._authorizer.decide(subject, permission, resource, consistency=consistency, deadline=left),
+            context,
+        )
+        return answers.decision_message(decision)
+
+    async def BestAccess(self, request: pb.BestAccessRequest, context: Context) -> pb.BestAccessResponse:
+        """Find the best access of one subject on many resources."""
+        refuse_unserved(request)
+        subject = read_text(Subject.parse, request.subject, "subject")
+        resources = questions.read_objects(request.resources, "resources")
+        if not resources:
+            raise InvalidInput("the request names no resource; name at least one", {"field": "resources"})
+        ways = questions.read_ways(request.ways)
+        consistency = questions.read_consistency(request.consistency)
+        bests = await self._ask(
+            lambda left: self._authorizer.best_many(
+                subject, resources, ways=ways, consistency=consistency, deadline=left
+            ),
+            context,
+        )
+        return answers.best_messages(bests, subject)
+
+    async def Expand(self, request: pb.ExpandRequest, context: Context) -> pb.ExpandResponse:
+        """Show how a permission comes about."""
+        refuse_unserved(request)
+        resource = read_text(Object.parse, request.resource, "resource")
+        permission = read_text(check_relation, request.permission, "permission")
+        consistency = questions.read_consistency(request.consistency)
+        expansion = await self._ask(
+            lambda left: self._authorizer.expand(resource, permission, consistency=consistency, deadline=left),
+            context,
+        )
+        return answers.expansion_message(expansion)
+
+    async def ListOrphans(self, request: pb.ListOrphansRequest, context: Context) -> pb.ListOrphansResponse:
+        """List the resources that nobody can reach."""
+        refuse_unserved(request)
+        candidates = questions.read_objects(request.candidates, "candidates")
+        types = questions.read_types(request.types, "types")
+        consistency = questions.read_consistency(request.consistency)
+        orphans = await self._ask(
+            lambda left: self._authorizer.orphans(candidates, types=types, consistency=consistency, deadline=left),
+            context,
+        )
+        return answers.orphans_message(orphans)
+
+    async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
+        """Read one page of tuples."""
+        refuse_unserved(request)
+        wanted = questions.read_filter(request.filter)
+        limit = request.limit if request.HasField("limit") else self._settings.limits.read_page_max
+        consistency = questions.read_consistency(request.consistency) if request.HasField("consistency") else None
+        page = await self._ask(
+            lambda _: self._authorizer.read(wanted, limit=limit, cursor=request.cursor, consistency=consistency),
+            context,
+        )
+        return answers.page_message(page)
+
+    async def ReadSchema(self, request: pb.ReadSchemaRequest, context: Context) -> pb.ReadSchemaResponse:
+        """Read the schema."""
+        refuse_unserved(request)
+        consistency = questions.read_consistency(request.consistency)
+        schema = await self._ask(lambda _: self._authorizer.schema(consistency=consistency), context)
+        return pb.ReadSchemaResponse(revision=schema.revision, token=schema.token, text=schema.text)
+
+    async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteResponse:
+        """Change tuples."""
+        refuse_unserved(request)
+        facts = questions.read_updates(request.updates)
+        written = await self._change(
+            lambda: self._authorizer.write(
+                touch=facts["touch"],
+                create=facts["create"],
+                delete=facts["delete"],
+                reason=request.reason,
+                request_id=request.request_id,
+            ),
+            context,
+        )
+        return pb.WriteResponse(revision=written.revision, token=written.token)
+
+    async def WriteSchema(self, request: pb.WriteSchemaRequest, context: Context) -> pb.WriteSchemaResponse:
+        """Replace the schema."""
+        refuse_unserved(request)
+        written = await self._change(
+            lambda: self._authorizer.write_schema(request.text, reason=request.reason), context
+        )
+        return pb.WriteSchemaResponse(revision=written.revision, token=written.token)
+
+    async def Import(self, request_iterator: AsyncIterator[pb.ImportRequest], context: Context) -> pb.ImportResponse:
+        """Load a whole stream in one revision, once it has arrived completely."""
+        async with self._imports:
+            spool = Spool(bytes_max=self._settings.import_bytes_max, tuples_max=self._settings.limits.import_tuples_max)
+            try:
+                options = await _receive(request_iterator, spool)
+            except BaseException:
+                spool.close()
+                raise
+            imported = await self._load(options, spool, context)
+        return pb.ImportResponse(
+            revision=imported.revision,
+            token=imported.token,
+            tuples_read=imported.read,
+            tuples_changed=imported.changed,
+        )
+
+    async def _load(self, options: pb.ImportOptions, spool: Spool, context: Context) -> Imported:
+        on_duplicate = questions.read_on_duplicate(options.on_duplicate)
+
+        def load() -> Imported:
+            _deadline(context)
+            return self._authorizer.load(
+                spool.tuples(),
+                on_duplicate=on_duplicate,
+                allow_universal=options.allow_universal,
+                allow_wildcards=options.allow_wildcards,
+                reason=options.reason,
+            )
+
+        work = self._writer.submit(load)
+        # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
+        work.add_done_callback(lambda _: spool.close())
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            spool.abandon()
+            raise
+
+
+async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> pb.ImportOptions:
+    """Take the whole stream into the spool, and return its options. Raises for anything but a complete stream."""
+    options: pb.ImportOptions | None = None
+    async for message in messages:
+        refuse_unserved(message)
+        if options is None:
+            options = message.options
+            questions.read_on_duplicate(options.on_duplicate)
+        elif message.HasField("options"):
+            raise InvalidInput(
+                "the import's options stand in a later message; set them in the first", {"field": "options"}
+            )
+        spool.add(message)
+    spool.complete()
+    return options or pb.ImportOptions()

@@ -1,0 +1,168 @@
+"""Settings of the server: flag before environment (`RELGRAPH_*`) before TOML file before default.
+
+One table, `Settings`, names every setting with its default; limits on work stand in `relgraph.limits` and are
+settings too: `RELGRAPH_LIMITS_NODES_MAX`, or `nodes_max` under `[limits]` in the file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from relgraph.errors import InvalidSetting, did_you_mean, quoted
+from relgraph.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Settings", "Value", "load_settings", "parse_address"]
+
+Value = str | int | bool
+"""What a setting can be; in the environment everything is text."""
+
+_PREFIX: Final = "RELGRAPH_"
+_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set about one server."""
+
+    store: str
+    """The store's URL, as `sqlite:///relgraph.db`."""
+    listen: str = "127.0.0.1:50051"
+    """HOST:PORT of the gRPC listener; port 0 takes a free one."""
+    insecure: bool = False
+    """Allow a public address although there are neither keys nor TLS."""
+    read_threads_max: int = 4
+    """Threads that answer questions; writes have one of their own, since a store orders them anyway."""
+    calls_max: int = 1_000
+    """Calls in progress at once; more are refused with RESOURCE_EXHAUSTED."""
+    connections_max: int = 1_000
+    """Connections open at once."""
+    streams_max: int = 1_000
+    """Calls in progress at once on one connection; more wait."""
+    imports_max: int = 4
+    """Imports received at once; more wait."""
+    request_bytes_max: int = 4 << 20
+    """Bytes of one request message."""
+    answer_bytes_max: int = 64 << 20
+    """Bytes of one answer."""
+    import_bytes_max: int = 4 << 30
+    """Bytes of one import's stream, which may wait on disk."""
+    drain_ms_max: int = 10_000
+    """Milliseconds that calls in progress get to finish when the server is told to stop."""
+    limits: Limits = field(default_factory=Limits)
+    """Limits on the work of one request."""
+
+
+def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str], config: str | None = None) -> Settings:
+    """Return the settings. A flag that is None was not given; `config` names the TOML file, if there is one.
+
+    Raises InvalidSetting for a name or value that cannot be used, wherever it stands.
+    """
+    config = config or environ.get(f"{_PREFIX}CONFIG") or None
+    file = _read_file(config) if config else {}
+    nested = file.pop("limits", {})
+    if not isinstance(nested, dict):
+        raise InvalidSetting(f"`limits` in {quoted(str(config))} is not a table; write `[limits]` above its settings")
+    own = {one.name: one.default for one in fields(Settings) if one.name != "limits"}
+    limits = {one.name: one.default for one in fields(Limits)}
+    _refuse_strangers(file, own, f"in {quoted(str(config))}")
+    _refuse_strangers(nested, limits, f"under `[limits]` in {quoted(str(config))}")
+    _refuse_strangers(flags, own, "among the flags")
+    given = {
+        name: _typed(name, value, default)
+        for name, default in own.items()
+        if (value := _first(flags.get(name), environ.get(_PREFIX + name.upper()), file.get(name))) is not None
+    }
+    given_limits = {
+        name: _typed(f"limits.{name}", value, default)
+        for name, default in limits.items()
+        if (value := _first(environ.get(f"{_PREFIX}LIMITS_{name.upper()}"), nested.get(name))) is not None
+    }
+    if not given.get("store"):
+        raise InvalidSetting(
+            "no store is named; pass `--store sqlite:///access.db` or set RELGRAPH_STORE", {"setting": "store"}
+        )
+    settings = Settings(**given, limits=Limits(**given_limits))  # type: ignore[arg-type]  # _typed gave each its type
+    _check_address(settings)
+    return settings
+
+
+def _first(*values: object) -> object:
+    return next((value for value in values if value is not None), None)
+
+
+def _read_file(path: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InvalidSetting(
+            f"the settings file {quoted(path)} cannot be read: {problem}; check its path", {"file": path}
+        ) from None
+    except tomllib.TOMLDecodeError as problem:
+        raise InvalidSetting(
+            f"the settings file {quoted(path)} is not TOML: {problem}; mend it there", {"file": path}
+        ) from None
+
+
+def _refuse_strangers(given: Mapping[str, object], known: Mapping[str, object], where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise InvalidSetting(
+                f"there is no setting {quoted(name)} {where}{did_you_mean(name, known)}", {"setting": name}
+            )
+
+
+def _typed(name: str, value: object, default: object) -> Value:
+    """Return a value as the type of its default: text, flag, or a whole number from 1."""
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in _WORDS:
+            return _WORDS[value.lower()]
+        raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use true or false", {"setting": name})
+    if isinstance(default, int):
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use a whole number from 1", {"setting": name})
+    assert default is MISSING or isinstance(default, str)
+    if isinstance(value, str):
+        return value
+    raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use a text", {"setting": name})
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`; an IPv6 host stands in brackets. Raises InvalidSetting."""
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not bare or (":" in bare and bare == host) or not (port.isascii() and port.isdigit()):
+        raise InvalidSetting(
+            f"{quoted(text)} is not an address; write HOST:PORT, as in `127.0.0.1:50051` or `[::1]:0`",
+            {"setting": "listen"},
+        )
+    if int(port) > 65_535:
+        raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": "listen"})
+    return bare, int(port)
+
+
+def _check_address(settings: Settings) -> None:
+    """Refuse a public address without `insecure`: whoever reaches the port can read and write everything."""
+    host, _ = parse_address(settings.listen)
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback and not settings.insecure:
+        raise InvalidSetting(
+            f"{quoted(settings.listen)} is a public address, and this server has neither keys nor TLS yet: whoever "
+            "reaches it could read and write everything; listen on 127.0.0.1, or pass `--insecure` where the network "
+            "itself is guarded",
+            {"setting": "listen"},
+        )

@@ -1,0 +1,118 @@
+"""What the messages carry and the server does not serve is refused when set: shown for every field there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+
+from relgraph.errors import Unsupported
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph_server.guard import SERVED, refuse_unserved
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+SERVICE = pb.DESCRIPTOR.services_by_name["AuthorizerService"]
+
+NOT_SERVED = {
+    "at",
+    "context",
+    "contextual_tuples",
+    "actor",
+    "dry_run",
+    "expect",
+    "caveat",
+    "expires_at",
+    "request_id",
+}
+"""Names of fields that are refused somewhere; `request_id` only on imports and schema writes."""
+
+
+def _reachable(descriptor: Descriptor, seen: dict[str, Descriptor]) -> dict[str, Descriptor]:
+    """The messages of this package that a request can hold."""
+    if descriptor.file.package == "relgraph.v1" and descriptor.full_name not in seen:
+        seen[descriptor.full_name] = descriptor
+        for field in descriptor.fields:
+            if field.message_type is not None:
+                _reachable(field.message_type, seen)
+    return seen
+
+
+REQUESTS = {method.input_type.full_name: method.input_type for method in SERVICE.methods}
+MESSAGES: dict[str, Descriptor] = {}
+for _request in REQUESTS.values():
+    _reachable(_request, MESSAGES)
+FIELDS = [field for descriptor in MESSAGES.values() for field in descriptor.fields]
+
+
+def _set(message: Message, field: FieldDescriptor) -> None:
+    """Set a field to the least that counts as set."""
+    value = getattr(message, field.name)
+    if hasattr(value, "add"):
+        value.add()
+    elif hasattr(value, "append"):
+        value.append("x" if field.cpp_type == field.CPPTYPE_STRING else 1)
+    elif field.message_type is not None:
+        value.SetInParent()
+    elif field.has_presence and field.containing_oneof is not None and field.cpp_type != field.CPPTYPE_BOOL:
+        setattr(message, field.name, value)  # its default counts: the field is present
+    else:
+        setattr(message, field.name, "x" if field.cpp_type == field.CPPTYPE_STRING else 1)
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.full_name.removeprefix("relgraph.v1."))
+def test_each_field_is_served_or_refused(field: FieldDescriptor) -> None:
+    """A field of a request is either in the table of served fields or refused as soon as it is set."""
+    owner = field.containing_type
+    assert owner is not None
+    message = GetMessageClass(owner)()
+    _set(message, field)
+    if field.name in SERVED.get(owner.full_name, frozenset()):
+        refuse_unserved(message)
+    else:
+        assert field.name in NOT_SERVED or owner.name == "Expectation"
+        with pytest.raises(Unsupported, match=f"`{field.name}` is set") as caught:
+            refuse_unserved(message)
+        assert {"field": field.name} == caught.value.details
+
+
+def test_the_table_names_only_what_exists() -> None:
+    """Each message and field of the table of served fields is one of the proto's."""
+    known = {name: {field.name for field in descriptor.fields} for name, descriptor in MESSAGES.items()}
+    assert {} == {
+        name: fields - known.get(name, set()) for name, fields in SERVED.items() if fields - known.get(name, set())
+    }
+
+
+@pytest.mark.parametrize("name", ["WriteRequest", "ImportOptions", "WriteSchemaRequest"])
+def test_every_write_carries_an_actor_and_refuses_it(name: str) -> None:
+    """Writes, imports and schema writes all have an actor field, and even an empty actor is refused."""
+    message = GetMessageClass(MESSAGES[f"relgraph.v1.{name}"])(actor="")
+    with pytest.raises(Unsupported, match="`actor` is set"):
+        refuse_unserved(message)
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_a_field_from_the_future_is_refused(name: str) -> None:
+    """A field that this version does not know is refused in every message, at every depth, never dropped."""
+    message = GetMessageClass(MESSAGES[name])()
+    message.MergeFromString(b"\xfa\x3f\x05alice")  # field 1023, of five bytes
+    with pytest.raises(Unsupported, match="field number 1023") as caught:
+        refuse_unserved(message)
+    assert caught.value.details["field_number"] == "1023"
+
+
+def test_the_error_names_the_way_to_a_nested_field() -> None:
+    """A refused field deep in a request is named with its whole path."""
+    request = pb.WriteRequest(updates=[pb.Update(), pb.Update(tuple=pb.RelationTuple(caveat="weekday"))])
+    with pytest.raises(Unsupported) as caught:
+        refuse_unserved(request)
+    assert caught.value.details == {"field": "updates[1].tuple.caveat"}
+
+
+def test_every_request_of_the_service_has_a_row() -> None:
+    """No method takes a message that the table of served fields does not know."""
+    assert set() == set(REQUESTS) - set(SERVED)
