@@ -170,6 +170,8 @@ class Authorizer:
         if ways not in ("none", "one", "all"):
             raise InvalidInput(f"ways is {quoted(str(ways))}; use `none`, `one` or `all`")
         who, objects = as_subject(subject), [as_object(each) for each in resources]
+        if not objects:
+            raise InvalidInput("a best access names no resource; give at least one")
         if len(objects) > self.limits.best_resources_max:
             raise InvalidInput(
                 f"{len(objects)} resources are over the limit of {self.limits.best_resources_max}; split the question",
