@@ -1,4 +1,4 @@
-"""relgraph: what may this subject do with this resource, and why?
+"""Relgraph answers what a subject may do with a resource, and why.
 
     import relgraph
 

@@ -129,7 +129,7 @@ class ExpandNode:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """How a permission or relation comes about, as a flat list of nodes; node 0 is the root, shared nodes stand once."""
+    """How a permission or relation comes about: a flat list of nodes, node 0 the root, shared nodes once."""
 
     nodes: tuple[ExpandNode, ...]
     revision: int

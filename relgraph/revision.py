@@ -26,7 +26,7 @@ Mode = Literal["fully_consistent", "at_least", "at_exactly", "minimize_latency"]
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One committed write. `stamp` is in microseconds since 1970 UTC and never goes back; number 0 is the empty store."""
+    """One committed write. `stamp` is in microseconds since 1970 UTC and never goes back; 0 is the empty store."""
 
     number: int
     nonce: bytes

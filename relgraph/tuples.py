@@ -92,9 +92,7 @@ class Object:
         """Read `type:id`; `type:*` only with `wildcard`. Raises InvalidTuple, InvalidName or InvalidId."""
         type_, colon, id_ = text.partition(":")
         if not colon:
-            raise InvalidTuple(
-                f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text}
-            )
+            raise InvalidTuple(f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text})
         if "#" in type_ or "@" in type_:
             raise InvalidTuple(f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text})
         check_type(type_)

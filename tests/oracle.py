@@ -7,10 +7,10 @@ handful of tuples, and all of its atoms are solved at once per subject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from tests.oracle_model import (
     FAILED,
@@ -42,6 +42,9 @@ from tests.oracle_model import (
     subject_of,
     tuple_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "FAILED",
@@ -179,7 +182,7 @@ class _Equations:
             operands.append(self._entry(entry, target))
         return tuple(operands)
 
-    def _expression(self, resource: Object, expression: Expression) -> int:  # noqa: PLR0911 (one case per operator)
+    def _expression(self, resource: Object, expression: Expression) -> int:
         match expression:
             case Name(name):
                 return self._reserve(resource, name)

@@ -5,9 +5,12 @@ Here live the shared definitions (`doc` with viewer, editor, banned and parent) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tests.oracle import Definition, Expression, Name, Oracle, Schema, Tuple, Verdict, World, define, tuple_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["GROUP", "USER", "B", "E", "V", "X", "check", "doc", "world"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, note, settings
@@ -18,6 +18,9 @@ from tests.engine_worlds import EngineWorld
 from tests.oracle import Object, Oracle, Refused, World
 from tests.worlds import FEATURES_FIRST, Question, questions, schema_text, world_text, worlds
 
+if TYPE_CHECKING:
+    import random
+
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 QUESTIONS_MIN = 1_000_000 if LONG else 20_000
 WORLDS = 8_000 if LONG else 160
@@ -29,8 +32,10 @@ def _told(verdict: Verdict, missing: tuple[str, ...]) -> tuple[str, frozenset[st
 
 
 def test_every_verdict_is_the_oracles() -> None:
-    """Twenty thousand questions about random worlds get the oracle's verdict and missing names, whatever was asked
-    before, short cuts taken or not."""
+    """Twenty thousand questions about random worlds get the oracle's verdict and missing names.
+
+    Whatever was asked before, and short cuts taken or not.
+    """
     asked: Counter[str] = Counter()
 
     @settings(max_examples=WORLDS)
@@ -79,7 +84,7 @@ def _interesting(oracle: Oracle, world: World, most: int) -> list[tuple[Question
 @settings(max_examples=WORLDS // 2)
 @given(world=worlds(CONDITIONS, tuples_max=8))
 def test_ways_are_the_oracles(world: World) -> None:
-    """All ways of a YES and a CONDITIONAL are the minimal sets that brute force finds, and the one way is among them."""
+    """All ways of a YES and a CONDITIONAL are the minimal sets of brute force, and the one way is one of them."""
     note(world_text(world))
     oracle, engine = Oracle(world), EngineWorld(world)
     for question, kind in _interesting(oracle, world, 40):
@@ -149,7 +154,7 @@ def test_orphans_are_the_oracles(world: World) -> None:
 @settings(max_examples=WORLDS // 4)
 @given(world=worlds(FEATURES_FIRST - {"stale"}))
 def test_the_library_answers_as_the_oracle(world: World) -> None:
-    """Written to SQLite and asked through the public door, now and at an exact revision, the verdict is the oracle's."""
+    """Written to SQLite and asked through the public door at an exact revision, the verdict is the oracle's."""
     note(world_text(world))
     oracle = Oracle(world)
     with relgraph.open("sqlite://") as authorizer:
@@ -172,7 +177,7 @@ def test_the_library_answers_as_the_oracle(world: World) -> None:
 @settings(max_examples=WORLDS // 4)
 @given(world=worlds(FEATURES_FIRST))
 def test_expand_shows_every_subject(world: World) -> None:
-    """Without exclusion and intersection, the plain subjects in an expansion are exactly those that Check says yes to."""
+    """Without `-` and `&`, the plain subjects in an expansion are exactly those that Check says yes to."""
     oracle, engine = Oracle(world), EngineWorld(world)
     text = schema_text(world.schema)
     if " - " in text or " & " in text:
@@ -189,7 +194,14 @@ def test_expand_shows_every_subject(world: World) -> None:
 
 def test_undecided_is_an_error_of_check() -> None:
     """A question whose answer depends on its own negation raises Undecided, and best access lists the rung."""
-    schema = "definition user {}\ndefinition doc {\n relation xxx: user\n permission aaa = xxx - bbb\n permission bbb = xxx - aaa\n}"
+    schema = """
+        definition user {}
+        definition doc {
+            relation xxx: user
+            permission aaa = xxx - bbb
+            permission bbb = xxx - aaa
+        }
+    """
     with relgraph.open("sqlite://") as authorizer:
         authorizer.write_schema(schema)
         authorizer.write(create=["doc:one#xxx@user:anna"])

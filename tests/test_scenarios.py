@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -173,7 +172,7 @@ def test_the_demo_tells_catglobe_and_leaves_nothing_running(tmp_path: Path) -> N
         for via in case.ways:
             assert via in done.stdout
     assert "every answer is what the scenario says" in done.stdout
-    assert [] == os.listdir(tmp_path)
+    assert [] == list(tmp_path.iterdir())
     address = next(word for word in done.stdout.split() if word.startswith("127.0.0.1:")).rstrip(",")
     with Client(address, timeout=2) as client, pytest.raises(relgraph.RelgraphError):
         client.schema()

@@ -6,9 +6,9 @@ that WriteSchema accepts. *Rule 2*: `features` says what may occur, so that an e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
@@ -36,6 +36,9 @@ from tests.oracle import (
     conditional,
 )
 from tests.worlds_shapes import SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "CAVEATS",

@@ -5,10 +5,13 @@ Here live fixed examples only; the strategies add random tuples beside them and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.oracle import AllArrow, Arrow, Definition, Name, Schema, Tuple, define, tuple_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["SHAPES", "Shape"]
 

@@ -300,7 +300,7 @@ class Authorizer:
 
     def read(
         self,
-        filter: TupleFilter = TupleFilter(),  # noqa: A002, B008  # the field's own word; frozen
+        filter: TupleFilter = TupleFilter(),  # the field's own word; frozen
         *,
         limit: int = 1_000,
         cursor: str = "",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from relgraph.engine import Reader
     from relgraph.limits import Limits
     from relgraph.schema import Schema
-    from relgraph.store.base import Reads, SchemaVersion, Snapshot, Store
+    from relgraph.store.base import SchemaVersion, Snapshot, Store
 
 __all__ = ["Following", "Pinned"]
 
@@ -165,18 +165,21 @@ class Following:
     def _pin_exactly(self, token: Token) -> Pinned:
         snapshot = self.store.snapshot()
         try:
-            revision = self._known(snapshot, token)
-            if revision is None:
-                raise RevisionUnavailable(
-                    f"revision {token.revision} is no longer kept; read at a newer one",
-                    {"revision": str(token.revision)},
-                )
+            revision = self._kept(snapshot, token)
             version = snapshot.schema(revision.number)
             program = None if version is None else Program(self.parsed(version), snapshot.name_id)
         except BaseException:
             snapshot.close()
             raise
         return Pinned(PastView(snapshot, revision.number), program, revision, self.token(revision, token.instant))
+
+    def _kept(self, snapshot: Snapshot, token: Token) -> Revision:
+        revision = self._known(snapshot, token)
+        if revision is None:
+            raise RevisionUnavailable(
+                f"revision {token.revision} is no longer kept; read at a newer one", {"revision": str(token.revision)}
+            )
+        return revision
 
     def _reach(self, token: Token) -> None:
         graph = self._graph
@@ -193,7 +196,7 @@ class Following:
             raise RevisionUnavailable("the token is from before the store was restored; use a newer one")
 
     @staticmethod
-    def _known(snapshot: Snapshot | Reads, token: Token) -> Revision | None:
+    def _known(snapshot: Snapshot, token: Token) -> Revision | None:
         """Return the token's revision, None when it is no longer kept; refuse one that this store never committed."""
         if token.revision > snapshot.head.number:
             raise RevisionUnavailable(

@@ -40,10 +40,13 @@ _STOP_SECONDS_MAX = 20
 def demo() -> int:
     """Show one real system: imported into SQLite, served over gRPC, asked, explained and changed."""
     scenario = read_scenario(find_scenario("catglobe"))
-    with tempfile.TemporaryDirectory(prefix="relgraph-demo-") as folder, _server(Path(folder)) as address:
-        with Client(address) as client:
-            teller = _Teller(client, scenario)
-            teller.tell(address)
+    with (
+        tempfile.TemporaryDirectory(prefix="relgraph-demo-") as folder,
+        _server(Path(folder)) as address,
+        Client(address) as client,
+    ):
+        teller = _Teller(client, scenario)
+        teller.tell(address)
     return TEST_FAILED if teller.differences else OK
 
 

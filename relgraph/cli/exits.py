@@ -15,7 +15,17 @@ from relgraph.errors import (
     Unsupported,
 )
 
-__all__ = ["BAD_INPUT", "CONDITIONAL", "DENIED", "INTERRUPTED", "OK", "PIPE_CLOSED", "TEST_FAILED", "UNAVAILABLE", "exit_of"]
+__all__ = [
+    "BAD_INPUT",
+    "CONDITIONAL",
+    "DENIED",
+    "INTERRUPTED",
+    "OK",
+    "PIPE_CLOSED",
+    "TEST_FAILED",
+    "UNAVAILABLE",
+    "exit_of",
+]
 
 OK: Final = 0
 # With --exit-code only: an answer is not an error.

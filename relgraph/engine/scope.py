@@ -170,4 +170,3 @@ class EverySubjectScope(BaseScope):
                     term = self._userset(edge)
                     if term is not None:
                         yield term
-

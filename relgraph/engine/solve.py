@@ -48,8 +48,7 @@ def solve(
 ) -> None:
     """Put the final value of every atom of `component` into `values`; all others it leans on are there already."""
     system = _System(component, equations, values, conditions, budget)
-    for atom, value in zip(component, system.solution(), strict=True):
-        values[atom] = value
+    values.update(zip(component, system.solution(), strict=True))
 
 
 class _System:

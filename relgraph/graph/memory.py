@@ -103,7 +103,7 @@ class Graph:
             if row.deleted is not None:
                 edge = node.newest[row.subject, row.subject_relation]
                 while edge.created != row.created:
-                    assert edge.older is not None  # noqa: S101  # the chain holds every version that died after loading
+                    assert edge.older is not None  # the chain holds every version that died after loading
                     edge = edge.older
                 edge.deleted = row.deleted
                 self._dead.append(edge)

@@ -107,4 +107,3 @@ class Rewrite(Formula, Protocol):
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the own definition that this node itself refers to."""
-
