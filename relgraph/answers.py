@@ -114,7 +114,7 @@ class Best:
 class ExpandNode:
     """One node of an expansion: a permission, relation or operator at an object.
 
-    `kind` is permission, relation, union, intersection, exclusion, arrow or name; `children` are indexes of nodes.
+    `kind` is permission, relation, union, intersection, exclusion or arrow; `children` are indexes of nodes.
     A relation's `tuples` are all the tuples it counts, and its children stand for the usersets among them.
     `cycle` marks a node that is reached again from below itself.
     """

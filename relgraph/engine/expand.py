@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.answers import ExpandNode
-from relgraph.rewrites import Name
 
 if TYPE_CHECKING:
     from relgraph.engine.scope import EverySubjectScope
@@ -71,12 +70,5 @@ def _node(scope: EverySubjectScope, atom: Atom, number: int) -> _Node:
         if term.edge is not None:
             edges.append(term.edge)
         if term.atom is not None:
-            below.append(_named(scope, term.atom))
+            below.append(term.atom)
     return _Node(number, edges, below)
-
-
-def _named(scope: EverySubjectScope, atom: Atom) -> Atom:
-    """Return what a bare name stands for, so that names do not become nodes of their own."""
-    if isinstance(atom.formula, Name):
-        return scope.member(atom.object, atom.formula.name) or atom
-    return atom

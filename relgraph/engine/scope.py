@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from relgraph.engine.program import KindKey
-from relgraph.rewrites import Atom, Term
+from relgraph.rewrites import Atom, Name, Term
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class BaseScope(ABC):
         return self.reader.name_number(self._strangers[number].type) or 0
 
     def expression(self, object_: int, rewrite: Rewrite) -> Atom:
-        """Return the atom of a sub-expression at the same object."""
+        """Return the atom of a sub-expression at the same object; a bare name is what it names."""
+        if isinstance(rewrite, Name):
+            return self.member(object_, rewrite.name) or Atom(object_, rewrite)
         return Atom(object_, rewrite)
 
     def member(self, object_: int, name: str) -> Atom | None:

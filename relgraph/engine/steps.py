@@ -90,7 +90,7 @@ class _Teller:
             if not operands or operands[0] == Operand(NOTHING, NOTHING):
                 self._identity = True
                 return "identity"
-            return "permission" if label == "name" else label
+            return label
         scope = self._walk.scope
         fact = scope.tuple(edge)
         self._universal |= fact.universal
