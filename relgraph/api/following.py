@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from relgraph.engine import Reader
     from relgraph.limits import Limits
     from relgraph.schema import Schema
-    from relgraph.store.base import SchemaVersion, Snapshot, Store
+    from relgraph.store.base import Changes, Image, SchemaVersion, Snapshot, Store
 
 __all__ = ["Following", "Pinned"]
 
@@ -58,6 +58,31 @@ class Pinned:
         self.reader.__exit__(None, None, None)
 
 
+class _State:
+    """One graph with the schemas that belong to its chain; replaced whole when the chain does not fit any more."""
+
+    def __init__(self, image: Image) -> None:
+        self.graph = Graph(image)
+        self.versions = image.schemas
+        self._programs: dict[int, Program] = {}
+
+    def apply(self, changes: Changes) -> None:
+        """Take in changes that the graph follows. One caller at a time."""
+        # INVARIANT: versions first: whoever sees the new head must find its schema, and looks no further than its head.
+        self.versions = (*self.versions, *changes.schemas)
+        self.graph.apply(changes)
+
+    def program_at(self, number: int, parsed: Callable[[SchemaVersion], Schema]) -> Program | None:
+        """Return the schema in force at a revision that the graph has, compiled once."""
+        version = next((each for each in reversed(self.versions) if each.revision <= number), None)
+        if version is None:
+            return None
+        program = self._programs.get(version.revision)
+        if program is None:
+            program = self._programs[version.revision] = Program(parsed(version), self.graph.names.name_number)
+        return program
+
+
 class Following:
     """Keeps one process's graph up with its store, from any number of threads."""
 
@@ -69,49 +94,43 @@ class Following:
         self._process = os.getpid()
         self._lock = Lock()
         self._parsed: OrderedDict[str, Schema] = OrderedDict()
-        self._programs: dict[int, Program] = {}
-        self._versions: tuple[SchemaVersion, ...] = ()
-        self._graph = self._loaded()
+        self._fresh_at = timer()
+        self._state = self._loaded()
 
-    def _loaded(self) -> Graph:
+    def _loaded(self) -> _State:
         with self.store.snapshot() as snapshot:
-            image = snapshot.image()
-            graph = Graph(image)
-            self._programs = {}
-            self._versions = image.schemas
-        self._fresh_at = self._timer()
-        return graph
+            return _State(snapshot.image())
 
     def check_process(self) -> None:
         """Raise Forked in a child of the process that opened the store."""
         if os.getpid() != self._process:
             raise Forked("an Authorizer does not survive a fork; open the store again in the child")
 
-    def refresh(self) -> Graph:
-        """Catch up with the newest committed revision and return the graph, which has it."""
+    def refresh(self) -> None:
+        """Catch up with the newest committed revision."""
         self.check_process()
         started = self._timer()
-        graph, head = self._graph, self.store.head()
-        if (graph.head.number, graph.head.nonce) != (head.number, head.nonce):
+        if self._behind(self.store.head()):
             with self._lock:
-                graph = self._graph
-                if (graph.head.number, graph.head.nonce) != (head.number, head.nonce):
-                    graph = self._caught_up(graph)
+                if self._behind(self.store.head()):
+                    self._catch_up(self._state)
         self._fresh_at = max(self._fresh_at, started)
-        return graph
 
-    def _caught_up(self, graph: Graph) -> Graph:
+    def _behind(self, head: Revision) -> bool:
+        known = self._state.graph.head
+        return (known.number, known.nonce) != (head.number, head.nonce)
+
+    def _catch_up(self, state: _State) -> None:
+        names = state.graph.names
         try:
             with self.store.snapshot() as snapshot:
-                changes = snapshot.changes(graph.head.number, graph.names.name_max, graph.names.object_max)
+                changes = snapshot.changes(state.graph.head.number, names.name_max, names.object_max)
         except RevisionUnavailable:
             changes = None
-        if changes is None or not graph.follows(changes):
-            self._graph = self._loaded()
-            return self._graph
-        self._versions = (*self._versions, *changes.schemas)
-        graph.apply(changes)
-        return graph
+        if changes is None or not state.graph.follows(changes):
+            self._state = self._loaded()
+        else:
+            state.apply(changes)
 
     def parsed(self, version: SchemaVersion) -> Schema:
         """Return a schema version, parsed once."""
@@ -146,21 +165,12 @@ class Following:
 
     def _pin_head(self, instant: int) -> Pinned:
         while True:
-            graph = self._graph
-            revision = graph.head
-            view = graph.view(revision.number)
+            state = self._state
+            revision = state.graph.head
+            view = state.graph.view(revision.number)
             if view is not None:
-                return Pinned(view, self._program_at(graph, revision.number), revision, self.token(revision, instant))
-
-    def _program_at(self, graph: Graph, number: int) -> Program | None:
-        version = next((each for each in reversed(self._versions) if each.revision <= number), None)
-        if version is None:
-            return None
-        program = self._programs.get(version.revision)
-        if program is None:
-            program = Program(self.parsed(version), graph.names.name_number)
-            self._programs[version.revision] = program
-        return program
+                program = state.program_at(revision.number, self.parsed)
+                return Pinned(view, program, revision, self.token(revision, instant))
 
     def _pin_exactly(self, token: Token) -> Pinned:
         snapshot = self.store.snapshot()
@@ -182,8 +192,8 @@ class Following:
         return revision
 
     def _reach(self, token: Token) -> None:
-        graph = self._graph
-        if graph.head.number == token.revision and graph.head.nonce == token.nonce:
+        head = self._state.graph.head
+        if (head.number, head.nonce) == (token.revision, token.nonce):
             return
         self.refresh()
         with self.store.snapshot() as snapshot:

@@ -161,6 +161,10 @@ class Writing:
                 seen.add(each)
 
     def _reason(self, reason: str) -> str:
+        try:
+            reason.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"the reason {quoted(reason)} holds half a character; remove it") from None
         if len(reason) > self._limits.reason_size_max:
             raise InvalidInput(
                 f"the reason has {len(reason)} characters; at most {self._limits.reason_size_max} are allowed"

@@ -1,0 +1,373 @@
+"""The Authorizer: tokens and consistency, writes that are whole or nothing, refusals that change nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+import relgraph
+from relgraph import Consistency, Limits, Object, TupleFilter
+from relgraph.errors import (
+    AlreadyExists,
+    CannotUpdatePermission,
+    DeadlineExceeded,
+    DuplicateUpdate,
+    Forked,
+    InvalidCursor,
+    InvalidId,
+    InvalidInput,
+    InvalidToken,
+    InvalidTuple,
+    LimitExceeded,
+    NoSchema,
+    RelgraphError,
+    RequestIdReused,
+    RevisionUnavailable,
+    SchemaOrphans,
+    TooManyUpdates,
+    TupleNotAllowed,
+    UnknownDefinition,
+    UnknownRelation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SCHEMA = """
+use roles
+use universal
+definition user {}
+definition group { relation member: user | group#member }
+definition doc {
+    relation parent: doc
+    relation administrator: user | group#member | group#member with universal
+    relation viewer: user | user:* | group#member
+    relation banned: user
+    permission administer = administrator + parent->administer
+    permission observe = administer + viewer
+    permission read = observe - banned
+    roles administer > observe
+}
+"""
+
+
+@pytest.fixture
+def authorizer() -> Iterator[relgraph.Authorizer]:
+    with relgraph.open("sqlite://") as opened:
+        opened.write_schema(SCHEMA)
+        opened.write(touch=["doc:one#viewer@user:anna", "group:board#member@user:bob"])
+        yield opened
+
+
+def _state(authorizer: relgraph.Authorizer) -> tuple[int, list[str], str]:
+    page = authorizer.read()
+    return page.revision, sorted(map(str, page.tuples)), authorizer.schema().text
+
+
+def _ask(
+    what: str, *, error: type[RelgraphError], says: str
+) -> Callable[[relgraph.Authorizer], tuple[type[RelgraphError], str]]:
+    def run(authorizer: relgraph.Authorizer) -> tuple[type[RelgraphError], str]:
+        with pytest.raises(RelgraphError) as caught:
+            eval(what, {"a": authorizer, "Consistency": Consistency, "TupleFilter": TupleFilter})
+        assert says in caught.value.message, caught.value.message
+        return error, type(caught.value).__name__
+
+    return run
+
+
+REFUSALS = [
+    ("a.check('user:anna', 'observe', 'dok:one')", UnknownDefinition, "did you mean `doc`"),
+    ("a.check('user:anna', 'observ', 'doc:one')", UnknownRelation, "did you mean `observe`"),
+    ("a.check('group:board#membr', 'observe', 'doc:one')", UnknownRelation, "did you mean `member`"),
+    ("a.check('doc:one', 'observe', 'user:anna')", UnknownRelation, "swapped"),
+    ("a.check('user:*', 'observe', 'doc:one')", InvalidTuple, "name one object"),
+    ("a.check('user:anna', 'observe', 'doc:*')", InvalidTuple, "name one object"),
+    ("a.check('doc:*#observe@user:anna')", InvalidTuple, "one object"),
+    ("a.check('doc:one#observe')", InvalidTuple, "resource#relation@subject"),
+    ("a.check('user:anna', 'observe')", InvalidInput, "a subject, a permission and a resource"),
+    ("a.check('user:anna@example.com', 'observe', 'doc:one')", InvalidId, "allowed are letters"),
+    ("a.check('user:an\\x07na', 'observe', 'doc:one')", InvalidId, "`\\x07`"),
+    ("a.check('user:anna', 'observe', 'doc:one', on_conditional='allow')", InvalidInput, "`raise` or `deny`"),
+    ("a.best('user:anna', 'doc:one', ways='some')", InvalidInput, "`none`, `one` or `all`"),
+    ("a.best_many('user:anna', [])", InvalidInput, "at least one"),
+    ("a.best('usr:anna', 'doc:one')", UnknownDefinition, "did you mean `user`"),
+    ("a.expand('doc:one', 'reed')", UnknownRelation, "did you mean `read`"),
+    ("a.write()", InvalidInput, "at least one"),
+    ("a.write(touch=['doc:one#observe@user:anna'])", CannotUpdatePermission, "permission"),
+    ("a.write(touch=['doc:one#banned@group:board#member'])", TupleNotAllowed, "banned"),
+    ("a.write(touch=['doc:*#viewer@user:anna'])", TupleNotAllowed, "viewer"),
+    ("a.write(touch=['doc:one#administrator@user:*'])", TupleNotAllowed, "administrator"),
+    ("a.write(touch=['user:anna#viewer@doc:one'])", UnknownRelation, "swapped"),
+    ("a.write(touch=['doc:two#viewer@user:anna', 'doc:two#viewer@user:anna'])", DuplicateUpdate, "twice"),
+    ("a.write(touch=['doc:two#viewer@user:x'], delete=['doc:two#viewer@user:x'])", DuplicateUpdate, "twice"),
+    ("a.write(touch=['doc:two#viewer@user:x'], create=['doc:one#viewer@user:anna'])", AlreadyExists, "doc:one"),
+    ("a.write(touch=[f'doc:d{n}#viewer@user:anna' for n in range(1001)])", TooManyUpdates, "1000"),
+    ("a.write(touch=['doc:two#viewer@user:x'], request_id='a\\nb')", InvalidInput, "request id"),
+    ("a.write(touch=['doc:two#viewer@user:x'], reason='\\ud800')", InvalidInput, "reason"),
+    ("a.load(['doc:two#viewer@user:x', 'doc:*#administrator@group:board#member'])", TupleNotAllowed, "universal"),
+    ("a.load(['doc:two#viewer@user:x', 'doc:two#viewer@user:*'])", TupleNotAllowed, "wildcards"),
+    ("a.load(['doc:two#viewer@user:x', 'doc:two#viewer@user:x'])", AlreadyExists, "doc:two"),
+    ("a.load(['doc:two#viewer@user:x', 'doc:two#reader@user:x'])", UnknownRelation, "reader"),
+    ("a.load(['doc:two#viewer@user:x'], on_duplicate='ignore')", InvalidInput, "`skip`"),
+    ("a.write_schema('definition user {}')", SchemaOrphans, "doc:one#viewer@user:anna"),
+    ("a.read(limit=0)", InvalidInput, "1 to 1000"),
+    ("a.read(cursor='nonsense')", InvalidCursor, "damaged"),
+    ("a.read(consistency=Consistency.at_least('nonsense'))", InvalidToken, "not a token"),
+    ("a.orphans(types=['dok'])", UnknownDefinition, "did you mean `doc`"),
+    ("a.orphans(['dok:one'])", UnknownDefinition, "did you mean `doc`"),
+]
+
+
+@pytest.mark.parametrize(("what", "error", "says"), REFUSALS, ids=[what[:60] for what, _, _ in REFUSALS])
+def test_bad_input_is_refused_and_changes_nothing(
+    what: str, error: type[RelgraphError], says: str, authorizer: relgraph.Authorizer
+) -> None:
+    """One clear error of the right class, which names the input and the remedy; tuples, schema and head stay."""
+    before = _state(authorizer)
+    expected, found = _ask(what, error=error, says=says)(authorizer)
+    assert expected.__name__ == found
+    assert before == _state(authorizer)
+
+
+def test_a_surely_swapped_question_is_refused() -> None:
+    """Where both types have the permission, the question that can only be no one way round and not the other raises."""
+    schema = """
+        definition user { relation boss: user
+                          permission observe = boss }
+        definition doc { relation viewer: user
+                         permission observe = viewer }
+    """
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(schema)
+        with pytest.raises(InvalidInput, match="swapped"):
+            authorizer.check("doc:one", "observe", "user:anna")
+        assert authorizer.check("user:anna", "observe", "user:bob") is False
+
+
+def test_nothing_can_be_asked_or_written_before_a_schema() -> None:
+    """An empty store says that it has no schema, for questions and for writes."""
+    with relgraph.open("sqlite://") as authorizer:
+        for ask in (
+            lambda: authorizer.check("user:a", "bbb", "doc:c"),
+            lambda: authorizer.write(touch=["doc:a#viewer@user:b"]),
+            authorizer.schema,
+            authorizer.orphans,
+        ):
+            with pytest.raises(NoSchema):
+                ask()
+        assert authorizer.read().tuples == ()
+
+
+def test_a_token_reads_exactly_its_revision(authorizer: relgraph.Authorizer) -> None:
+    """Each write's token reads the state right after it, whatever came later, and under the schema of that time."""
+    first = authorizer.write(touch=["doc:two#viewer@user:carl"])
+    second = authorizer.write(touch=["doc:two#banned@user:carl"])
+    third = authorizer.write(delete=["doc:two#viewer@user:carl", "doc:two#banned@user:carl"])
+    changed = SCHEMA.replace("observe - banned", "observe - banned - viewer")
+    fourth = authorizer.write_schema(changed)
+    authorizer.write(touch=["doc:two#viewer@user:carl"])
+    asked = [
+        (at.revision, authorizer.check("doc:two#read@user:carl", consistency=Consistency.at_exactly(at.token)))
+        for at in (first, second, third, fourth)
+    ]
+    assert [(3, True), (4, False), (5, False), (6, False)] == asked
+    assert authorizer.schema(consistency=Consistency.at_exactly(first.token)).text == SCHEMA
+    assert authorizer.schema().text == changed
+    assert authorizer.check("doc:two#read@user:carl") is False
+
+
+def test_a_token_of_another_store_is_refused(authorizer: relgraph.Authorizer) -> None:
+    """A token of another store is out of range, for every mode that takes one."""
+    with relgraph.open("sqlite://") as other:
+        token = other.write_schema(SCHEMA).token
+    for consistency in (Consistency.at_least(token), Consistency.at_exactly(token)):
+        with pytest.raises(RevisionUnavailable, match="another store"):
+            authorizer.check("user:anna", "observe", "doc:one", consistency=consistency)
+
+
+def test_a_token_of_a_lost_revision_is_refused(tmp_path: Path) -> None:
+    """When an older copy of the file takes revision numbers again, a lost revision's token is noticed by its nonce."""
+    path, copy = tmp_path / "access.db", tmp_path / "copy.db"
+    with relgraph.open(f"sqlite:///{path}") as authorizer:
+        authorizer.write_schema(SCHEMA)
+    shutil.copy(path, copy)
+    with relgraph.open(f"sqlite:///{path}") as authorizer:
+        lost = authorizer.write(touch=["doc:one#viewer@user:anna"])
+        beyond = authorizer.write(touch=["doc:one#viewer@user:bob"])
+    with relgraph.open(f"sqlite:///{copy}") as authorizer:
+        taken_again = authorizer.write(touch=["doc:one#viewer@user:carl"])
+        assert lost.revision == taken_again.revision
+        for token in (lost.token, beyond.token):
+            for consistency in (Consistency.at_least(token), Consistency.at_exactly(token)):
+                with pytest.raises(RevisionUnavailable, match="older copy"):
+                    authorizer.check("user:anna", "observe", "doc:one", consistency=consistency)
+
+
+def test_two_processes_worth_of_authorizers_agree(tmp_path: Path) -> None:
+    """What one Authorizer wrote, another on the same file answers by at once, schemas included."""
+    url = f"sqlite:///{tmp_path / 'access.db'}"
+    with relgraph.open(url) as one, relgraph.open(url) as two:
+        one.write_schema(SCHEMA)
+        one.write(touch=["doc:one#viewer@user:anna"])
+        assert two.check("user:anna", "observe", "doc:one") is True
+        two.write(touch=["doc:one#banned@user:anna"])
+        assert one.check("user:anna", "read", "doc:one") is False
+        two.write_schema(SCHEMA.replace("observe - banned", "observe"))
+        assert one.check("user:anna", "read", "doc:one") is True
+
+
+def test_minimize_latency_may_be_old_but_not_older_than_stated(tmp_path: Path) -> None:
+    """With no staleness allowed it sees another's write at once; otherwise it may answer from what it has."""
+    url = f"sqlite:///{tmp_path / 'access.db'}"
+    fast = Consistency.minimize_latency()
+    with (
+        relgraph.open(url) as writer,
+        relgraph.open(url, limits=Limits(staleness_ms_max=0)) as fresh,
+        relgraph.open(url, limits=Limits(staleness_ms_max=3_600_000)) as stale,
+    ):
+        writer.write_schema(SCHEMA)
+        stale.schema()
+        written = writer.write(touch=["doc:one#viewer@user:anna"])
+        assert fresh.check("user:anna", "observe", "doc:one", consistency=fast) is True
+        assert stale.check("user:anna", "observe", "doc:one", consistency=fast) is False
+        assert stale.check("user:anna", "observe", "doc:one", consistency=Consistency.at_least(written.token)) is True
+
+
+def test_a_request_id_makes_a_retry_safe(authorizer: relgraph.Authorizer) -> None:
+    """The same write under the same id happens once and answers the same; another write under it is refused."""
+    first = authorizer.write(create=["doc:two#viewer@user:carl"], request_id="r1")
+    authorizer.write(delete=["doc:two#viewer@user:carl"])
+    again = authorizer.write(create=["doc:two#viewer@user:carl"], request_id="r1")
+    assert first.revision == again.revision
+    assert authorizer.check("user:carl", "observe", "doc:two") is False
+    with pytest.raises(RequestIdReused):
+        authorizer.write(touch=["doc:two#viewer@user:carl"], request_id="r1")
+    with pytest.raises(RequestIdReused):
+        authorizer.write(create=["doc:two#viewer@user:dora"], request_id="r1")
+
+
+def test_a_write_that_changes_nothing_takes_no_revision(authorizer: relgraph.Authorizer) -> None:
+    """Touching a living tuple, deleting an absent one and writing the same schema leave the head where it is."""
+    head = authorizer.read().revision
+    assert head == authorizer.write(touch=["doc:one#viewer@user:anna"]).revision
+    assert head == authorizer.write(delete=["doc:none#viewer@user:anna"]).revision
+    assert head == authorizer.write_schema(SCHEMA).revision
+    assert head == authorizer.load(["doc:one#viewer@user:anna"], on_duplicate="skip").revision
+
+
+def test_pages_stay_at_their_revision(authorizer: relgraph.Authorizer) -> None:
+    """Pages of any size hold every tuple once, though others are written and deleted in between."""
+    tuples = sorted(f"doc:d{number:02}#viewer@user:anna" for number in range(23))
+    authorizer.write(touch=tuples)
+    for size in (1, 2, 5, 23, 24):
+        page = authorizer.read(TupleFilter("doc", relation="viewer", subject_type="user"), limit=size)
+        found = list(map(str, page.tuples))
+        while page.cursor:
+            authorizer.write(touch=["doc:d07x#viewer@user:anna"], delete=["doc:d22#viewer@user:anna"])
+            page = authorizer.read(
+                TupleFilter("doc", relation="viewer", subject_type="user"), limit=size, cursor=page.cursor
+            )
+            found += map(str, page.tuples)
+        authorizer.write(delete=["doc:d07x#viewer@user:anna"], touch=["doc:d22#viewer@user:anna"])
+        assert [*tuples, "doc:one#viewer@user:anna"] == found
+
+
+def test_a_cursor_belongs_to_its_filter(authorizer: relgraph.Authorizer) -> None:
+    """A cursor with another filter, with a consistency, or with a changed letter is refused."""
+    cursor = authorizer.read(limit=1).cursor
+    with pytest.raises(InvalidCursor, match="another filter"):
+        authorizer.read(TupleFilter("doc"), cursor=cursor)
+    with pytest.raises(InvalidCursor, match="its own revision"):
+        authorizer.read(cursor=cursor, consistency=Consistency.fully_consistent())
+    for place in range(0, len(cursor), 7):
+        with pytest.raises(InvalidCursor):
+            authorizer.read(cursor=cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :])
+
+
+def test_limits_are_errors() -> None:
+    """Too much work ends in an error that names the limit, on the granting and on the excluded side."""
+    with relgraph.open("sqlite://", limits=Limits(nodes_max=50)) as authorizer:
+        authorizer.write_schema(SCHEMA)
+        authorizer.write(touch=[f"group:g{n}#member@group:g{n + 1}#member" for n in range(100)])
+        authorizer.write(touch=["doc:one#viewer@group:g0#member"])
+        with pytest.raises(LimitExceeded) as error:
+            authorizer.check("user:anna", "read", "doc:one")
+        assert error.value.details == {"limit": "nodes_max", "value": "50"}
+        with pytest.raises(DeadlineExceeded):
+            authorizer.check("user:anna", "read", "doc:one", deadline=0)
+
+
+def test_depth_has_no_limit() -> None:
+    """Chains of groups and of parents far deeper than Python's stack are answered, and so is a cycle of them."""
+    deep = 5_000
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(SCHEMA)
+        chain = [f"group:g{n}#member@group:g{n + 1}#member" for n in range(deep)]
+        parents = [f"doc:d{n}#parent@doc:d{(n + 1) % deep}" for n in range(deep)]
+        authorizer.load([*chain, *parents, f"group:g{deep}#member@user:anna", "doc:d4999#administrator@user:bob"])
+        assert authorizer.check("user:anna", "member", "group:g0") is True
+        assert authorizer.check("user:bob", "member", "group:g0") is False
+        assert authorizer.check("user:bob", "administer", "doc:d0") is True
+        assert authorizer.check("user:anna", "administer", "doc:d0") is False
+        assert len(authorizer.best("user:bob", "doc:d0").ways[0].tuples) == deep
+        assert len(authorizer.expand("group:g0", "member").nodes) == deep + 1
+
+
+def test_a_reader_never_sees_half_a_write(authorizer: relgraph.Authorizer) -> None:
+    """While one thread swaps a pair of tuples back and forth, others always see exactly one of them."""
+    authorizer.write(touch=["doc:left#viewer@user:anna"])
+    stop = threading.Event()
+    wrong: list[object] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            left, right = authorizer.best_many("user:anna", ["doc:left", "doc:right"])
+            if (left.role is None) == (right.role is None):
+                wrong.append((left, right))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    names = ["doc:left#viewer@user:anna", "doc:right#viewer@user:anna"]
+    for turn in range(300):
+        authorizer.write(delete=[names[turn % 2]], touch=[names[(turn + 1) % 2]])
+    stop.set()
+    for reader in readers:
+        reader.join(30)
+    assert [] == wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_is_told_to_open_again(authorizer: relgraph.Authorizer) -> None:
+    """In a forked child, questions and writes raise Forked instead of sharing connections."""
+    child = os.fork()
+    if not child:
+        told = 0
+        for ask in (
+            lambda: authorizer.check("user:anna", "observe", "doc:one"),
+            lambda: authorizer.write(touch=["doc:x#viewer@user:a"]),
+        ):
+            try:
+                ask()
+            except Forked:
+                told += 1
+        os._exit(told)
+    assert 2 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert authorizer.check("user:anna", "observe", "doc:one") is True
+
+
+def test_universal_tuples_count_for_what_was_never_mentioned(authorizer: relgraph.Authorizer) -> None:
+    """A group that administers `doc:*` administers documents that no tuple names, and is listed as the way."""
+    authorizer.write(touch=["doc:*#administrator@group:board#member"])
+    best = authorizer.best("user:bob", Object("doc", "tomorrow"))
+    assert ("administer", ("administer", "observe")) == (best.role, best.held)
+    assert ["doc:*#administrator@group:board#member", "group:board#member@user:bob"] == list(
+        map(str, best.ways[0].tuples)
+    )
