@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 STORE ?= sqlite:///relgraph.db
 LISTEN ?= 127.0.0.1:50051
 
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format proto serve clean FORCE
+.PHONY: help setup demo test test-long bench check format proto serve clean FORCE
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,10 +30,13 @@ test: $(VENV)/.dev ## Run all tests.
 test-long: $(VENV)/.dev ## Run all tests with many more random examples: minutes, not seconds.
 	@RELGRAPH_LONG=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
+bench: $(VENV)/.dev ## Measure imports, checks, best access and writes; rows of one run compare.
+	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
 check: $(VENV)/.dev ## Check format, lint, types and the direction of imports.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy --strict relgraph server tests
+	@$(BIN)/mypy --strict relgraph server tests benchmarks
 	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend.
