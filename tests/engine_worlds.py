@@ -80,11 +80,11 @@ class EngineWorld:
         """Return a fresh allowance."""
         return Budget(self.limits, time.monotonic)
 
-    def walk(self, subject: str, *, exhaustive: bool = False) -> Walk:
+    def walk(self, subject: str, *, exhaustive: bool = False, flattens: bool = True) -> Walk:
         """Return a fresh walk for one subject."""
         view = self.graph.view()
         assert view is not None
-        scope = SubjectScope(self.program, view, self.budget(), Subject.parse(subject))
+        scope = SubjectScope(self.program, view, self.budget(), Subject.parse(subject), flattens=flattens)
         return Walk(scope, self.conditions, exhaustive=exhaustive)
 
     def every_subject(self) -> EverySubjectScope:

@@ -49,7 +49,7 @@ def test_every_verdict_is_the_oracles() -> None:
         for question in drawn:
             who = str(question.subject)
             if who not in walks:
-                walks[who] = engine.walk(who), engine.walk(who, exhaustive=True)
+                walks[who] = engine.walk(who, flattens=False), engine.walk(who, exhaustive=True)
             expected = oracle.verdict(question.subject, question.name, question.resource)
             told = (expected.kind, expected.missing)
             for walk in (*walks[who], engine.walk(who)):

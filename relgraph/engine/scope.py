@@ -9,33 +9,45 @@ Rule 3: an object that the store never saw gets a negative number that is valid 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from relgraph.engine.program import KindKey
-from relgraph.rewrites import Atom, Name, Term
+from relgraph.rewrites import Atom, Combine, Name, Term
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from relgraph.engine.budget import Budget
-    from relgraph.engine.program import Program
+    from relgraph.engine.program import KindKey, Program
     from relgraph.engine.reader import Reader
     from relgraph.rewrites import Edge, Rewrite
 
 __all__ = ["BaseScope", "EverySubjectScope", "SubjectScope"]
 
 
-class BaseScope(ABC):
-    """What holds whoever is asked about; subclasses say which tuples of a relation matter."""
+class _Place(NamedTuple):
+    """Where tuples of a relation stand, and which kinds of them the schema admits there."""
 
-    def __init__(self, program: Program, reader: Reader, budget: Budget) -> None:
+    resource: int
+    relation: int
+    kinds: frozenset[KindKey]
+    universal: bool
+
+
+class BaseScope(ABC):
+    """What holds whoever is asked about; subclasses say which tuples of a relation matter.
+
+    With `flattens`, a union within a union is read as one: fewer atoms, the same answers.
+    """
+
+    def __init__(self, program: Program, reader: Reader, budget: Budget, *, flattens: bool) -> None:
         self.program = program
         self.reader = reader
         self.budget = budget
+        self._flattens = flattens
         self._strangers: dict[int, Object] = {}
         self._stranger_numbers: dict[Object, int] = {}
-        self._universal: dict[int, int | None] = {}
+        self._stars: dict[int, int | None] = {}
 
     def number(self, object_: Object) -> int:
         """Return the number of an object that the question names, a negative one where the store never saw it."""
@@ -58,11 +70,14 @@ class BaseScope(ABC):
         # 0 numbers no name: a type that the store never saw has no members and no tuples.
         return self.reader.name_number(self._strangers[number].type) or 0
 
-    def expression(self, object_: int, rewrite: Rewrite) -> Atom:
-        """Return the atom of a sub-expression at the same object; a bare name is what it names."""
+    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterator[Term]:
+        """Yield a sub-expression at the same object: a name as what it names, a union in a union as its operands."""
         if isinstance(rewrite, Name):
-            return self.member(object_, rewrite.name) or Atom(object_, rewrite)
-        return Atom(object_, rewrite)
+            yield Term(None, self.member(object_, rewrite.name) or Atom(object_, rewrite))
+        elif self._flattens and rewrite.combine is within is Combine.ANY:
+            yield from rewrite.terms(self, object_)
+        else:
+            yield Term(None, Atom(object_, rewrite))
 
     def member(self, object_: int, name: str) -> Atom | None:
         """Return the atom of membership in `object#name`; None where the object's type has no such name."""
@@ -71,31 +86,35 @@ class BaseScope(ABC):
 
     def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
         """Yield the living tuples `object#relation@…`, universal ones included."""
-        for place, number in self._places(object_, relation):
-            for edge in self.reader.edges(place, number):
-                if self._admits(edge, object_, universal=place != object_):
+        for place in self._places(object_, relation):
+            for edge in self.reader.edges(place.resource, place.relation):
+                if self._admits(edge, place):
                     yield edge
 
-    def _places(self, object_: int, relation: str) -> Iterator[tuple[int, int]]:
-        """Yield (resource, relation) numbers where tuples of `object#relation` stand: its own and the universal."""
+    def _places(self, object_: int, relation: str) -> Iterator[_Place]:
+        """Yield where tuples of `object#relation` stand: at the object itself, and at `type:*`."""
         number = self.program.number(relation)
         if number is None:
             return
-        if object_ >= 0:
-            yield object_, number
         type_number = self._type_of(object_)
-        if type_number not in self._universal:
-            self._universal[type_number] = self.reader.object_number(type_number, WILDCARD)
-        universal = self._universal[type_number]
-        if universal is not None:
-            yield universal, number
+        kinds = self.program.kinds(type_number, number)
+        if object_ >= 0:
+            yield _Place(object_, number, kinds, universal=False)
+        star = self._star(type_number)
+        if star is not None:
+            yield _Place(star, number, kinds, universal=True)
 
-    def _admits(self, edge: Edge, object_: int, *, universal: bool) -> bool:
+    def _star(self, type_number: int) -> int | None:
+        """Return the number of `type:*`, None where no tuple ever named it."""
+        if type_number not in self._stars:
+            self._stars[type_number] = self.reader.object_number(type_number, WILDCARD)
+        return self._stars[type_number]
+
+    def _admits(self, edge: Edge, place: _Place) -> bool:
         self.budget.tuple()
         subject_type = self.reader.type_of(edge.subject)
-        wildcard = edge.subject == self.reader.object_number(subject_type, WILDCARD)
-        kind = KindKey(subject_type, edge.subject_relation, wildcard, universal)
-        return kind in self.program.kinds(self._type_of(object_), edge.relation)
+        wildcard = edge.subject == self._star(subject_type)
+        return (subject_type, edge.subject_relation, wildcard, place.universal) in place.kinds
 
     def _userset(self, edge: Edge) -> Term | None:
         atom = self.member(edge.subject, self.reader.name(edge.subject_relation))
@@ -123,13 +142,14 @@ class BaseScope(ABC):
 class SubjectScope(BaseScope):
     """The world as one subject meets it: tuples that name it, wildcards that cover it, usersets that may hold it."""
 
-    def __init__(self, program: Program, reader: Reader, budget: Budget, subject: Subject) -> None:
-        super().__init__(program, reader, budget)
+    def __init__(
+        self, program: Program, reader: Reader, budget: Budget, subject: Subject, *, flattens: bool = True
+    ) -> None:
+        super().__init__(program, reader, budget, flattens=flattens)
         self.subject = subject
         self._number = self.number(subject.object)
         self._relation = (reader.name_number(subject.relation) or -1) if subject.relation else 0
-        wildcard = None if subject.relation else reader.object_number(self._type_of(self._number), WILDCARD)
-        self._wildcard = wildcard
+        self._wildcard = None if subject.relation else self._star(self._type_of(self._number))
 
     def is_subject(self, object_: int, name: str) -> bool:
         """Return whether the asked subject is `object#name` itself."""
@@ -137,25 +157,27 @@ class SubjectScope(BaseScope):
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""
-        for place, number in self._places(object_, relation):
-            universal = place != object_
-            own = self.reader.edge(place, number, self._number, self._relation)
-            if own is not None and self._admits(own, object_, universal=universal):
+        for place in self._places(object_, relation):
+            own = self.reader.edge(place.resource, place.relation, self._number, self._relation)
+            if own is not None and self._admits(own, place):
                 yield Term(own, None)
             # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
             if self._wildcard is not None:
-                covering = self.reader.edge(place, number, self._wildcard, 0)
-                if covering is not None and self._admits(covering, object_, universal=universal):
+                covering = self.reader.edge(place.resource, place.relation, self._wildcard, 0)
+                if covering is not None and self._admits(covering, place):
                     yield Term(covering, None)
-            for edge in self.reader.usersets(place, number):
-                if self._admits(edge, object_, universal=universal):
+            for edge in self.reader.usersets(place.resource, place.relation):
+                if self._admits(edge, place):
                     term = self._userset(edge)
                     if term is not None:
                         yield term
 
 
 class EverySubjectScope(BaseScope):
-    """The world without a subject: every tuple matters. For expanding."""
+    """The world without a subject: every tuple matters, and every operator stands by itself. For expanding."""
+
+    def __init__(self, program: Program, reader: Reader, budget: Budget) -> None:
+        super().__init__(program, reader, budget, flattens=False)
 
     def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # nobody is asked about
         """Return False: nobody in particular is asked about."""
@@ -163,9 +185,9 @@ class EverySubjectScope(BaseScope):
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield all tuples of the relation."""
-        for place, number in self._places(object_, relation):
-            for edge in self.reader.edges(place, number):
-                if self._admits(edge, object_, universal=place != object_):
+        for place in self._places(object_, relation):
+            for edge in self.reader.edges(place.resource, place.relation):
+                if self._admits(edge, place):
                     if not edge.subject_relation:
                         yield Term(edge, None)
                         continue

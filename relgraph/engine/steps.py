@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from relgraph.answers import Step, Way
 from relgraph.engine.proofs import NOTHING, Operand
 from relgraph.errors import RelgraphError
-from relgraph.rewrites import Arrow
 from relgraph.tuples import WILDCARD
 
 if TYPE_CHECKING:
@@ -94,7 +93,8 @@ class _Teller:
         scope = self._walk.scope
         fact = scope.tuple(edge)
         self._universal |= fact.universal
-        if isinstance(self._graph.atoms[node].formula, Arrow):
+        if label != "relation":
+            # Only relations and arrows read tuples, and an arrow within a union may stand in the union's place.
             self._inherited.append(str(fact.subject.object))
             return "arrow"
         if fact.subject.id == WILDCARD:

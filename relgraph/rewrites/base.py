@@ -66,8 +66,8 @@ class Term(NamedTuple):
 class Scope(Protocol):
     """What the walk offers an operator: operands at an object, and tuples that the schema admits."""
 
-    def expression(self, object_: int, rewrite: Rewrite) -> Atom:
-        """Return the atom of a sub-expression at the same object."""
+    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterator[Term]:
+        """Yield a sub-expression at the same object as one term, or as several that `within` joins to the same."""
 
     def is_subject(self, object_: int, name: str) -> bool:
         """Return whether the asked subject is `object#name` itself."""

@@ -52,7 +52,7 @@ class PermissionMember:
         """Yield identity, then the expression."""
         if scope.is_subject(object_, self.name):
             yield Term(None, None)
-        yield Term(None, scope.expression(object_, self.rewrite))
+        yield from scope.operand(object_, self.rewrite, self.combine)
 
     def text(self) -> str:
         """Return the permission's name and expression."""

@@ -41,7 +41,7 @@ class SetOperator:
     def terms(self, scope: Scope, object_: int) -> Iterator[Term]:
         """Yield each operand at the same object."""
         for operand in self.operands:
-            yield Term(None, scope.expression(object_, operand))
+            yield from scope.operand(object_, operand, self.combine)
 
     def text(self) -> str:
         """Return the operands joined by the symbol, in parentheses where the reader or the grammar needs them."""
