@@ -292,7 +292,7 @@ def test_located(tmp_path: Path) -> None:
         {"index": "1", "file": place, "line": "5", "column": "17"},
     )
     assert located(source, UnknownRelation("no", index))[0] == f"{place}, line 5, column 11: no"
-    assert located(source, TupleNotAllowed("no", {**index, "field": "resource"}))[0].endswith("line 5, column 1: no")
+    assert located(source, TupleNotAllowed("no", {**index, "part": "resource"}))[0].endswith("line 5, column 1: no")
     twice = AlreadyExists("no", {"tuple": "report:q3#viewer@user:anna"})
     assert located(source, twice)[0] == f"{place}, line 6, column 1: no"
     once = AlreadyExists("no", {"tuple": "report:q4#owner@user:bob"})

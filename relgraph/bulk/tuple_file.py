@@ -156,7 +156,7 @@ class TupleFile:
     def located(self, error: RelgraphError) -> RelgraphError:
         """Return the error with its place in the file, when it tells which tuple it is about.
 
-        That is `details["index"]`, the tuple's number in reading order, with `details["field"]` for its cell; or
+        That is `details["index"]`, the tuple's number in reading order, with `details["part"]` for its cell; or
         `details["tuple"]`, its text, which is looked up by reading a file again (stdin cannot be).
         """
         if "line" in error.details:
@@ -164,8 +164,8 @@ class TupleFile:
         index = self._index_of(error)
         if index is None:
             return error
-        field = error.details.get("field", "")
-        return self.position(index, field if field in _FIELDS else _field_of(error)).on(error)
+        part = error.details.get("part", "")
+        return self.position(index, part if part in _FIELDS else _field_of(error)).on(error)
 
     def _index_of(self, error: RelgraphError) -> int | None:
         given = error.details.get("index", "")

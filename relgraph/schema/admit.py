@@ -31,15 +31,15 @@ _LENGTH_MAX: Final = 200
 
 
 def refusal(schema: Schema, tuple_: RelationTuple) -> RelgraphError:
-    """Return the error for a tuple that the schema does not admit."""
+    """Return the error for a tuple that the schema does not admit; `details["part"]` names the part at fault."""
     shown = quoted(str(tuple_), _LENGTH_MAX)
     details = {"tuple": str(tuple_)}
     swapped = _swapped(schema, tuple_)
-    for type_ in (tuple_.resource.type, tuple_.subject.type):
+    for part, type_ in (("resource", tuple_.resource.type), ("subject", tuple_.subject.type)):
         if type_ not in schema.definitions:
             hint = did_you_mean(type_, schema.definitions)
             message = f"{shown} cannot be written: {quoted(type_)} is not a definition of the schema{hint}"
-            return UnknownDefinition(message, details)
+            return UnknownDefinition(message, {**details, "part": part})
     definition = schema.definitions[tuple_.resource.type]
     relation = definition.relations.get(tuple_.relation)
     if relation is None:
@@ -51,14 +51,15 @@ def refusal(schema: Schema, tuple_: RelationTuple) -> RelgraphError:
             f"{shown} cannot be written: {quoted(tuple_.subject.relation)} is not a relation or permission of "
             f"{quoted(subject.name)}{hint}"
         )
-        return UnknownRelation(message, details)
-    return TupleNotAllowed(f"{shown} cannot be written: {swapped or _not_taken(relation, tuple_)}", details)
+        return UnknownRelation(message, {**details, "part": "subject"})
+    problem = swapped or _not_taken(relation, tuple_)
+    return TupleNotAllowed(f"{shown} cannot be written: {problem}", {**details, "part": "subject"})
 
 
 def _no_relation(definition: Definition, tuple_: RelationTuple, swapped: str) -> RelgraphError:
     """Return the error for a tuple whose relation is a permission, or nothing at all."""
     shown = quoted(str(tuple_), _LENGTH_MAX)
-    details = {"tuple": str(tuple_), "definition": definition.name, "relation": tuple_.relation}
+    details = {"tuple": str(tuple_), "definition": definition.name, "relation": tuple_.relation, "part": "relation"}
     name, type_ = quoted(tuple_.relation), quoted(definition.name)
     if tuple_.relation in definition.permissions:
         known = ", ".join(quoted(relation) for relation in list(definition.relations)[:_KINDS_SHOWN_MAX])
