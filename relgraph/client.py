@@ -16,7 +16,7 @@ import grpc
 
 from relgraph import errors
 from relgraph.answers import Verdict
-from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, TupleFilter
+from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire import answers, questions
@@ -121,8 +121,13 @@ class Client:
         deadline: float | None = None,
     ) -> Decision:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
-        request = pb.CheckRequest(consistency=questions.consistency_message(consistency))
-        request.subject, request.permission, request.resource = _question(subject, permission, resource)
+        who, name, what = question_of(subject, permission, resource)
+        request = pb.CheckRequest(
+            consistency=questions.consistency_message(consistency),
+            subject=str(who),
+            permission=name,
+            resource=str(what),
+        )
         return answers.read_decision(self._call(self._stub.Check, request, deadline))
 
     def best(
@@ -148,8 +153,8 @@ class Client:
     ) -> list[Best]:
         """The best access of the subject on each resource, in their order, all at one revision."""
         request = pb.BestAccessRequest(
-            subject=str(_subject(subject)),
-            resources=[str(_object(resource)) for resource in resources],
+            subject=str(Subject.of(subject)),
+            resources=[str(Object.of(resource)) for resource in resources],
             ways=questions.ways_value(ways),
             consistency=questions.consistency_message(consistency),
         )
@@ -171,7 +176,7 @@ class Client:
     ) -> Expansion:
         """How a permission or relation of the resource comes about."""
         request = pb.ExpandRequest(
-            resource=str(_object(resource)),
+            resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
             consistency=questions.consistency_message(consistency),
         )
@@ -187,7 +192,7 @@ class Client:
     ) -> Orphans:
         """The resources that nobody can reach, among all objects ever named and the candidates."""
         request = pb.ListOrphansRequest(
-            candidates=[str(_object(candidate)) for candidate in candidates],
+            candidates=[str(Object.of(candidate)) for candidate in candidates],
             types=[plain_text(name, "types") for name in types],
             consistency=questions.consistency_message(consistency),
         )
@@ -313,31 +318,6 @@ class Client:
         )
 
 
-def _subject(subject: str | Subject) -> Subject:
-    return Subject.parse(subject) if isinstance(subject, str) else subject
-
-
-def _object(resource: str | Object) -> Object:
-    return Object.parse(resource) if isinstance(resource, str) else resource
-
-
-def _question(subject: str | Subject, permission: str | None, resource: str | Object | None) -> tuple[str, str, str]:
-    """Return subject, permission and resource as texts, from three values or from one `resource#permission@subject`."""
-    if permission is None and resource is None and isinstance(subject, str):
-        whole = RelationTuple.parse(subject)
-        if WILDCARD in (whole.resource.id, whole.subject.id):
-            raise errors.InvalidTuple(
-                f"{errors.quoted(subject)} asks about every object of a type; name one object on each side",
-                {"text": subject},
-            )
-        return str(whole.subject), whole.relation, str(whole.resource)
-    if permission is None or resource is None:
-        raise errors.InvalidInput(
-            "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
-        )
-    return str(_subject(subject)), plain_text(permission, "permission"), str(_object(resource))
-
-
 # --- imports: batches go from the caller's thread to the one in which gRPC sends ---
 
 
@@ -349,7 +329,7 @@ def _batches(tuples: Iterable[str | RelationTuple], options: pb.ImportOptions) -
         if len(message.tuples) == BATCH_TUPLES:
             yield message
             message = pb.ImportRequest()
-        message.tuples.append(tuple_message(RelationTuple.parse(fact) if isinstance(fact, str) else fact))
+        message.tuples.append(tuple_message(RelationTuple.of(fact)))
         total += 1
     message.tuples_total = total
     yield message

@@ -286,7 +286,8 @@ class Forked(RelgraphError):
 
 def quoted(text: str, length_max: int = 80) -> str:
     """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut."""
-    shown = "".join(c if c.isprintable() and c != "`" else c.encode("unicode_escape").decode("ascii") for c in text)
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    shown = shown.replace("`", "\\x60")
     if len(shown) > length_max:
         shown = shown[:length_max] + "…"
     return f"`{shown}`"

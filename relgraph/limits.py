@@ -16,9 +16,9 @@ class Limits:
     """How much one request may ask for and how much work it may cause."""
 
     nodes_max: int = 2_000_000
-    """Sub-questions (a formula at an object) that one request may open."""
+    """Sub-questions (a formula at an object) that one request may open; a list of orphans, for each candidate."""
     tuples_max: int = 10_000_000
-    """Tuples that one request may read."""
+    """Tuples that one request may read; a list of orphans, for each candidate."""
     ways_max: int = 1_000
     """Ways listed for one role; beyond it the answer says that there are more."""
     ways_work_max: int = 2_000_000

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
 
-from relgraph.errors import InvalidFilter, InvalidId, InvalidName, InvalidTuple, quoted
+from relgraph.errors import InvalidFilter, InvalidId, InvalidInput, InvalidName, InvalidTuple, quoted
 
 __all__ = [
     "WILDCARD",
@@ -25,6 +27,7 @@ __all__ = [
     "check_id",
     "check_relation",
     "check_type",
+    "question_of",
 ]
 
 WILDCARD = "*"
@@ -38,6 +41,8 @@ _ID = re.compile(r"[a-zA-Z0-9/_|\-=+]+")
 _ID_STRANGER = re.compile(r"[^a-zA-Z0-9/_|\-=+]")
 
 
+# An import asks for the same few names a million times.
+@lru_cache(maxsize=4096)
 def check_type(name: str) -> str:
     """Return `name` if it can name a type, else raise InvalidName."""
     if len(name) > TYPE_SIZE_MAX or not _TYPE.fullmatch(name):
@@ -49,6 +54,7 @@ def check_type(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def check_relation(name: str) -> str:
     """Return `name` if it can name a relation or permission, else raise InvalidName."""
     if len(name) > RELATION_SIZE_MAX or not _RELATION.fullmatch(name):
@@ -110,6 +116,20 @@ class Object:
         check_id(id_)
         return cls(type_, id_)
 
+    @classmethod
+    def of(cls, value: str | Object) -> Object:
+        """Return one concrete object from its text or from parts, which are checked and never read as text."""
+        return cls.parse(value) if isinstance(value, str) else value.check()
+
+    def check(self, *, wildcard: bool = False) -> Self:
+        """Return this object if `parse` could have made it, else raise as `parse` does."""
+        check_type(self.type)
+        if self.id != WILDCARD:
+            check_id(self.id)
+        elif not wildcard:
+            raise InvalidTuple(f"{quoted(str(self))} names every object of its type; name one object here")
+        return self
+
     def __str__(self) -> str:
         return f"{self.type}:{self.id}"
 
@@ -138,6 +158,22 @@ class Subject:
                     {"text": text},
                 )
         return cls(object_.type, object_.id, relation)
+
+    @classmethod
+    def of(cls, value: str | Subject) -> Subject:
+        """Return one concrete subject from its text or from parts, which are checked and never read as text."""
+        return cls.parse(value) if isinstance(value, str) else value.check()
+
+    def check(self, *, wildcard: bool = False) -> Self:
+        """Return this subject if `parse` could have made it, else raise as `parse` does."""
+        self.object.check(wildcard=wildcard)
+        if self.relation:
+            check_relation(self.relation)
+            if self.id == WILDCARD:
+                raise InvalidTuple(
+                    f"{quoted(str(self))} is a wildcard with a relation; a wildcard covers plain objects"
+                )
+        return self
 
     @property
     def object(self) -> Object:
@@ -175,6 +211,18 @@ class RelationTuple:
             )
         return cls(Object.parse(resource, wildcard=True), check_relation(relation), Subject.parse(right, wildcard=True))
 
+    @classmethod
+    def of(cls, value: str | RelationTuple) -> RelationTuple:
+        """Return a relation tuple from its text or from parts, which are checked and never read as text."""
+        return cls.parse(value) if isinstance(value, str) else value.check()
+
+    def check(self) -> Self:
+        """Return this tuple if `parse` could have made it, else raise as `parse` does."""
+        self.resource.check(wildcard=True)
+        check_relation(self.relation)
+        self.subject.check(wildcard=True)
+        return self
+
     @property
     def universal(self) -> bool:
         """Whether the tuple counts for every object of its resource type."""
@@ -211,3 +259,24 @@ class TupleFilter:
             raise InvalidFilter("a filter by resource id needs the resource type as well")
         if self.subject_type is None and (self.subject_id is not None or self.subject_relation is not None):
             raise InvalidFilter("a filter by subject id or relation needs the subject type as well")
+
+
+def question_of(
+    subject: str | Subject, permission: str | None, resource: str | Object | None
+) -> tuple[Subject, str, Object]:
+    """Return what a check asks about, from three values or from one text `resource#permission@subject`.
+
+    Raises InvalidInput, InvalidTuple, InvalidName or InvalidId.
+    """
+    if permission is not None and resource is not None:
+        return Subject.of(subject), check_relation(permission), Object.of(resource)
+    if permission is not None or resource is not None or not isinstance(subject, str):
+        raise InvalidInput(
+            "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
+        )
+    question = RelationTuple.parse(subject)
+    if WILDCARD in (question.resource.id, question.subject.id):
+        raise InvalidTuple(
+            f"{quoted(subject)} asks about every object of a type; name one object on each side", {"text": subject}
+        )
+    return question.subject, question.relation, question.resource

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import shutil
 import threading
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import relgraph
-from relgraph import Consistency, Limits, Object, TupleFilter
+from relgraph import Consistency, Limits, Object, RelationTuple, Subject, TupleFilter
+from relgraph.api.following import Following
 from relgraph.errors import (
     AlreadyExists,
     CannotUpdatePermission,
@@ -28,15 +31,19 @@ from relgraph.errors import (
     RequestIdReused,
     RevisionUnavailable,
     SchemaOrphans,
+    StoreUnavailable,
     TooManyUpdates,
     TupleNotAllowed,
     UnknownDefinition,
     UnknownRelation,
 )
+from relgraph.graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from relgraph.store.base import Changes
 
 SCHEMA = """
 use roles
@@ -64,6 +71,12 @@ def authorizer() -> Iterator[relgraph.Authorizer]:
         yield opened
 
 
+def _forged(body: str) -> str:
+    """Return a cursor with a right checksum around anything."""
+    data = body.encode()
+    return base64.urlsafe_b64encode(binascii.crc32(data).to_bytes(4, "big") + data).decode().rstrip("=")
+
+
 def _state(authorizer: relgraph.Authorizer) -> tuple[int, list[str], str]:
     page = authorizer.read()
     return page.revision, sorted(map(str, page.tuples)), authorizer.schema().text
@@ -74,7 +87,7 @@ def _ask(
 ) -> Callable[[relgraph.Authorizer], tuple[type[RelgraphError], str]]:
     def run(authorizer: relgraph.Authorizer) -> tuple[type[RelgraphError], str]:
         with pytest.raises(RelgraphError) as caught:
-            eval(what, {"a": authorizer, "Consistency": Consistency, "TupleFilter": TupleFilter})
+            eval(what, {"a": authorizer, "Consistency": Consistency, "forged": _forged})
         assert says in caught.value.message, caught.value.message
         return error, type(caught.value).__name__
 
@@ -118,6 +131,9 @@ REFUSALS = [
     ("a.write_schema('definition user {}')", SchemaOrphans, "doc:one#viewer@user:anna"),
     ("a.read(limit=0)", InvalidInput, "1 to 1000"),
     ("a.read(cursor='nonsense')", InvalidCursor, "damaged"),
+    ("a.read(cursor=forged('[' * 99999))", InvalidCursor, "damaged"),
+    ("a.read(cursor=forged('[1, {}, []]'))", InvalidCursor, "damaged"),
+    ("a.best('user:anna', 'dok:one')", UnknownDefinition, "did you mean `doc`"),
     ("a.read(consistency=Consistency.at_least('nonsense'))", InvalidToken, "not a token"),
     ("a.orphans(types=['dok'])", UnknownDefinition, "did you mean `doc`"),
     ("a.orphans(['dok:one'])", UnknownDefinition, "did you mean `doc`"),
@@ -147,7 +163,10 @@ def test_a_surely_swapped_question_is_refused() -> None:
         authorizer.write_schema(schema)
         with pytest.raises(InvalidInput, match="swapped"):
             authorizer.check("doc:one", "observe", "user:anna")
+        with pytest.raises(InvalidInput, match="swapped"):
+            authorizer.best("doc:one", "user:anna")
         assert authorizer.check("user:anna", "observe", "user:bob") is False
+        assert authorizer.best("user:anna", "user:bob").held == ()
 
 
 def test_nothing_can_be_asked_or_written_before_a_schema() -> None:
@@ -207,6 +226,95 @@ def test_a_token_of_a_lost_revision_is_refused(tmp_path: Path) -> None:
             for consistency in (Consistency.at_least(token), Consistency.at_exactly(token)):
                 with pytest.raises(RevisionUnavailable, match="older copy"):
                     authorizer.check("user:anna", "observe", "doc:one", consistency=consistency)
+
+
+def test_a_replaced_file_is_noticed(tmp_path: Path) -> None:
+    """When another store is moved over an open one, nothing more is answered, or acknowledged, from either."""
+    path, other = tmp_path / "access.db", tmp_path / "other.db"
+    for each in (path, other):
+        with relgraph.open(f"sqlite:///{each}") as made:
+            made.write_schema(SCHEMA)
+    with relgraph.open(f"sqlite:///{other}") as made:
+        made.write(touch=["doc:one#viewer@user:mallory"])
+    with relgraph.open(f"sqlite:///{path}") as authorizer:
+        assert authorizer.check("user:mallory", "observe", "doc:one") is False
+        other.replace(path)
+        for ask in (
+            lambda: authorizer.check("user:mallory", "observe", "doc:one"),
+            lambda: authorizer.write(touch=["doc:one#viewer@user:anna"]),
+            authorizer.read,
+        ):
+            with pytest.raises(StoreUnavailable, match="replaced or removed"):
+                ask()
+
+
+def test_an_interrupted_catch_up_is_begun_anew(
+    authorizer: relgraph.Authorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt while changes are taken in leaves nothing half taken in: a later revocation is seen."""
+    whole = Graph.apply
+
+    def interrupted(self: Graph, changes: Changes) -> None:
+        whole(self, changes)
+        self.head = before
+        raise KeyboardInterrupt
+
+    before = authorizer._following._state.graph.head
+    monkeypatch.setattr(Graph, "apply", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        authorizer.write(touch=["doc:two#viewer@user:anna"])
+    monkeypatch.setattr(Graph, "apply", whole)
+    assert authorizer.check("user:anna", "observe", "doc:two") is True
+    authorizer.write(delete=["doc:two#viewer@user:anna"])
+    assert authorizer.check("user:anna", "observe", "doc:two") is False
+
+
+def test_a_committed_write_is_acknowledged(authorizer: relgraph.Authorizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault after the commit, while this process catches up, does not turn the write into a failure."""
+
+    def unavailable(*_: object) -> None:
+        raise StoreUnavailable("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Following, "_catch_up", unavailable)
+        written = authorizer.write(create=["doc:two#viewer@user:anna"])
+        with pytest.raises(StoreUnavailable):
+            authorizer.check("user:anna", "observe", "doc:two")
+    assert authorizer.check("user:anna", "observe", "doc:two", consistency=Consistency.at_least(written.token)) is True
+
+
+def test_parts_are_never_read_as_text(authorizer: relgraph.Authorizer) -> None:
+    """An id with a `#` in it is refused, not taken for a userset, whether it is asked, written or imported."""
+    sly = [Subject("user", "anna#..."), Subject("group", "board#member"), Subject("user", ""), Subject("user", "a\n")]
+    for subject in sly:
+        fact = RelationTuple(Object("doc", "one"), "viewer", subject)
+        for ask in (
+            lambda who=subject: authorizer.check(who, "observe", "doc:one"),
+            lambda who=subject: authorizer.best(who, "doc:one"),
+            lambda what=fact: authorizer.write(touch=[what]),
+            lambda what=fact: authorizer.load([what]),
+        ):
+            with pytest.raises(InvalidId):
+                ask()
+    with pytest.raises(InvalidTuple):
+        authorizer.check(Subject("user", "*"), "observe", "doc:one")
+    with pytest.raises(InvalidId):
+        authorizer.expand(Object("doc", "one#x"), "observe")
+
+
+def test_a_misspelt_filter_is_refused(authorizer: relgraph.Authorizer) -> None:
+    """A filter by a type or relation that the schema lacks is an error, never an empty page."""
+    for wrong, error in (
+        (TupleFilter("dok"), UnknownDefinition),
+        (TupleFilter("doc", relation="viewr"), UnknownRelation),
+        (TupleFilter("doc", relation="observe"), CannotUpdatePermission),
+        (TupleFilter(relation="viewr"), UnknownRelation),
+        (TupleFilter(subject_type="usr"), UnknownDefinition),
+        (TupleFilter(subject_type="group", subject_relation="membr"), UnknownRelation),
+    ):
+        with pytest.raises(error, match="did you mean|no tuple states"):
+            authorizer.read(wrong)
+    assert len(authorizer.read(TupleFilter(relation="member")).tuples) == 1
 
 
 def test_two_processes_worth_of_authorizers_agree(tmp_path: Path) -> None:

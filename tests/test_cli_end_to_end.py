@@ -238,11 +238,26 @@ def test_bad_schema(where: list[str], capsys: Screen, tmp_path: Path) -> None:
 
 
 def test_store_without_schema(tmp_path: Path, capsys: Screen) -> None:
-    """An import into a store that has no schema says so."""
+    """An import into a store that is not there says so and makes none; so does one into an empty file."""
     path = tmp_path / "facts.txt"
     path.write_text("record:x#observer@user:x\n")
     store = ["--store", f"sqlite:///{tmp_path / 'new.db'}"]
-    assert complaint(capsys, store, "import", str(path))[:2] == (2, "NO_SCHEMA")
+    assert complaint(capsys, store, "import", str(path))[:2] == (5, "STORE_UNAVAILABLE")
+    assert not (tmp_path / "new.db").exists()
+    (tmp_path / "new.db").touch()
+    assert complaint(capsys, store, "check", "record:x#observe@user:x")[:2] == (5, "STORE_UNAVAILABLE")
+    assert (tmp_path / "new.db").stat().st_size == 0
+
+
+def test_a_refused_schema_makes_no_store(tmp_path: Path, capsys: Screen) -> None:
+    """A schema that is refused leaves no store behind, and its error names the file, whatever is wrong with it."""
+    path = tmp_path / "new.zed"
+    for text, code in (("definition user {", "SCHEMA_PARSE_ERROR"), ("use expiration", "UNSUPPORTED")):
+        path.write_text(text)
+        found = complaint(capsys, ["--store", f"sqlite:///{tmp_path / 'new.db'}"], "schema", "write", str(path))
+        assert (2, code) == found[:2]
+        assert f"{path}, line 1" in found[2]
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_server_that_is_not_there(capsys: Screen) -> None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
 from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaText, Verdict
+from relgraph.api.cursors import Cursor
 from relgraph.api.following import Following, Pinned
-from relgraph.api.parsing import Cursor, as_object, as_question, as_subject
 from relgraph.api.writing import Writing
 from relgraph.engine import (
     Budget,
@@ -26,7 +26,7 @@ from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, 
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
 from relgraph.store import open_store
-from relgraph.tuples import Object, TupleFilter, check_relation
+from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import Imported, Way, Written
     from relgraph.store.base import OnDuplicate, Store
-    from relgraph.tuples import RelationTuple, Subject
+    from relgraph.tuples import RelationTuple
 
 __all__ = ["Authorizer", "Ways", "open_authorizer"]
 
@@ -44,6 +44,11 @@ Ways = Literal["none", "one", "all"]
 
 def _now() -> int:
     return time.time_ns() // 1000
+
+
+def _instant(deadline: float | None) -> float | None:
+    """Return the instant that is `deadline` seconds from now."""
+    return None if deadline is None else time.monotonic() + deadline
 
 
 def open_authorizer(url: str, *, limits: Limits | None = None) -> Authorizer:
@@ -81,16 +86,15 @@ class Authorizer:
         self._store.close()
 
     @contextmanager
-    def _pinned(self, consistency: Consistency | None) -> Iterator[Pinned]:
-        pinned = self._following.pin(consistency)
+    def _pinned(self, consistency: Consistency | None, deadline: float | None = None) -> Iterator[Pinned]:
+        pinned = self._following.pin(consistency, deadline)
         try:
             yield pinned
         finally:
             pinned.release()
 
     def _budget(self, deadline: float | None) -> Budget:
-        clock = time.monotonic
-        return Budget(self.limits, clock, None if deadline is None else clock() + deadline)
+        return Budget(self.limits, time.monotonic, deadline)
 
     def check(
         self,
@@ -129,10 +133,11 @@ class Authorizer:
         deadline: float | None = None,
     ) -> Decision:
         """Return the verdict with its revision and, where it is CONDITIONAL, what is missing. Raises as `check`."""
-        who, name, what = as_question(subject, permission, resource)
-        with self._pinned(consistency) as pinned:
+        who, name, what = question_of(subject, permission, resource)
+        ends = _instant(deadline)
+        with self._pinned(consistency, ends) as pinned:
             pinned.rules.schema.check_question(who, name, what)
-            walk = Walk(SubjectScope(pinned.rules, pinned.view, self._budget(deadline), who))
+            walk = Walk(SubjectScope(pinned.rules, pinned.view, self._budget(ends), who))
             verdict, missing = check(walk, what, name)
             if verdict is Verdict.UNDECIDED:
                 raise Undecided(
@@ -169,7 +174,7 @@ class Authorizer:
         """Return the best access of one subject on many resources, in their order, all at one revision."""
         if ways not in ("none", "one", "all"):
             raise InvalidInput(f"ways is {quoted(str(ways))}; use `none`, `one` or `all`")
-        who, objects = as_subject(subject), [as_object(each) for each in resources]
+        who, objects = Subject.of(subject), [Object.of(each) for each in resources]
         if not objects:
             raise InvalidInput("a best access names no resource; give at least one")
         if len(objects) > self.limits.best_resources_max:
@@ -177,11 +182,11 @@ class Authorizer:
                 f"{len(objects)} resources are over the limit of {self.limits.best_resources_max}; split the question",
                 {"limit": "best_resources_max", "value": str(self.limits.best_resources_max)},
             )
-        with self._pinned(consistency) as pinned:
-            pinned.rules.schema.check_subject(who)
+        ends = _instant(deadline)
+        with self._pinned(consistency, ends) as pinned:
             for each in objects:
-                pinned.rules.schema.definition(each.type)
-            scope = SubjectScope(pinned.rules, pinned.view, self._budget(deadline), who)
+                pinned.rules.schema.check_access(who, each)
+            scope = SubjectScope(pinned.rules, pinned.view, self._budget(ends), who)
             walk, exhaustive = Walk(scope), Walk(scope, exhaustive=True)
             return [self._best(pinned, walk, exhaustive, each, ways) for each in objects]
 
@@ -217,10 +222,11 @@ class Authorizer:
         deadline: float | None = None,
     ) -> Expansion:
         """Return how a permission or relation comes about, whoever asks."""
-        what, name = as_object(resource), check_relation(permission)
-        with self._pinned(consistency) as pinned:
+        what, name = Object.of(resource), check_relation(permission)
+        ends = _instant(deadline)
+        with self._pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
-            nodes = expand(EverySubjectScope(pinned.rules, pinned.view, self._budget(deadline)), what, name)
+            nodes = expand(EverySubjectScope(pinned.rules, pinned.view, self._budget(ends)), what, name)
             return Expansion(nodes, pinned.revision.number, pinned.token)
 
     def orphans(
@@ -237,7 +243,8 @@ class Authorizer:
         kept history, of `types` only if any are given.
         """
         wanted = set(types)
-        with self._pinned(consistency) as pinned, self._store.snapshot() as snapshot:
+        ends = _instant(deadline)
+        with self._pinned(consistency, ends) as pinned, self._store.snapshot() as snapshot:
             schema = pinned.rules.schema
             for type_ in wanted:
                 schema.definition(type_)
@@ -245,7 +252,7 @@ class Authorizer:
             for type_number, key in snapshot.objects_in_history():
                 type_ = snapshot.name(type_number)
                 named.setdefault(type_, set()).add(Object(type_, key))
-            asked = {as_object(each) for each in candidates}
+            asked = {Object.of(each) for each in candidates}
             for each in asked:
                 schema.definition(each.type)
                 named.setdefault(each.type, set()).add(each)
@@ -255,7 +262,7 @@ class Authorizer:
             found = find_orphans(
                 pinned.rules,
                 pinned.view,
-                self._budget(deadline),
+                self._budget(ends),
                 self.limits,
                 asked,
                 lambda type_: named.get(type_, ()),
@@ -306,7 +313,10 @@ class Authorizer:
         cursor: str = "",
         consistency: Consistency | None = None,
     ) -> Page:
-        """Return at most `limit` tuples that match, and a cursor for the next page, which stays at this revision."""
+        """Return at most `limit` tuples that match, and a cursor for the next page, which stays at this revision.
+
+        Raises InvalidCursor, and UnknownDefinition or UnknownRelation for names that the schema lacks.
+        """
         if not 1 <= limit <= self.limits.read_page_max:
             raise InvalidInput(f"a page holds 1 to {self.limits.read_page_max} tuples, not {limit}")
         last = None
@@ -316,6 +326,8 @@ class Authorizer:
             parsed = Cursor.parse(cursor, filter)
             last, consistency = parsed.last, Consistency.at_exactly(parsed.token)
         with self._pinned(consistency) as pinned, self._store.snapshot() as snapshot:
+            if pinned.program is not None:
+                pinned.program.schema.check_filter(filter)
             found = snapshot.read(filter, pinned.revision.number, last, limit + 1)
             page = tuple(found[:limit])
             after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""

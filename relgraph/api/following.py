@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from relgraph.engine import Program
-from relgraph.errors import Forked, NoSchema, RevisionUnavailable
+from relgraph.errors import DeadlineExceeded, Forked, NoSchema, RevisionUnavailable
 from relgraph.graph import Graph, GraphView, PastView
 from relgraph.revision import Consistency, Revision, Token
 from relgraph.schema import parse
@@ -64,13 +64,18 @@ class _State:
     def __init__(self, image: Image) -> None:
         self.graph = Graph(image)
         self.versions = image.schemas
+        self.torn = False
         self._programs: dict[int, Program] = {}
 
     def apply(self, changes: Changes) -> None:
         """Take in changes that the graph follows. One caller at a time."""
+        # INVARIANT: an interrupt (a signal's exception, memory) may strike anywhere in here. Half a change must not be
+        # applied again on top of itself, so a state that did not get to the end is dropped.
+        self.torn = True
         # INVARIANT: versions first: whoever sees the new head must find its schema, and looks no further than its head.
         self.versions = (*self.versions, *changes.schemas)
         self.graph.apply(changes)
+        self.torn = False
 
     def program_at(self, number: int, parsed: Callable[[SchemaVersion], Schema]) -> Program | None:
         """Return the schema in force at a revision that the graph has, compiled once."""
@@ -106,21 +111,28 @@ class Following:
         if os.getpid() != self._process:
             raise Forked("an Authorizer does not survive a fork; open the store again in the child")
 
-    def refresh(self) -> None:
-        """Catch up with the newest committed revision."""
+    def refresh(self, deadline: float | None = None) -> None:
+        """Catch up with the newest committed revision; `deadline`, an instant of the timer, bounds the waiting."""
         self.check_process()
         started = self._timer()
         if self._behind(self.store.head()):
-            with self._lock:
+            if not self._lock.acquire(timeout=-1 if deadline is None else max(0.0, deadline - started)):
+                raise DeadlineExceeded("the deadline passed while another thread read the newest changes; allow more")
+            try:
                 if self._behind(self.store.head()):
                     self._catch_up(self._state)
+            finally:
+                self._lock.release()
         self._fresh_at = max(self._fresh_at, started)
 
     def _behind(self, head: Revision) -> bool:
         known = self._state.graph.head
-        return (known.number, known.nonce) != (head.number, head.nonce)
+        return self._state.torn or (known.number, known.nonce) != (head.number, head.nonce)
 
     def _catch_up(self, state: _State) -> None:
+        if state.torn:
+            self._state = self._loaded()
+            return
         names = state.graph.names
         try:
             with self.store.snapshot() as snapshot:
@@ -146,8 +158,11 @@ class Following:
         now = max(self._clock(), revision.stamp, instant)
         return str(Token(self.store.id, self.store.epoch, revision.number, revision.nonce, now))
 
-    def pin(self, consistency: Consistency | None) -> Pinned:
-        """Choose the revision that `consistency` asks for and hold it. Raises RevisionUnavailable."""
+    def pin(self, consistency: Consistency | None, deadline: float | None = None) -> Pinned:
+        """Choose the revision that `consistency` asks for and hold it.
+
+        Raises RevisionUnavailable; DeadlineExceeded at `deadline`, an instant of the timer.
+        """
         wanted = consistency or Consistency()
         self.check_process()
         if wanted.token is not None:
@@ -155,9 +170,9 @@ class Following:
         if wanted.mode == "at_exactly" and wanted.token is not None:
             return self._pin_exactly(wanted.token)
         if wanted.mode == "at_least" and wanted.token is not None:
-            self._reach(wanted.token)
+            self._reach(wanted.token, deadline)
         elif wanted.mode == "fully_consistent" or self._stale():
-            self.refresh()
+            self.refresh(deadline)
         return self._pin_head(wanted.token.instant if wanted.token else 0)
 
     def _stale(self) -> bool:
@@ -191,11 +206,11 @@ class Following:
             )
         return revision
 
-    def _reach(self, token: Token) -> None:
+    def _reach(self, token: Token, deadline: float | None) -> None:
         head = self._state.graph.head
         if (head.number, head.nonce) == (token.revision, token.nonce):
             return
-        self.refresh()
+        self.refresh(deadline)
         with self.store.snapshot() as snapshot:
             self._known(snapshot, token)
 

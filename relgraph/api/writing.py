@@ -7,10 +7,10 @@ graph, the token and the acknowledgement. Whatever is refused changes nothing.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Imported, Written
-from relgraph.api.parsing import as_tuple
 from relgraph.errors import (
     DuplicateUpdate,
     InvalidInput,
@@ -25,7 +25,7 @@ from relgraph.errors import (
 )
 from relgraph.schema import parse
 from relgraph.store.base import Commit
-from relgraph.tuples import WILDCARD
+from relgraph.tuples import WILDCARD, RelationTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from relgraph.revision import Revision
     from relgraph.schema import Schema
     from relgraph.store.base import OnDuplicate, Transaction
-    from relgraph.tuples import RelationTuple
 
 __all__ = ["Writing"]
 
@@ -57,9 +56,9 @@ class Writing:
     ) -> Written:
         """See `Authorizer.write`."""
         parts = {
-            "touch": [as_tuple(each) for each in touch],
-            "create": [as_tuple(each) for each in create],
-            "delete": [as_tuple(each) for each in delete],
+            "touch": [RelationTuple.of(each) for each in touch],
+            "create": [RelationTuple.of(each) for each in create],
+            "delete": [RelationTuple.of(each) for each in delete],
         }
         self._check_updates(parts)
         commit = Commit(reason=self._reason(reason), request_id=self._request_id(request_id), payload=_payload(parts))
@@ -120,7 +119,10 @@ class Writing:
         return transaction.commit(commit)
 
     def _written(self, revision: Revision) -> Written:
-        self._following.refresh()
+        # The write is durable: that this process cannot follow it just now is no reason to call it failed. The next
+        # question catches up, or says what is wrong.
+        with suppress(RelgraphError):
+            self._following.refresh()
         return Written(revision.number, self._following.token(revision))
 
     def _schema(self, transaction: Transaction) -> Schema:
@@ -190,7 +192,7 @@ class Writing:
                     {"limit": "import_tuples_max", "value": str(self._limits.import_tuples_max)},
                 )
             try:
-                each = as_tuple(value) if isinstance(value, str) else value
+                each = RelationTuple.of(value)
                 _check_marks(each, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
             except RelgraphError as error:
                 error.details["index"] = str(index)
@@ -203,8 +205,9 @@ class Writing:
         for kind in transaction.kinds():
             if not schema.admits(kind.example):
                 raise SchemaOrphans(
-                    f"the new schema does not admit {kind.living} living tuples such as {quoted(str(kind.example))}; "
-                    "delete them first, or keep what admits them",
+                    f"the new schema does not admit what is living: {quoted(str(kind.example))}"
+                    f"{f' and {kind.living - 1} more like it' if kind.living > 1 else ''}; "
+                    "delete it first, or keep what admits it",
                     {"tuple": str(kind.example), "count": str(kind.living)},
                 )
 

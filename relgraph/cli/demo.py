@@ -21,9 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from relgraph.cli.exits import OK, TEST_FAILED
+from relgraph.cli.options import Terminal, pass_terminal
 from relgraph.cli.scenario import find_scenario, read_scenario
 from relgraph.client import Client
-from relgraph.errors import ServerUnavailable
+from relgraph.errors import InvalidSetting, ServerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,8 +38,11 @@ _STOP_SECONDS_MAX = 20
 
 
 @click.command()
-def demo() -> int:
+@pass_terminal
+def demo(terminal: Terminal) -> int:
     """Show one real system: imported into SQLite, served over gRPC, asked, explained and changed."""
+    if terminal.store or terminal.server or terminal.json:
+        raise InvalidSetting("the demo brings its own store and server and is for people; leave the options out")
     scenario = read_scenario(find_scenario("catglobe"))
     with (
         tempfile.TemporaryDirectory(prefix="relgraph-demo-") as folder,
@@ -129,15 +133,15 @@ class _Teller:
         self._console.print(table)
 
     def _best(self, title: str, cases: Iterable[BestCase]) -> None:
-        table = Table("Who, on what", "Best access", title=title, title_justify="left")
-        table.add_column("Ways, and the tuples behind them", overflow="fold")
+        table = Table("Who, on what", title=title, title_justify="left")
+        table.add_column("Best access, and every way to it", overflow="fold")
         for case in cases:
             best = self._client.best(case.subject, case.resource, ways="all")
             held = best.role or ", ".join(best.held) or "none"
             expected = (case.role, case.held if case.held is not None else best.held, sorted(case.ways))
             if self._differs(expected, (best.role, best.held, sorted(way.via for way in best.ways))):
                 held += " (expected otherwise)"
-            table.add_row(Text(f"{case.subject}\n{case.resource}"), Text(held), _ways(best))
+            table.add_row(Text(f"{case.subject}\n{case.resource}"), _access(held, best))
             table.add_section()
         self._console.print(table)
 
@@ -159,11 +163,11 @@ _REACHED_BY = {
 }
 
 
-def _ways(best: Best) -> Text:
+def _access(held: str, best: Best) -> Text:
     shown = Text()
+    shown.append(held, "bold")
     for way in best.ways:
-        shown.append(way.via + "\n", "bold")
+        shown.append(f"\n{way.via}", "italic")
         for each in way.tuples:
-            shown.append(f"  {each}\n")
-    shown.rstrip()
+            shown.append(f"\n  {each}")
     return shown

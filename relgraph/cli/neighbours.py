@@ -92,7 +92,9 @@ def _add(graph: Graph, tuple_: RelationTuple) -> None:
     if subject.relation:
         graph.add_node(str(subject.object), type=subject.type, id=subject.id, kind="object")
         graph.add_node(str(subject), type=subject.type, id=subject.id, kind="userset")
-        graph.add_edge(str(subject), str(subject.object), key="userset", relation=subject.relation, kind="userset")
+        graph.add_edge(
+            str(subject), str(subject.object), key=f"userset {subject}", relation=subject.relation, kind="userset"
+        )
     else:
         graph.add_node(str(subject), type=subject.type, id=subject.id, kind="object")
     # Keyed by the tuple, which is met from both of its ends.

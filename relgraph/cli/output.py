@@ -174,8 +174,9 @@ def imported_json(imported: Imported, seconds: float) -> Json:
 def imported_text(imported: Imported, seconds: float) -> Iterator[str]:
     """An import that took so many seconds, in two lines."""
     rate = round(imported.read / seconds) if seconds > 0 else imported.read
+    noun = "tuple" if imported.read == 1 else "tuples"
     yield (
-        f"{imported.read:,} tuples read, {imported.changed:,} new or changed, in {seconds:.2f} s "
+        f"{imported.read:,} {noun} read, {imported.changed:,} new or changed, in {seconds:.2f} s "
         f"({rate:,} tuples/s), revision {imported.revision}"
     )
     yield f"token {imported.token}"

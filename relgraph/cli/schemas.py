@@ -10,7 +10,8 @@ import click
 from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, printable, schema_json, written_json, written_text
-from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError, quoted
+from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError, Unsupported, quoted
+from relgraph.schema import parse
 
 __all__ = ["schema"]
 
@@ -50,11 +51,13 @@ def _read(terminal: Terminal, at_least: str | None, at_exactly: str | None, mini
 def _write(terminal: Terminal, file: str, reason: str) -> int:
     """Make the text of FILE (- is standard input) the schema from the next revision on."""
     text = _text_of(file)
-    with terminal.open(creates=True) as door:
-        try:
+    try:
+        # Before a store is made for it: a schema that is refused must not leave an empty one behind.
+        parse(text)
+        with terminal.open(creates=True) as door:
             written = door.write_schema(text, reason=reason)
-        except (SchemaParseError, SchemaTypeError) as error:
-            raise _in_file(error, file) from error
+    except (SchemaParseError, SchemaTypeError, Unsupported) as error:
+        raise _in_file(error, file) from error
     if terminal.json:
         print_json(written_json(written))
     else:

@@ -1,7 +1,7 @@
 """The one place that opens what a command works on: a store through the library, or a server through the client.
 
-Rule 1: a store that does not exist is made only by a command that writes. A mistyped path is an error,
-not an empty store.
+Rule 1: a store that does not exist is made only by `schema write` and `serve`, since without a schema there is nothing
+to write or to ask. A mistyped path is an error, not an empty store.
 """
 
 from __future__ import annotations
@@ -159,10 +159,14 @@ def _require_file(url: str, *, may_be_new: bool) -> None:
     if url == _SQLITE_MEMORY:
         raise InvalidSetting(f"{quoted(url)} is a store in memory, which ends with the command; name a file")
     path = url.removeprefix(_SQLITE_FILE)
-    if path != url and not may_be_new and not Path(path).exists():
+    if path == url or may_be_new:
+        return
+    file = Path(path)
+    # SQLite takes an empty file for a new database.
+    if not file.exists() or (file.is_file() and not file.stat().st_size):
         raise StoreUnavailable(
-            f"there is no store at {quoted(url)}: {quoted(path)} does not exist; correct the path, or make the store "
-            "with `relgraph schema write`",
+            f"there is no store at {quoted(url)}: {quoted(path)} {'is empty' if file.exists() else 'does not exist'}; "
+            "correct the path, or make the store with `relgraph schema write`",
             {"url": url},
         )
 

@@ -48,7 +48,7 @@ def write(
     """
     if not (touch or create or delete):
         raise InvalidInput("nothing to write; give --touch, --create or --delete with a tuple")
-    with terminal.open(creates=True) as door:
+    with terminal.open() as door:
         written = door.write(touch=touch, create=create, delete=delete, reason=reason, request_id=request_id)
     if terminal.json:
         print_json(written_json(written))
@@ -84,7 +84,7 @@ def import_(
     """Load the tuples of FILE (CSV, JSONL or plain text; - is standard input): all of them in one revision, or none."""
     source = TupleFile(file, format=format, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
     # The file first: one that cannot be opened must not leave a new, empty store behind.
-    with source, terminal.open(creates=True) as door, _progress(source, shown=not terminal.json) as tuples:
+    with source, terminal.open() as door, _progress(source, shown=not terminal.json) as tuples:
         started = time.monotonic()
         try:
             imported = door.load(

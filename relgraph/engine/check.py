@@ -44,7 +44,7 @@ def access(walk: Walk, resource: Object) -> Access:
     conditional: list[ConditionalRole] = []
     undecided: list[str] = []
     held: list[str] = []
-    for place, name in enumerate(definition.roles or tuple(definition.permissions)):
+    for place, name in enumerate(definition.rungs):
         verdict, missing = check(walk, resource, name)
         if verdict is Verdict.YES and definition.roles:
             return Access(name, definition.roles[place:], tuple(conditional), tuple(undecided))

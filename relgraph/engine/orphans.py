@@ -6,6 +6,7 @@ could reach each of them at all; these few are then asked about one by one.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Orphan, OrphanClass, Verdict
@@ -15,7 +16,7 @@ from relgraph.engine.proofs import below, edge_key
 from relgraph.engine.scope import EverySubjectScope, SubjectScope
 from relgraph.engine.sufficient import Sufficiency
 from relgraph.engine.walk import Walk
-from relgraph.rewrites.verdict import OPEN, YES
+from relgraph.rewrites.verdict import OPEN, REFUSED, YES
 from relgraph.tuples import WILDCARD, Object, Subject
 
 if TYPE_CHECKING:
@@ -31,16 +32,23 @@ if TYPE_CHECKING:
 
 __all__ = ["find_orphans"]
 
+_ASKERS_MAX = 64
+"""Subjects whose walks are kept at once."""
 
-class _WithoutUniversal(Unconditional):
-    """A world in which universal tuples may or may not be there."""
+_ORDER = (OrphanClass.NOBODY, OrphanClass.ONLY_CONDITIONAL, OrphanClass.ONLY_UNIVERSAL)
+"""From the least to the most that anybody has."""
 
-    def __init__(self, reader: Reader) -> None:
+
+class _Universal(Unconditional):
+    """A world in which every universal tuple has the same value, whatever it says."""
+
+    def __init__(self, reader: Reader, value: Value) -> None:
         self._reader = reader
+        self._value = value
 
     def value(self, edge: Edge, /) -> Value:
-        """Return (NO, YES) for a universal tuple."""
-        return OPEN if self._reader.object(edge.resource).id == WILDCARD else (YES, YES)
+        """Return the value given for universal tuples, (YES, YES) for others."""
+        return self._value if self._reader.object(edge.resource).id == WILDCARD else (YES, YES)
 
 
 def find_orphans(
@@ -63,8 +71,25 @@ def find_orphans(
             yield Orphan(resource, kind)
 
 
+class _Asker:
+    """One subject's walks, kept for the next candidates: with all universal tuples, with none, with any of them."""
+
+    def __init__(self, scope: Callable[[], SubjectScope], reader: Reader) -> None:
+        self._scope = scope
+        self.walk = Walk(scope())
+        self.without = Walk(scope(), _Universal(reader, REFUSED))
+        self.whichever = Walk(scope(), _Universal(reader, OPEN))
+
+    def exhaustive(self) -> Walk:
+        """Return a fresh walk that reads everything."""
+        return Walk(self._scope(), exhaustive=True)
+
+
 class _Search:
-    """One search: the digraph grows with the candidates, and one walk is kept for each subject met."""
+    """One search: the digraph grows with the candidates, and walks are kept for the subjects met last.
+
+    Whoever reaches one resource often reaches the next: the last one who did is asked first, before the digraph is.
+    """
 
     def __init__(
         self,
@@ -84,48 +109,73 @@ class _Search:
         self._plain_objects = plain_objects
         self._scope = EverySubjectScope(program, reader, budget)
         self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
-        self._walks: dict[Object, Walk] = {}
+        self._askers: OrderedDict[Object, _Asker] = OrderedDict()
+        self._witness: Object | None = None
 
     def kind_of(self, resource: Object) -> OrphanClass | None:
         """Return how the resource is out of reach; None when somebody reaches it."""
         self._budget.renew()
+        self._budget.tick()
         definition = self._program.schema.definition(resource.type)
-        names = definition.roles or tuple(definition.permissions)
+        # Every stronger rung is an operand of the weakest: whoever reaches any of them reaches that one as well.
+        names = definition.roles[-1:] or definition.rungs
         if not names:
+            return None
+        if self._witness is not None and self._reaches(self._witness, resource, names) is None:
             return None
         kind = OrphanClass.NOBODY
         for subject in self._subjects(resource, names):
-            for name in names:
-                verdict = check(self._walk(subject), resource, name)[0]
-                if verdict is Verdict.YES:
-                    if self._holds_without_universal(subject, resource, name):
-                        return None
-                    kind = OrphanClass.ONLY_UNIVERSAL
-                elif verdict is not Verdict.NO and kind is OrphanClass.NOBODY:
-                    kind = OrphanClass.ONLY_CONDITIONAL
+            found = self._reaches(subject, resource, names)
+            if found is None:
+                self._witness = subject
+                return None
+            kind = max(kind, found, key=_ORDER.index)
         return kind
 
-    def _walk(self, subject: Object) -> Walk:
-        if subject not in self._walks:
-            self._walks[subject] = Walk(self._subject_scope(subject))
-        return self._walks[subject]
+    def _reaches(self, subject: Object, resource: Object, names: tuple[str, ...]) -> OrphanClass | None:
+        """Return None if the subject reaches the resource, else how it does not."""
+        asker = self._asker(subject)
+        kind = OrphanClass.NOBODY
+        for name in names:
+            verdict = check(asker.walk, resource, name)[0]
+            if verdict is Verdict.YES:
+                if self._holds_without_universal(asker, resource, name):
+                    return None
+                kind = OrphanClass.ONLY_UNIVERSAL
+            elif verdict is not Verdict.NO:
+                kind = max(kind, OrphanClass.ONLY_CONDITIONAL, key=_ORDER.index)
+        return kind
 
-    def _subject_scope(self, subject: Object) -> SubjectScope:
-        return SubjectScope(self._program, self._reader, self._budget, Subject(subject.type, subject.id))
+    def _asker(self, subject: Object) -> _Asker:
+        asker = self._askers.pop(subject, None)
+        if asker is None:
+            who = Subject(subject.type, subject.id)
+            asker = _Asker(lambda: SubjectScope(self._program, self._reader, self._budget, who), self._reader)
+        self._askers[subject] = asker
+        if len(self._askers) > _ASKERS_MAX:
+            self._askers.popitem(last=False)
+        return asker
 
-    def _subjects(self, resource: Object, names: tuple[str, ...]) -> list[Object]:
-        """Return the plain subjects that a tuple below the names mentions or covers, nearest first."""
-        roots = [self._scope.member(self._scope.number(resource), name) for name in names]
-        found: dict[Object, None] = {}
-        for root in roots:
+    def _subjects(self, resource: Object, names: tuple[str, ...]) -> Iterator[Object]:
+        """Yield the plain subjects that a tuple below the names mentions or covers, nearest first."""
+        seen: set[Object] = set()
+        for name in names:
+            root = self._scope.member(self._scope.number(resource), name)
             if root is None:
                 continue
             self._grow(root)
-            for node in self._networkx.bfs_tree(self._graph, root):
-                if not isinstance(node, Object):
+            for _, node in self._networkx.bfs_edges(self._graph, root):
+                self._budget.tick()
+                if not isinstance(node, Object) or node in seen:
                     continue
-                found.update(dict.fromkeys(self._covered(node.type) if node.id == WILDCARD else (node,)))
-        return list(found)
+                seen.add(node)
+                if node.id != WILDCARD:
+                    yield node
+                    continue
+                for covered in self._covered(node.type):
+                    if covered not in seen:
+                        seen.add(covered)
+                        yield covered
 
     def _grow(self, root: Atom) -> None:
         """Add everything below `root` to the digraph: atoms lead to atoms and to the objects that tuples name."""
@@ -153,23 +203,18 @@ class _Search:
         yield stranger
         yield from sorted(named)
 
-    def _holds_without_universal(self, subject: Object, resource: Object, name: str) -> bool:
+    def _holds_without_universal(self, asker: _Asker, resource: Object, name: str) -> bool:
         """Return whether a way without universal tuples exists: the others suffice, whichever universal ones stay."""
-        walk = Walk(self._subject_scope(subject), _WithoutUniversal(self._reader), exhaustive=True)
+        if check(asker.without, resource, name)[0] is not Verdict.YES:
+            return False
+        if check(asker.whichever, resource, name)[0] is Verdict.YES:
+            return True
+        walk = asker.exhaustive()
         root = walk.scope.member(walk.scope.number(resource), name)
         if root is None:
             return False
-        value = walk.value(root)
-        if value[0] == value[1]:
-            return value[0] == YES
-        plain = Walk(self._subject_scope(subject), exhaustive=True)
-        plain.value(root := plain.scope.member(plain.scope.number(resource), name) or root)
-        sufficiency = Sufficiency(plain, root, below(plain, root), YES, self._limits.ways_work_max)
-        return sufficiency.sufficient(
-            frozenset(
-                edge_key(term.edge)
-                for atom in below(plain, root)
-                for term in plain.equations[atom].terms
-                if term.edge is not None and self._reader.object(term.edge.resource).id != WILDCARD
-            )
-        )
+        walk.value(root)
+        atoms = below(walk, root)
+        edges = (term.edge for atom in atoms for term in walk.equations[atom].terms if term.edge is not None)
+        plain = frozenset(edge_key(edge) for edge in edges if self._reader.object(edge.resource).id != WILDCARD)
+        return Sufficiency(walk, root, atoms, YES, self._limits.ways_work_max).sufficient(plain)

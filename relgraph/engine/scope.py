@@ -174,7 +174,7 @@ class SubjectScope(BaseScope):
 
 
 class EverySubjectScope(BaseScope):
-    """The world without a subject: every tuple matters, and every operator stands by itself. For expanding."""
+    """The world without a subject: every tuple matters, and every operator stands by itself."""
 
     def __init__(self, program: Program, reader: Reader, budget: Budget) -> None:
         super().__init__(program, reader, budget, flattens=False)

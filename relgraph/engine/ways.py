@@ -63,7 +63,7 @@ def find_ways(
         sets, more = Sufficiency(walk, root, atoms, level, limits.ways_work_max).minimal_sets(
             limits.ways_max if every else 1
         )
-        more = more and every
+        more = more and (every or not sets)
     edges = {edge_key(edge): edge for edge in _edges(walk, atoms)}
     ways = [
         way_of(walk, _restricted(walk, root, atoms, level, each), name, (walk.scope.tuple(edges[key]) for key in each))

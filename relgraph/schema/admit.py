@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relgraph.schema.model import Definition, Relation, Schema
+    from relgraph.tuples import TupleFilter
 
-__all__ = ["check_question", "check_subject", "refusal"]
+__all__ = ["check_access", "check_filter", "check_question", "check_subject", "refusal"]
 
 _KINDS_SHOWN_MAX: Final = 8
 _LENGTH_MAX: Final = 200
@@ -149,18 +150,67 @@ def check_question(schema: Schema, subject: Subject, name: str, resource: Object
     if ours.member(name) is None and ours is not theirs and theirs.member(name) is not None:
         raise UnknownRelation(
             f"{quoted(name)} is not a relation or permission of {quoted(resource.type)} but of {quoted(subject.type)}, "
-            f"subject and resource may be swapped: the subject given is {quoted(str(subject), _LENGTH_MAX)}, "
-            f"the resource {quoted(str(resource), _LENGTH_MAX)}",
+            f"subject and resource may be swapped: {_given(subject, resource)}",
             {"definition": resource.type, "relation": name},
         )
     schema.member(resource.type, name)
-    if subject.relation or theirs.member(name) is None:
+    _refuse_swapped(schema, subject, resource, (name,), (name,))
+
+
+def check_access(schema: Schema, subject: Subject, resource: Object) -> None:
+    """Return if the types of a question for best access exist and it is not the wrong way round; raises as above."""
+    check_subject(schema, subject)
+    ours, theirs = schema.definition(resource.type), schema.definition(subject.type)
+    _refuse_swapped(schema, subject, resource, ours.rungs, theirs.rungs)
+
+
+def _refuse_swapped(
+    schema: Schema, subject: Subject, resource: Object, asked: tuple[str, ...], turned: tuple[str, ...]
+) -> None:
+    """Raise InvalidInput if no tuples could give the subject any of `asked`, and some could give `turned` in return."""
+    reach = schema.subject_types
+    if subject.relation or any(subject.type in reach[resource.type, name] for name in asked):
         return
-    as_asked, turned = (resource.type, name), (subject.type, name)
-    if subject.type not in schema.subject_types[as_asked] and resource.type in schema.subject_types[turned]:
+    if any(resource.type in reach.get((subject.type, name), ()) for name in turned):
         raise InvalidInput(
-            f"a {quoted(subject.type)} can never have {quoted(name)} on a {quoted(resource.type)}, but the other way "
-            f"round it could: subject and resource look swapped; the subject given is "
-            f"{quoted(str(subject), _LENGTH_MAX)}, the resource {quoted(str(resource), _LENGTH_MAX)}",
+            f"a {quoted(subject.type)} can never have access to a {quoted(resource.type)} as asked, but the other way "
+            f"round it could: subject and resource look swapped; {_given(subject, resource)}",
             {"subject": str(subject), "resource": str(resource)},
         )
+
+
+def _given(subject: Subject, resource: Object) -> str:
+    return (
+        f"the subject given is {quoted(str(subject), _LENGTH_MAX)}, the resource {quoted(str(resource), _LENGTH_MAX)}"
+    )
+
+
+def check_filter(schema: Schema, filter_: TupleFilter) -> None:
+    """Return if every type and relation that a filter names exists: a misspelt one must not select nothing.
+
+    Raises UnknownDefinition, UnknownRelation or CannotUpdatePermission.
+    """
+    if filter_.resource_type is not None:
+        schema.definition(filter_.resource_type)
+    if filter_.subject_type is not None:
+        schema.definition(filter_.subject_type)
+        if filter_.subject_relation:
+            schema.member(filter_.subject_type, filter_.subject_relation)
+    if filter_.relation is None:
+        return
+    types = [filter_.resource_type] if filter_.resource_type is not None else list(schema.definitions)
+    if any(filter_.relation in schema.definitions[type_].relations for type_ in types):
+        return
+    for type_ in types:
+        if filter_.relation in schema.definitions[type_].permissions:
+            raise CannotUpdatePermission(
+                f"{quoted(filter_.relation)} is a permission of {quoted(type_)}, which no tuple states; "
+                "filter by a relation",
+                {"definition": type_, "relation": filter_.relation},
+            )
+    known = {name for type_ in types for name in schema.definitions[type_].relations}
+    where = quoted(types[0]) if filter_.resource_type is not None else "any definition of the schema"
+    raise UnknownRelation(
+        f"{quoted(filter_.relation)} is not a relation of {where}{did_you_mean(filter_.relation, known)}",
+        {"relation": filter_.relation},
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relgraph.rewrites import Rewrite, Span
-    from relgraph.tuples import Object, RelationTuple, Subject
+    from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
 
 __all__ = ["Definition", "Permission", "Relation", "Schema", "SubjectKind"]
 
@@ -79,6 +79,11 @@ class Definition:
     def member(self, name: str) -> Relation | Permission | None:
         """Return the relation or permission of this name, None where there is none."""
         return self.relations.get(name) or self.permissions.get(name)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """What best access is judged by: the ladder, strongest first, or all permissions without one."""
+        return self.roles or tuple(self.permissions)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all relations, then of all permissions, each in text order."""
@@ -152,9 +157,19 @@ class Schema:
         if not self.admits(tuple_):
             raise admit.refusal(self, tuple_)
 
-    def check_subject(self, subject: Subject) -> None:
-        """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""
-        admit.check_subject(self, subject)
+    def check_access(self, subject: Subject, resource: Object) -> None:
+        """Return if a question for best access names types that exist and is not the wrong way round.
+
+        Raises UnknownDefinition, UnknownRelation, or InvalidInput where subject and resource are surely swapped.
+        """
+        admit.check_access(self, subject, resource)
+
+    def check_filter(self, filter_: TupleFilter) -> None:
+        """Return if the types and relations of a filter exist.
+
+        Raises UnknownDefinition, UnknownRelation or CannotUpdatePermission.
+        """
+        admit.check_filter(self, filter_)
 
     def check_question(self, subject: Subject, name: str, resource: Object) -> None:
         """Return if a question's types and names all exist and it is not the wrong way round.

@@ -117,10 +117,7 @@ def read_consistency(message: pb.Consistency) -> Consistency:
 def update_messages(operation: Operation, facts: Iterable[str | RelationTuple]) -> list[pb.Update]:
     """Build the updates of one kind. Raises InvalidTuple for a text that is not a tuple."""
     value = _OPERATION[operation]
-    return [
-        pb.Update(operation=value, tuple=tuple_message(RelationTuple.parse(fact) if isinstance(fact, str) else fact))
-        for fact in facts
-    ]
+    return [pb.Update(operation=value, tuple=tuple_message(RelationTuple.of(fact))) for fact in facts]
 
 
 def read_updates(messages: Sequence[pb.Update]) -> dict[Operation, list[RelationTuple]]:

@@ -74,6 +74,9 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
     _refuse_strangers(file, own, f"in {quoted(str(config))}")
     _refuse_strangers(nested, limits, f"under `[limits]` in {quoted(str(config))}")
     _refuse_strangers(flags, own, "among the flags")
+    prefix = f"{_PREFIX}LIMITS_"
+    named = {name.removeprefix(prefix).lower(): name for name in environ if name.startswith(prefix)}
+    _refuse_strangers(named, limits, f"behind `{prefix}`")
     given = {
         name: _typed(name, value, default)
         for name, default in own.items()

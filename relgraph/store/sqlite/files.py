@@ -45,6 +45,7 @@ class FileStore:
         self._lock = WriterLock(self._where, wait_ms_max)
         try:
             self._id, self._epoch = identity(self._writer)
+            self._file = self._named_file()
         except BaseException:
             self._writer.close()
             raise
@@ -80,7 +81,9 @@ class FileStore:
 
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
-        return SQLiteTransaction(self._writer, self._lock, self._clock, self._random, lambda _: None)
+        return SQLiteTransaction(
+            self._writer, self._lock, self._clock, self._random, self._refuse_replaced, lambda _: None
+        )
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""
@@ -98,7 +101,33 @@ class FileStore:
         finally:
             self._lock.leave()
 
+    def _named_file(self) -> tuple[int, int]:
+        """Return what file the path names now, by device and inode."""
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise self._replaced() from error
+        return found.st_dev, found.st_ino
+
+    def _refuse_replaced(self) -> None:
+        """Raise StoreUnavailable when another file has taken the path, or none is there any more.
+
+        Connections opened before would go on with the old file, later ones with the new: two stores under one id, and
+        writes that are gone at the next start.
+        """
+        if self._named_file() != self._file:
+            raise self._replaced()
+
+    def _replaced(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"the file of the store {quoted(self._where)} was replaced or removed while it was open; "
+            "put it back, or close the store and open it again",
+            {"store": self._where},
+        )
+
     def _take(self) -> Link:
+        if not self._closed:
+            self._refuse_replaced()
         with self._guard:
             if self._closed:
                 return ClosedLink("store", self._where)

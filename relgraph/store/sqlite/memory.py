@@ -60,7 +60,7 @@ class MemoryStore:
 
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
-        return SQLiteTransaction(self._link, self._lock, self._clock, self._random, self._move_pin)
+        return SQLiteTransaction(self._link, self._lock, self._clock, self._random, lambda: None, self._move_pin)
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""

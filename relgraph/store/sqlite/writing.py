@@ -77,18 +77,25 @@ class WriterLock:
 class SQLiteTransaction(Reader):
     """A write in the making; see `relgraph.store.base.Transaction`.
 
-    `lock` lets one writer of this process in at a time, `committed` is told of the new revision right after the
-    commit.
+    `lock` lets one writer of this process in at a time, `standing` raises when the store is no longer where it was
+    opened, `committed` is told of the new revision right after the commit.
     """
 
     def __init__(
-        self, link: Link, lock: WriterLock, clock: Clock, random: Random, committed: Callable[[Revision], None]
+        self,
+        link: Link,
+        lock: WriterLock,
+        clock: Clock,
+        random: Random,
+        standing: Callable[[], None],
+        committed: Callable[[Revision], None],
     ) -> None:
         super().__init__(ClosedLink("transaction", link.where), Pin(Revision(0, b"", 0)), 0)
         self._writer = link
         self._lock = lock
         self._clock = clock
         self._random = random
+        self._standing = standing
         self._committed = committed
         self._changes = 0
         self._stamp = 0
@@ -111,6 +118,7 @@ class SQLiteTransaction(Reader):
     def __enter__(self) -> Self:
         self._lock.enter()
         try:
+            self._standing()
             self._link = self._writer
             self._link.run("BEGIN IMMEDIATE")
             head = committed_head(self._link)
@@ -216,6 +224,8 @@ class SQLiteTransaction(Reader):
                     commit.request_id or None, commit.payload, commit.metadata,
                 ),
             )  # fmt: skip
+            # INVARIANT: never acknowledge what was written to a file that has no name any more.
+            self._standing()
             self._link.run("COMMIT")
         self._committed(revision)
         self._link = ClosedLink("transaction", self._writer.where)

@@ -1,4 +1,4 @@
-"""What callers may pass, made into nouns: strings or objects, one-string questions, filters' cursors."""
+"""Cursors: where a page of a read ended."""
 
 from __future__ import annotations
 
@@ -9,47 +9,14 @@ import json
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from relgraph.errors import InvalidCursor, InvalidInput, InvalidTuple, quoted
+from relgraph.errors import InvalidCursor, InvalidInput
 from relgraph.revision import Token
-from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_relation
+from relgraph.tuples import RelationTuple
 
 if TYPE_CHECKING:
     from relgraph.tuples import TupleFilter
 
-__all__ = ["Cursor", "as_object", "as_question", "as_subject", "as_tuple"]
-
-
-def as_object(value: str | Object) -> Object:
-    """Return one concrete object. Raises InvalidTuple, InvalidName or InvalidId; `type:*` is none."""
-    return Object.parse(value if isinstance(value, str) else str(value))
-
-
-def as_subject(value: str | Subject) -> Subject:
-    """Return one concrete subject, plain or a userset. Raises InvalidTuple, InvalidName or InvalidId."""
-    return Subject.parse(value if isinstance(value, str) else str(value))
-
-
-def as_tuple(value: str | RelationTuple) -> RelationTuple:
-    """Return a relation tuple. Raises InvalidTuple, InvalidName or InvalidId."""
-    return RelationTuple.parse(value if isinstance(value, str) else str(value))
-
-
-def as_question(
-    subject: str | Subject, permission: str | None, resource: str | Object | None
-) -> tuple[Subject, str, Object]:
-    """Return (subject, permission, resource), from three arguments or from one text `resource#permission@subject`."""
-    if permission is not None and resource is not None:
-        return as_subject(subject), check_relation(permission), as_object(resource)
-    if permission is not None or resource is not None or not isinstance(subject, str):
-        raise InvalidInput(
-            "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
-        )
-    question = RelationTuple.parse(subject)
-    if WILDCARD in (question.resource.id, question.subject.id):
-        raise InvalidTuple(
-            f"{quoted(subject)} asks about every object of a type; name one object on each side", {"text": subject}
-        )
-    return question.subject, question.relation, question.resource
+__all__ = ["Cursor"]
 
 
 class Cursor:
@@ -81,9 +48,9 @@ class Cursor:
             data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
             if binascii.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
                 raise InvalidCursor("the cursor is damaged; pass it exactly as the page before returned it")
-            digest, token, last = json.loads(data[4:])
+            digest, token, last = map(str, json.loads(data[4:]))
             cursor = cls(digest, Token.parse(token), RelationTuple.parse(last))
-        except (ValueError, TypeError, InvalidInput):
+        except (ValueError, TypeError, RecursionError, InvalidInput):
             raise InvalidCursor("the cursor is damaged; pass it exactly as the page before returned it") from None
         if digest != cls.digest_of(filter_):
             raise InvalidCursor("the cursor belongs to another filter; keep the filter, or start without a cursor")
