@@ -19,7 +19,7 @@ class Limits:
     """Sub-questions (a formula at an object) that one request may open; a list of orphans, for each candidate."""
     tuples_max: int = 10_000_000
     """Tuples that one request may read; a list of orphans, for each candidate."""
-    ways_max: int = 1_000
+    ways_max: int = 256
     """Ways listed for one role; beyond it the answer says that there are more."""
     ways_work_max: int = 2_000_000
     """Steps spent on looking for all ways; beyond it the answer says that there may be more."""

@@ -194,10 +194,9 @@ class Authorizer:
         found = access(walk, resource)
         told: list[Way] = []
         truncated = False
-        wanted = [(name, Verdict.YES) for name in ((found.role,) if found.role else found.held)]
-        wanted += [(each.role, Verdict.CONDITIONAL) for each in found.conditional]
-        for name, verdict in wanted if ways != "none" else ():
-            some, more = find_ways(exhaustive, resource, name, verdict, self.limits, every=ways == "all")
+        wanted = [*((found.role,) if found.role else found.held), *(each.role for each in found.conditional)]
+        for name in wanted if ways != "none" else ():
+            some, more = find_ways(walk, exhaustive, resource, name, self.limits, every=ways == "all")
             told += some
             truncated |= more
         return Best(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from relgraph.answers import Orphan, OrphanClass, Verdict
 from relgraph.engine.check import check
 from relgraph.engine.conditions import Unconditional
-from relgraph.engine.proofs import below, edge_key
+from relgraph.engine.ground import Ground, edge_key
 from relgraph.engine.scope import EverySubjectScope, SubjectScope
 from relgraph.engine.sufficient import Sufficiency
 from relgraph.engine.walk import Walk
@@ -214,7 +214,7 @@ class _Search:
         if root is None:
             return False
         walk.value(root)
-        atoms = below(walk, root)
-        edges = (term.edge for atom in atoms for term in walk.equations[atom].terms if term.edge is not None)
+        ground = Ground(walk, root)
+        edges = ground.edges(ground.equations)
         plain = frozenset(edge_key(edge) for edge in edges if self._reader.object(edge.resource).id != WILDCARD)
-        return Sufficiency(walk, root, atoms, YES, self._limits.ways_work_max).sufficient(plain)
+        return Sufficiency(ground, YES, self._limits.ways_work_max).sufficient(plain)

@@ -1,7 +1,7 @@
 """The proof graph of one answer: which operands make it hold, as numbers, and shortest derivations over it.
 
-An exhaustive walk leaves an equation for every atom below a question. A `ProofGraph` keeps of them what can hold at a
-wanted level (CONDITIONAL or YES): nodes with operands (tuple, node), where a node needs one operand or all of them.
+A `ProofGraph` keeps of a question's ground what can hold at a wanted level (CONDITIONAL or YES): nodes with operands
+(tuple, node), where a node needs one operand or all of them.
 Excluded sides are not part of it: a gate decides, once, which exclusions stand, and only their base needs a proof.
 """
 
@@ -10,27 +10,20 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
-from relgraph.rewrites.verdict import NO, YES, Combine
+from relgraph.engine.ground import edge_key
+from relgraph.rewrites.verdict import Combine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from relgraph.engine.ground import EdgeKey, Ground
     from relgraph.engine.solve import Equation
-    from relgraph.engine.walk import Walk
     from relgraph.rewrites import Atom, Edge, Term
 
-__all__ = ["NOTHING", "EdgeKey", "Operand", "ProofGraph", "below", "edge_key", "possible_levels"]
+__all__ = ["NOTHING", "Operand", "ProofGraph"]
 
 NOTHING = -1
 """No tuple, or no node, in an operand."""
-
-EdgeKey = tuple[int, int, int, int]
-"""A tuple by its numbers: resource, relation, subject, subject relation."""
-
-
-def edge_key(edge: Edge) -> EdgeKey:
-    """Return what tells one tuple from another at one revision."""
-    return edge.resource, edge.relation, edge.subject, edge.subject_relation
 
 
 class Operand(NamedTuple):
@@ -40,67 +33,22 @@ class Operand(NamedTuple):
     node: int
 
 
-def below(walk: Walk, root: Atom) -> list[Atom]:
-    """Return every atom that the walk met below `root`, itself first, excluded sides included."""
-    seen = {root: None}
-    for atom in (agenda := [root]):
-        for term in walk.equations[atom].terms:
-            if term.atom is not None and term.atom not in seen and term.atom in walk.equations:
-                seen[term.atom] = None
-                agenda.append(term.atom)
-    return list(seen)
-
-
-def possible_levels(walk: Walk, atoms: Collection[Atom]) -> dict[Atom, int]:
-    """Return, for each atom, a level it never exceeds, whichever tuples are taken away: exclusions are disregarded."""
-    levels = dict.fromkeys(atoms, NO)
-    readers: dict[Atom, list[Atom]] = {}
-    for atom in atoms:
-        combine, terms = walk.equations[atom]
-        for term in terms[:1] if combine is Combine.MINUS else terms:
-            if term.atom is not None:
-                readers.setdefault(term.atom, []).append(atom)
-
-    def level(atom: Atom) -> int:
-        combine, terms = walk.equations[atom]
-        found = [
-            min(
-                YES if term.edge is None else walk.conditions.value(term.edge)[1],
-                YES if term.atom is None else levels.get(term.atom, NO),
-            )
-            for term in (terms[:1] if combine is Combine.MINUS else terms)
-        ]
-        if not found:
-            return NO
-        return max(found) if combine is Combine.ANY else min(found)
-
-    agenda = list(atoms)
-    while agenda:
-        walk.scope.budget.tick()
-        atom = agenda.pop()
-        risen = level(atom)
-        if risen > levels[atom]:
-            levels[atom] = risen
-            agenda.extend(readers.get(atom, ()))
-    return levels
-
-
 class ProofGraph:
-    """What can hold below `root` at `level`. Node 0 is the root; every node listed can hold.
+    """What can hold of `ground` at `level`. Node 0 is its root.
 
     `stands(excluded)` tells whether an exclusion with that excluded side stands; `allows(edge)` which tuples count.
     """
 
     def __init__(
         self,
-        walk: Walk,
-        root: Atom,
+        ground: Ground,
         level: int,
         *,
         stands: Callable[[Atom], bool],
         allows: Callable[[Edge], bool] = lambda _: True,
     ) -> None:
-        self._walk = walk
+        self._ground = ground
+        self.budget = ground.walk.scope.budget
         self._level = level
         self._stands = stands
         self._allows = allows
@@ -109,15 +57,15 @@ class ProofGraph:
         self.operands: list[list[Operand]] = []
         self.needs_all: list[bool] = []
         self._edge_numbers: dict[EdgeKey, int] = {}
-        self._collect(root)
+        self._collect(ground.root)
 
     def _collect(self, root: Atom) -> None:
         """Read the equations into numbers. A node whose operands cannot all hold gets none, and never holds."""
         numbers = {root: 0}
         self.atoms.append(root)
         for atom in self.atoms:
-            self._walk.scope.budget.tick()
-            equation = self._walk.equations[atom]
+            self.budget.tick()
+            equation = self._ground.equations[atom]
             operands = []
             for term in self._provable(equation):
                 node = NOTHING
@@ -143,7 +91,7 @@ class ProofGraph:
         return counting
 
     def _counts(self, edge: Edge) -> bool:
-        return self._walk.conditions.value(edge)[0] >= self._level and self._allows(edge)
+        return self._ground.walk.conditions.value(edge)[0] >= self._level and self._allows(edge)
 
     def _number(self, edge: Edge) -> int:
         number = self._edge_numbers.setdefault(edge_key(edge), len(self.edges))
@@ -185,7 +133,7 @@ class ProofGraph:
                 else:
                     readers.setdefault(operand.node, []).append((node, operand))
         while heap and 0 not in costs:
-            self._walk.scope.budget.tick()
+            self.budget.tick()
             cost, number, node = heapq.heappop(heap)
             if node in costs:
                 continue

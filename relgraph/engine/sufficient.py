@@ -1,28 +1,29 @@
 """Sufficient sets of tuples where exclusions entangle: sets that make an answer hold whatever else is added back.
 
 A set is sufficient when every set between it and all tuples gives the answer. Tuples outside it are unknown, (NO, YES)
-in the walk's own equations: if the value is decided nevertheless, it holds for every choice, since the well-founded
-model only gets more definite with its inputs. If it is not, one unknown tuple is tried both ways. Exact, exponential
-at worst, and bounded by the caller's limit on work.
+in the question's own equations: if the value is decided nevertheless, it holds for every choice, since the well-founded
+model only gets more definite with its inputs. If it is not, one unknown tuple that the value hangs on is tried both
+ways. Exact, exponential at worst, and bounded by the caller's limit on work.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.engine.proofs import edge_key
+from relgraph.engine.ground import edge_key
 from relgraph.engine.solve import solve
 from relgraph.errors import LimitExceeded
-from relgraph.rewrites.verdict import NO, REFUSED
+from relgraph.rewrites.verdict import NO, REFUSED, weaker
 
 if TYPE_CHECKING:
-    from relgraph.engine.proofs import EdgeKey
+    from relgraph.engine.ground import EdgeKey, Ground
     from relgraph.engine.walk import Walk
     from relgraph.rewrites import Atom, Edge, Value
 
-__all__ = ["Sufficiency"]
+__all__ = ["Sufficiency", "values_of"]
 
 _Keys = frozenset["EdgeKey"]
+_Values = dict["Atom", "Value"]
 
 
 class _Chosen:
@@ -46,54 +47,75 @@ class _Chosen:
         return self._walk.conditions.missing(edge)
 
 
-class Sufficiency:
-    """Judges sets of tuples for one answer. `work_max` bounds the equations solved; 0 is for `values` alone."""
+def _solved(ground: Ground, chosen: _Chosen) -> _Values:
+    found: _Values = {}
+    solve(list(ground.equations), ground.equations, found, chosen, ground.walk.scope.budget)
+    return found
 
-    def __init__(self, walk: Walk, root: Atom, atoms: list[Atom], level: int, work_max: int) -> None:
-        self._walk = walk
-        self._root = root
-        self._atoms = atoms
+
+def values_of(ground: Ground, present: _Keys) -> _Values:
+    """Return the value of every atom in the world that has only the tuples of `present`."""
+    return _solved(ground, _Chosen(ground.walk, present, frozenset()))
+
+
+class Sufficiency:
+    """Judges sets of tuples for one answer. `work_max` bounds the equations solved."""
+
+    def __init__(self, ground: Ground, level: int, work_max: int) -> None:
+        self._ground = ground
         self._level = level
         self._work = work_max
-        self._all = frozenset(
-            edge_key(term.edge) for atom in atoms for term in walk.equations[atom].terms if term.edge is not None
-        )
+        self._all = frozenset(map(edge_key, ground.edges(ground.equations)))
 
-    def values(self, present: _Keys, *, unknown: bool, absent: _Keys = frozenset()) -> dict[Atom, Value]:
-        """Return the value of every atom when `present` is there and the rest is unknown, or not there."""
-        maybe = self._all - present - absent if unknown else frozenset()
-        found: dict[Atom, Value] = {}
-        chosen = _Chosen(self._walk, present, maybe)
-        solve(self._atoms, self._walk.equations, found, chosen, self._walk.scope.budget)
-        return found
-
-    def _value(self, present: _Keys, absent: _Keys) -> Value:
-        self._work -= len(self._atoms)
+    def _values(self, chosen: _Chosen) -> _Values:
+        self._work -= len(self._ground.equations)
         if self._work < 0:
             raise LimitExceeded(
                 "telling which tuples suffice takes more work than allowed; raise the limit `ways_work_max`",
                 {"limit": "ways_work_max"},
             )
-        return self.values(present, unknown=True, absent=absent)[self._root]
+        return _solved(self._ground, chosen)
 
     def sufficient(self, kept: _Keys) -> bool:
         """Return whether every set between `kept` and all tuples gives the answer. Raises LimitExceeded."""
-        if self._value(kept, self._all - kept)[0] < self._level:
+        root, walk = self._ground.root, self._ground.walk
+        if self._values(_Chosen(walk, kept, frozenset()))[root][0] < self._level:
             return False
-        agenda = [(kept, frozenset["EdgeKey"]())]
+        agenda = [(kept, self._all - kept)]
         while agenda:
-            present, absent = agenda.pop()
-            low, high = self._value(present, absent)
+            present, unknown = agenda.pop()
+            chosen = _Chosen(walk, present, unknown)
+            values = self._values(chosen)
+            low, high = values[root]
             if low == high:
                 if low < self._level:
                     return False
                 continue
-            open_ = sorted(self._all - present - absent)
-            if not open_ or high < self._level:
+            key = None if high < self._level else self._hanging_on(values, chosen, unknown)
+            if key is None:
                 return False
-            agenda.append((present | {open_[0]}, absent))
-            agenda.append((present, absent | {open_[0]}))
+            agenda.append((present | {key}, unknown - {key}))
+            agenda.append((present, unknown - {key}))
         return True
+
+    def _hanging_on(self, values: _Values, chosen: _Chosen, unknown: _Keys) -> EdgeKey | None:
+        """Return an unknown tuple that leaves the root open through open operands alone, None when there is none."""
+        seen = {self._ground.root}
+        for atom in (agenda := [self._ground.root]):
+            for term in self._ground.equations[atom].terms:
+                condition = None if term.edge is None else chosen.value(term.edge)
+                value = condition
+                if term.atom is not None:
+                    below = values[term.atom]
+                    value = below if condition is None else weaker(condition, below)
+                if value is None or value[0] == value[1]:
+                    continue
+                if term.edge is not None and edge_key(term.edge) in unknown:
+                    return edge_key(term.edge)
+                if term.atom is not None and term.atom not in seen:
+                    seen.add(term.atom)
+                    agenda.append(term.atom)
+        return None
 
     def _shrunk(self, kept: _Keys) -> _Keys:
         for key in sorted(kept):

@@ -1,0 +1,120 @@
+"""The ground of an answer: the equations below one question, cut down to what could ever matter to it.
+
+An operand that cannot hold whichever tuples are taken away (its possible level, exclusions disregarded, is NO) can be
+left out of a union, and an atom that cannot hold needs no operands at all: neither changes any answer over any subset
+of the tuples. What is left is small, however large the groups are that the subject is not in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relgraph.engine.solve import Equation
+from relgraph.rewrites.verdict import NO, YES, Combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from relgraph.engine.walk import Walk
+    from relgraph.rewrites import Atom, Edge, Term
+
+__all__ = ["EdgeKey", "Ground", "edge_key"]
+
+EdgeKey = tuple[int, int, int, int]
+"""A tuple by its numbers: resource, relation, subject, subject relation."""
+
+_NOTHING = Equation(Combine.ANY, ())
+
+
+def edge_key(edge: Edge) -> EdgeKey:
+    """Return what tells one tuple from another at one revision."""
+    return edge.resource, edge.relation, edge.subject, edge.subject_relation
+
+
+class Ground:
+    """The equations below `root`, as far as `walk` has read them: all of them if it is exhaustive."""
+
+    def __init__(self, walk: Walk, root: Atom) -> None:
+        self.walk = walk
+        self.root = root
+        self.possible = self._possible(self._below(root))
+        self.equations: dict[Atom, Equation] = {}
+        self._cut(root)
+
+    @property
+    def excludes(self) -> bool:
+        """Whether any exclusion is left."""
+        return any(equation.combine is Combine.MINUS for equation in self.equations.values())
+
+    def edges(self, atoms: Iterable[Atom]) -> Iterator[Edge]:
+        """Yield the tuples that the equations of `atoms` read, some more than once."""
+        return (term.edge for atom in atoms for term in self.equations[atom].terms if term.edge is not None)
+
+    def below(self, root: Atom, *, excluded_too: bool = True) -> list[Atom]:
+        """Return `root` and every atom below it, without entering excluded sides unless `excluded_too`."""
+        seen = {root: None}
+        for atom in (agenda := [root]):
+            combine, terms = self.equations[atom]
+            for term in terms[:1] if combine is Combine.MINUS and not excluded_too else terms:
+                if term.atom is not None and term.atom not in seen:
+                    seen[term.atom] = None
+                    agenda.append(term.atom)
+        return list(seen)
+
+    def _below(self, root: Atom) -> list[Atom]:
+        """Return every atom that the walk met below `root`, itself first."""
+        equations = self.walk.equations
+        seen = {root: None}
+        for atom in (agenda := [root]):
+            self.walk.scope.budget.tick()
+            for term in equations[atom].terms:
+                if term.atom is not None and term.atom not in seen and term.atom in equations:
+                    seen[term.atom] = None
+                    agenda.append(term.atom)
+        return list(seen)
+
+    def _possible(self, atoms: list[Atom]) -> dict[Atom, int]:
+        """Return a level that each atom never exceeds, whichever tuples are taken away: exclusions are disregarded."""
+        levels = dict.fromkeys(atoms, NO)
+        readers: dict[Atom, list[Atom]] = {}
+        for atom in atoms:
+            for term in self._granting(atom):
+                if term.atom is not None:
+                    readers.setdefault(term.atom, []).append(atom)
+        agenda = list(atoms)
+        while agenda:
+            self.walk.scope.budget.tick()
+            atom = agenda.pop()
+            found = [self._level(term, levels) for term in self._granting(atom)]
+            level = NO if not found else max(found) if self._any(atom) else min(found)
+            if level > levels[atom]:
+                levels[atom] = level
+                agenda.extend(readers.get(atom, ()))
+        return levels
+
+    def _granting(self, atom: Atom) -> Iterable[Term]:
+        combine, terms = self.walk.equations[atom]
+        return terms[:1] if combine is Combine.MINUS else terms
+
+    def _any(self, atom: Atom) -> bool:
+        return self.walk.equations[atom].combine is Combine.ANY
+
+    def _level(self, term: Term, levels: dict[Atom, int]) -> int:
+        condition = YES if term.edge is None else self.walk.conditions.value(term.edge)[1]
+        return min(condition, YES if term.atom is None else levels.get(term.atom, NO))
+
+    def _cut(self, root: Atom) -> None:
+        agenda = [root]
+        while agenda:
+            atom = agenda.pop()
+            if atom in self.equations:
+                continue
+            if self.possible.get(atom, NO) == NO:
+                self.equations[atom] = _NOTHING
+                continue
+            equation = self.walk.equations[atom]
+            if equation.combine is Combine.ANY:
+                able = [term for term in equation.terms if self._level(term, self.possible) != NO]
+                equation = Equation(Combine.ANY, able)
+            self.equations[atom] = equation
+            agenda.extend(term.atom for term in equation.terms if term.atom is not None)
