@@ -22,7 +22,7 @@ class Limits:
     ways_max: int = 256
     """Ways listed for one role; beyond it the answer says that there are more."""
     ways_work_max: int = 2_000_000
-    """Steps spent on looking for all ways; beyond it the answer says that there may be more."""
+    """Steps spent on looking for the ways to one role; beyond it the answer says that there may be more."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
     updates_max: int = 1_000

@@ -213,3 +213,22 @@ def test_undecided_is_an_error_of_check() -> None:
             authorizer.check("user:anna", "aaa", "doc:one")
         assert authorizer.best("user:anna", "doc:one").undecided == ("aaa", "bbb")
         assert authorizer.check("user:bob", "aaa", "doc:one") is False
+
+
+def test_the_one_way_is_minimal_though_a_longer_proof_needs_less() -> None:
+    """A proof of many steps and no tuple spares the tuple of a proof of one step."""
+    schema = """
+        use universal
+        definition user {
+            relation member: user
+            relation viewer: user | user#member with universal
+            permission view = member
+            permission edit = view + member
+            permission admin = viewer + edit
+        }
+    """
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(schema)
+        authorizer.write(touch=["user:*#viewer@user:a#member"])
+        ways = authorizer.best("user:a#member", "user:a").ways
+        assert [("view", ()), ("edit", ()), ("admin", ())] == [(way.role, way.tuples) for way in ways]

@@ -24,16 +24,28 @@ class _OutOfWork(Exception):
     """The limit on work was reached: a signal within this file, not an error."""
 
 
-def one_set(graph: ProofGraph) -> _Set:
-    """Return one minimal set: that of a shortest derivation, without the tuples it can spare."""
-    used = graph.shortest()
+def one_set(graph: ProofGraph, limits: Limits) -> _Set | None:
+    """Return one minimal set: that of a derivation with the fewest tuples, without those it can spare.
+
+    None where telling which can be spared takes more work than the limits allow.
+    """
+    used = graph.shortest(fewest_tuples=True)
     if used is None:
         raise RelgraphError("an answer has no derivation; please report this as a defect of relgraph")
-    uses = [operand.edge for operands in used.values() for operand in operands if operand.edge != NOTHING]
-    kept = frozenset(uses)
-    # A shortest chain that uses no tuple twice has none to spare.
-    chain = all(len(operands) == 1 for operands in used.values())
-    return kept if chain and len(kept) == len(uses) else _without_spare(graph, kept)
+    kept = frozenset(operand.edge for operands in used.values() for operand in operands if operand.edge != NOTHING)
+    if _is_chains(graph):
+        return kept
+    return _without_spare(graph, kept) if _affordable(graph, [kept], limits) else None
+
+
+def _is_chains(graph: ProofGraph) -> bool:
+    """Return whether every derivation is a chain in which no tuple can stand twice.
+
+    A chain over some of a set's tuples then uses fewer of them than a chain over all: the fewest have none to spare.
+    """
+    if any(all_ and len(operands) > 1 for all_, operands in zip(graph.needs_all, graph.operands, strict=True)):
+        return False
+    return sum(operand.edge != NOTHING for operands in graph.operands for operand in operands) == len(graph.edges)
 
 
 def all_sets(graph: ProofGraph, limits: Limits) -> tuple[list[_Set], bool]:
@@ -42,9 +54,15 @@ def all_sets(graph: ProofGraph, limits: Limits) -> tuple[list[_Set], bool]:
     if families.complete():
         return families.of(0), False
     # Sets found before the end derive the answer, but smaller ones may not have been met yet.
-    affordable = sum(map(len, families.of(0))) * len(graph.operands) <= limits.ways_work_max
-    found = [_without_spare(graph, each) for each in families.of(0)] if affordable else []
-    return list(dict.fromkeys(found)) or [one_set(graph)], True
+    met = families.of(0)
+    found = [_without_spare(graph, each) for each in met] if _affordable(graph, met, limits) else []
+    one = None if found else one_set(graph, limits)
+    return list(dict.fromkeys(found)) or ([] if one is None else [one]), True
+
+
+def _affordable(graph: ProofGraph, sets: list[_Set], limits: Limits) -> bool:
+    """Return whether the limits allow to look for spare tuples in `sets`: the graph is searched once for each tuple."""
+    return sum(map(len, sets)) * len(graph.operands) <= limits.ways_work_max
 
 
 def _without_spare(graph: ProofGraph, edges: _Set) -> _Set:

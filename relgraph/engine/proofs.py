@@ -25,6 +25,8 @@ __all__ = ["NOTHING", "Operand", "ProofGraph"]
 NOTHING = -1
 """No tuple, or no node, in an operand."""
 
+_MORE_THAN_ALL_STEPS = 1 << 40
+
 
 class Operand(NamedTuple):
     """A tuple's number AND a node's number; NOTHING where there is none."""
@@ -99,11 +101,15 @@ class ProofGraph:
             self.edges.append(edge)
         return number
 
-    def shortest(self, edges: Collection[int] | None = None) -> dict[int, list[Operand]] | None:
+    def shortest(
+        self, edges: Collection[int] | None = None, *, fewest_tuples: bool = False
+    ) -> dict[int, list[Operand]] | None:
         """Return a derivation of node 0 with the fewest steps over `edges` (all without them), or None.
 
-        For each node it needs, the operands it uses (Knuth 1977, a generalisation of Dijkstra's algorithm).
+        For each node it needs, the operands it uses (Knuth 1977, a generalisation of Dijkstra's algorithm). With
+        `fewest_tuples`, uses of tuples are counted first and steps only break ties.
         """
+        tuple_cost = _MORE_THAN_ALL_STEPS if fewest_tuples else 1
         costs: dict[int, int] = {}
         chosen: dict[int, list[Operand]] = {}
         readers: dict[int, list[tuple[int, Operand]]] = {}
@@ -116,13 +122,15 @@ class ProofGraph:
             offers.append((node, operands))
 
         def ready(node: int, operand: Operand) -> None:
-            cost = _cost(operand, costs)
+            cost = _cost(operand, costs, tuple_cost)
             if not self.needs_all[node]:
                 offer(cost + 1, node, [operand])
                 return
             lacking[node] -= 1
             if not lacking[node]:
-                offer(sum(_cost(each, costs) for each in self.operands[node]) + 1, node, self.operands[node])
+                offer(
+                    sum(_cost(each, costs, tuple_cost) for each in self.operands[node]) + 1, node, self.operands[node]
+                )
 
         for node, operands in enumerate(self.operands):
             for operand in operands:
@@ -155,5 +163,5 @@ class ProofGraph:
         return used
 
 
-def _cost(operand: Operand, costs: dict[int, int]) -> int:
-    return (operand.edge != NOTHING) + (costs[operand.node] if operand.node != NOTHING else 0)
+def _cost(operand: Operand, costs: dict[int, int], tuple_cost: int) -> int:
+    return (operand.edge != NOTHING) * tuple_cost + (costs[operand.node] if operand.node != NOTHING else 0)

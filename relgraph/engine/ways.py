@@ -47,14 +47,14 @@ def find_ways(
         return (), False
     verdict = _level_of(walk, root)
     if not every:
-        quick = _quick(walk, root, verdict)
+        quick = _quick(walk, root, verdict, limits)
         if quick is not None:
             return (_told(*quick, verdict, name),), False
     exhaustive.value(root)
     ground = Ground(exhaustive, root)
     if _separable(ground, verdict):
         graph = _graph(ground, verdict)
-        found, more = all_sets(graph, limits) if every else ([one_set(graph)], False)
+        found, more = all_sets(graph, limits) if every else _one(graph, limits)
         sets = [frozenset(edge_key(graph.edges[edge]) for edge in each) for each in found]
     else:
         sufficiency = Sufficiency(ground, verdict, limits.ways_work_max)
@@ -62,6 +62,11 @@ def find_ways(
         more = more and (every or not sets)
     ways = [_told(ground, each, verdict, name) for each in sets]
     return tuple(sorted(ways, key=lambda way: (len(way.tuples), way.tuples))), more
+
+
+def _one(graph: ProofGraph, limits: Limits) -> tuple[list[frozenset[int]], bool]:
+    found = one_set(graph, limits)
+    return ([], True) if found is None else ([found], False)
 
 
 def _level_of(walk: Walk, root: Atom) -> int:
@@ -88,7 +93,7 @@ class _Only:
         return self._conditions.missing(edge)
 
 
-def _quick(walk: Walk, root: Atom, level: int) -> tuple[Ground, _Keys] | None:
+def _quick(walk: Walk, root: Atom, level: int, limits: Limits) -> tuple[Ground, _Keys] | None:
     """Return one way from what the walk has read already, with its ground; None where an exclusion has a say.
 
     Exact nevertheless: in the world of the found tuples alone everything is read, and without exclusions there, a
@@ -109,7 +114,8 @@ def _quick(walk: Walk, root: Atom, level: int) -> tuple[Ground, _Keys] | None:
         return None
     ground = Ground(alone, root)
     graph = _graph(ground, level)
-    return ground, frozenset(edge_key(graph.edges[edge]) for edge in one_set(graph))
+    found = one_set(graph, limits)
+    return None if found is None else (ground, frozenset(edge_key(graph.edges[edge]) for edge in found))
 
 
 def _told(ground: Ground, kept: _Keys, level: int, name: str) -> Way:

@@ -62,10 +62,19 @@ class AuthorizerService(AuthorizerServiceServicer):
         for pool in (self._readers, self._writer):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _ask(self, question: Callable[[float | None], _Answer], context: Context) -> _Answer:
-        """Run a question in a reading thread, with what is left of its deadline once the thread is free."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, lambda: question(_deadline(context)))
+    async def _ask(self, question: Callable[[float], _Answer], context: Context) -> _Answer:
+        """Run a question in a reading thread, with what is left of its deadline once the thread is free.
+
+        Every question ends: a caller who waits for ever, or has gone, must not keep a thread, nor the server from
+        stopping.
+        """
+        longest = self._settings.question_ms_max / 1000
+
+        def begin() -> _Answer:
+            left = _deadline(context)
+            return question(longest if left is None else min(left, longest))
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
 
     async def _change(self, write: Callable[[], _Answer], context: Context) -> _Answer:
         """Run a write in the writing thread. Once begun it is carried through, deadline or not."""

@@ -53,6 +53,8 @@ class Settings:
     """Bytes of one answer."""
     import_bytes_max: int = 4 << 30
     """Bytes of one import's stream, which may wait on disk."""
+    question_ms_max: int = 30_000
+    """Milliseconds that one question may take; a caller's own deadline counts where it is earlier."""
     drain_ms_max: int = 10_000
     """Milliseconds that calls in progress get to finish when the server is told to stop."""
     limits: Limits = field(default_factory=Limits)
