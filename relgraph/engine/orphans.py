@@ -7,6 +7,7 @@ could reach each of them at all; these few are then asked about one by one.
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Orphan, OrphanClass, Verdict
@@ -34,6 +35,12 @@ __all__ = ["find_orphans"]
 
 _ASKERS_MAX = 64
 """Subjects whose walks are kept at once."""
+
+_AT_ONCE_MAX = 1_000
+"""Candidates whose digraph is held at once."""
+
+_FEW_MAX = 32
+"""Subjects noted for each node; where there are more, they are searched for when they are wanted."""
 
 _ORDER = (OrphanClass.NOBODY, OrphanClass.ONLY_CONDITIONAL, OrphanClass.ONLY_UNIVERSAL)
 """From the least to the most that anybody has."""
@@ -64,11 +71,17 @@ def find_orphans(
     `plain_objects(type)` lists the named objects of a type. Candidates of types without roles and permissions are
     passed over: there is nothing to reach on them.
     """
-    search = _Search(program, reader, budget, limits, plain_objects)
-    for resource in sorted(set(candidates)):
-        kind = search.kind_of(resource)
-        if kind is not None:
-            yield Orphan(resource, kind)
+    askers = _Askers(program, reader, budget)
+    ordered = iter(sorted(set(candidates)))
+    # A digraph of everything would not fit: one for some candidates at a time does.
+    while some := list(islice(ordered, _AT_ONCE_MAX)):
+        below = _Below(program, reader, budget, plain_objects)
+        below.grow(some)
+        for resource in some:
+            budget.renew()
+            kind = askers.kind_of(resource, below.subjects(resource), limits)
+            if kind is not None:
+                yield Orphan(resource, kind)
 
 
 class _Asker:
@@ -85,61 +98,43 @@ class _Asker:
         return Walk(self._scope(), exhaustive=True)
 
 
-class _Search:
-    """One search: the digraph grows with the candidates, and walks are kept for the subjects met last.
+class _Askers:
+    """Decides, by asking subjects one by one; keeps the walks of those asked last.
 
-    Whoever reaches one resource often reaches the next: the last one who did is asked first, before the digraph is.
+    Whoever reaches one resource often reaches the next: the last one who did is asked first.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        reader: Reader,
-        budget: Budget,
-        limits: Limits,
-        plain_objects: Callable[[str], Iterable[Object]],
-    ) -> None:
-        import networkx  # noqa: PLC0415  # 100 ms that only this question pays for
-
-        self._networkx = networkx
+    def __init__(self, program: Program, reader: Reader, budget: Budget) -> None:
         self._program = program
         self._reader = reader
         self._budget = budget
-        self._limits = limits
-        self._plain_objects = plain_objects
-        self._scope = EverySubjectScope(program, reader, budget)
-        self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
         self._askers: OrderedDict[Object, _Asker] = OrderedDict()
         self._witness: Object | None = None
 
-    def kind_of(self, resource: Object) -> OrphanClass | None:
-        """Return how the resource is out of reach; None when somebody reaches it."""
-        self._budget.renew()
-        self._budget.tick()
-        definition = self._program.schema.definition(resource.type)
-        # Every stronger rung is an operand of the weakest: whoever reaches any of them reaches that one as well.
-        names = definition.roles[-1:] or definition.rungs
+    def kind_of(self, resource: Object, subjects: Iterable[Object], limits: Limits) -> OrphanClass | None:
+        """Return how the resource is out of the subjects' reach; None when one of them reaches it."""
+        names = _names(self._program, resource)
         if not names:
             return None
-        if self._witness is not None and self._reaches(self._witness, resource, names) is None:
-            return None
         kind = OrphanClass.NOBODY
-        for subject in self._subjects(resource, names):
-            found = self._reaches(subject, resource, names)
+        first = () if self._witness is None else (self._witness,)
+        for subject in chain(first, subjects):
+            self._budget.tick()
+            found = self._reaches(subject, resource, names, limits)
             if found is None:
                 self._witness = subject
                 return None
             kind = max(kind, found, key=_ORDER.index)
         return kind
 
-    def _reaches(self, subject: Object, resource: Object, names: tuple[str, ...]) -> OrphanClass | None:
+    def _reaches(self, subject: Object, resource: Object, names: tuple[str, ...], limits: Limits) -> OrphanClass | None:
         """Return None if the subject reaches the resource, else how it does not."""
         asker = self._asker(subject)
         kind = OrphanClass.NOBODY
         for name in names:
             verdict = check(asker.walk, resource, name)[0]
             if verdict is Verdict.YES:
-                if self._holds_without_universal(asker, resource, name):
+                if self._holds_without_universal(asker, resource, name, limits):
                     return None
                 kind = OrphanClass.ONLY_UNIVERSAL
             elif verdict is not Verdict.NO:
@@ -156,54 +151,7 @@ class _Search:
             self._askers.popitem(last=False)
         return asker
 
-    def _subjects(self, resource: Object, names: tuple[str, ...]) -> Iterator[Object]:
-        """Yield the plain subjects that a tuple below the names mentions or covers, nearest first."""
-        seen: set[Object] = set()
-        for name in names:
-            root = self._scope.member(self._scope.number(resource), name)
-            if root is None:
-                continue
-            self._grow(root)
-            for _, node in self._networkx.bfs_edges(self._graph, root):
-                self._budget.tick()
-                if not isinstance(node, Object) or node in seen:
-                    continue
-                seen.add(node)
-                if node.id != WILDCARD:
-                    yield node
-                    continue
-                for covered in self._covered(node.type):
-                    if covered not in seen:
-                        seen.add(covered)
-                        yield covered
-
-    def _grow(self, root: Atom) -> None:
-        """Add everything below `root` to the digraph: atoms lead to atoms and to the objects that tuples name."""
-        if root in self._graph:
-            return
-        self._graph.add_node(root)
-        agenda = [root]
-        while agenda:
-            atom = agenda.pop()
-            self._budget.node()
-            for term in atom.formula.terms(self._scope, atom.object):
-                if term.atom is None and term.edge is not None:
-                    self._graph.add_edge(atom, self._scope.object(term.edge.subject))
-                elif term.atom is not None:
-                    if term.atom not in self._graph:
-                        agenda.append(term.atom)
-                    self._graph.add_edge(atom, term.atom)
-
-    def _covered(self, type_: str) -> Iterator[Object]:
-        """Yield the subjects that a wildcard of the type stands for: a never-named one, then every named one."""
-        named = set(self._plain_objects(type_))
-        stranger = Object(type_, "=")
-        while stranger in named:
-            stranger = Object(type_, stranger.id + "=")
-        yield stranger
-        yield from sorted(named)
-
-    def _holds_without_universal(self, asker: _Asker, resource: Object, name: str) -> bool:
+    def _holds_without_universal(self, asker: _Asker, resource: Object, name: str, limits: Limits) -> bool:
         """Return whether a way without universal tuples exists: the others suffice, whichever universal ones stay."""
         if check(asker.without, resource, name)[0] is not Verdict.YES:
             return False
@@ -217,4 +165,96 @@ class _Search:
         ground = Ground(walk, root)
         edges = ground.edges(ground.equations)
         plain = frozenset(edge_key(edge) for edge in edges if self._reader.object(edge.resource).id != WILDCARD)
-        return Sufficiency(ground, YES, self._limits.ways_work_max).sufficient(plain)
+        return Sufficiency(ground, YES, limits.ways_work_max).sufficient(plain)
+
+
+class _Below:
+    """The digraph of everything below some candidates: which plain subjects could reach each of them at all."""
+
+    def __init__(
+        self, program: Program, reader: Reader, budget: Budget, plain_objects: Callable[[str], Iterable[Object]]
+    ) -> None:
+        import networkx  # noqa: PLC0415  # 100 ms that only this question pays for
+
+        self._networkx = networkx
+        self._program = program
+        self._budget = budget
+        self._plain_objects = plain_objects
+        self._scope = EverySubjectScope(program, reader, budget)
+        self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
+        self._few: dict[Atom | Object, frozenset[Object] | None] = {}
+
+    def grow(self, candidates: Iterable[Object]) -> None:
+        """Add everything below the candidates: atoms lead to atoms, and to the objects that tuples name."""
+        agenda: list[Atom] = []
+        ties: list[tuple[Atom, Atom | Object]] = []
+        for resource in candidates:
+            self._budget.renew()
+            agenda.extend(self._roots(resource))
+            while agenda:
+                atom = agenda.pop()
+                if atom in self._graph:
+                    continue
+                self._budget.node()
+                self._graph.add_node(atom)
+                for term in atom.formula.terms(self._scope, atom.object):
+                    if term.atom is not None:
+                        agenda.append(term.atom)
+                        ties.append((atom, term.atom))
+                    elif term.edge is not None:
+                        ties.append((atom, self._scope.object(term.edge.subject)))
+        # Only now: an edge would have added its far node, as if that had been read.
+        self._graph.add_edges_from(ties)
+        self._collect()
+
+    def _roots(self, resource: Object) -> list[Atom]:
+        number = self._scope.number(resource)
+        found = (self._scope.member(number, name) for name in _names(self._program, resource))
+        return [root for root in found if root is not None]
+
+    def _collect(self) -> None:
+        """Note the objects below each node where they are few, component by component, from the far end."""
+        components = self._networkx.condensation(self._graph)
+        for number in reversed(list(self._networkx.topological_sort(components))):
+            self._budget.tick()
+            members = components.nodes[number]["members"]
+            found: set[Object] | None = {member for member in members if isinstance(member, Object)}
+            for below in components.successors(number):
+                few = self._few[next(iter(components.nodes[below]["members"]))]
+                found = None if found is None or few is None else found | few
+                if found is not None and len(found) > _FEW_MAX:
+                    found = None
+            kept = None if found is None else frozenset(found)
+            self._few.update(dict.fromkeys(members, kept))
+
+    def subjects(self, resource: Object) -> Iterator[Object]:
+        """Yield the plain subjects that tuples below the resource name or cover; near ones first where they are many."""
+        seen: set[Object] = set()
+        for root in self._roots(resource):
+            few = self._few[root]
+            for named in self._far(root) if few is None else sorted(few):
+                for subject in self._covered(named.type) if named.id == WILDCARD else (named,):
+                    if subject not in seen:
+                        seen.add(subject)
+                        yield subject
+
+    def _far(self, root: Atom) -> Iterator[Object]:
+        for _, node in self._networkx.bfs_edges(self._graph, root):
+            self._budget.tick()
+            if isinstance(node, Object):
+                yield node
+
+    def _covered(self, type_: str) -> Iterator[Object]:
+        """Yield the subjects that a wildcard of the type stands for: a never-named one, then every named one."""
+        named = set(self._plain_objects(type_))
+        stranger = Object(type_, "=")
+        while stranger in named:
+            stranger = Object(type_, stranger.id + "=")
+        yield stranger
+        yield from sorted(named)
+
+
+def _names(program: Program, resource: Object) -> tuple[str, ...]:
+    """Return the names to ask about: the weakest rung, since who reaches a stronger one reaches it too, or all."""
+    definition = program.schema.definition(resource.type)
+    return definition.roles[-1:] or definition.rungs
