@@ -6,8 +6,13 @@ A test that needs its own number of examples says so beside itself; no test has 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.cli_double import Double
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -16,3 +21,16 @@ settings.register_profile(
 )
 settings.register_profile("long", parent=settings.get_profile("quick"), max_examples=5_000)
 settings.load_profile("long" if os.environ.get("RELGRAPH_LONG") else "quick")
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Double:
+    """What the terminal's commands ask in place of a store or a server."""
+    from relgraph.cli import options
+    from tests.cli_double import Double
+
+    made = Double()
+    monkeypatch.setattr(options, "open_target", made.open)
+    monkeypatch.setenv("RELGRAPH_SERVER", "127.0.0.1:1")
+    monkeypatch.delenv("RELGRAPH_STORE", raising=False)
+    return made

@@ -16,7 +16,7 @@ from relgraph.answers import (
     Verdict,
     Way,
 )
-from relgraph.cli import main, options
+from relgraph.cli import main
 from relgraph.cli.exits import exit_of
 from relgraph.errors import (
     AlreadyExists,
@@ -35,16 +35,6 @@ from relgraph.errors import (
 from relgraph.revision import Consistency
 from relgraph.tuples import Object
 from tests.cli_double import ANNA, MEMBER, REPORT, TOKEN, VIA, Double
-
-
-@pytest.fixture
-def double(monkeypatch: pytest.MonkeyPatch) -> Double:
-    made = Double()
-    monkeypatch.setattr(options, "open_target", made.open)
-    monkeypatch.setenv("RELGRAPH_SERVER", "127.0.0.1:1")
-    monkeypatch.delenv("RELGRAPH_STORE", raising=False)
-    return made
-
 
 Screen = pytest.CaptureFixture[str]
 

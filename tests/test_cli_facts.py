@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relgraph.answers import Imported, Orphan, OrphanClass, Orphans, SchemaText, Written
-from relgraph.cli import main, options
+from relgraph.cli import main
 from relgraph.errors import TupleNotAllowed
 from relgraph.revision import Consistency
 from relgraph.tuples import Object, RelationTuple, TupleFilter
@@ -16,15 +16,6 @@ from tests.cli_double import MEMBER, REPORT, TOKEN, VIA, Double
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def double(monkeypatch: pytest.MonkeyPatch) -> Double:
-    made = Double()
-    monkeypatch.setattr(options, "open_target", made.open)
-    monkeypatch.setenv("RELGRAPH_SERVER", "127.0.0.1:1")
-    monkeypatch.delenv("RELGRAPH_STORE", raising=False)
-    return made
 
 
 Screen = pytest.CaptureFixture[str]

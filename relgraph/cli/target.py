@@ -8,111 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, TypeAlias
 
 from relgraph.errors import InvalidSetting, StoreUnavailable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Mapping
 
-    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaText, Written
-    from relgraph.revision import Consistency
-    from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+    from relgraph.api import Authorizer
+    from relgraph.client import Client
 
 __all__ = ["Door", "Target", "open_target", "target_of"]
 
+Door: TypeAlias = "Authorizer | Client"
+"""Whoever answers a command: both have the same methods."""
+
 _SQLITE_MEMORY = "sqlite://"
 _SQLITE_FILE = "sqlite:///"
-
-
-class Door(Protocol):
-    """What the commands ask of an Authorizer and of a Client alike."""
-
-    def decide(
-        self,
-        subject: str | Subject,
-        permission: str | None = None,
-        resource: str | Object | None = None,
-        *,
-        consistency: Consistency | None = None,
-    ) -> Decision:
-        """Answer one check."""
-        ...
-
-    def best_many(
-        self,
-        subject: str | Subject,
-        resources: Sequence[str | Object],
-        *,
-        ways: Literal["none", "one", "all"] = "none",
-        consistency: Consistency | None = None,
-    ) -> list[Best]:
-        """Answer the best access on each resource, at one revision."""
-        ...
-
-    def expand(self, resource: str | Object, permission: str, *, consistency: Consistency | None = None) -> Expansion:
-        """Answer how a permission comes about."""
-        ...
-
-    def write(
-        self,
-        *,
-        touch: Sequence[str | RelationTuple] = (),
-        create: Sequence[str | RelationTuple] = (),
-        delete: Sequence[str | RelationTuple] = (),
-        reason: str = "",
-        request_id: str = "",
-    ) -> Written:
-        """Write tuples in one revision."""
-        ...
-
-    def load(
-        self,
-        tuples: Iterable[str | RelationTuple],
-        *,
-        on_duplicate: Literal["error", "touch", "skip"] = "error",
-        allow_universal: bool = False,
-        allow_wildcards: bool = False,
-        reason: str = "",
-    ) -> Imported:
-        """Import tuples in one revision, all or nothing."""
-        ...
-
-    def read(
-        self,
-        filter: TupleFilter = ...,
-        *,
-        limit: int = 1000,
-        cursor: str = "",
-        consistency: Consistency | None = None,
-    ) -> Page:
-        """Read one page of tuples."""
-        ...
-
-    def schema(self, *, consistency: Consistency | None = None) -> SchemaText:
-        """Read the schema."""
-        ...
-
-    def write_schema(self, text: str, *, reason: str = "") -> Written:
-        """Write the schema."""
-        ...
-
-    def orphans(
-        self,
-        candidates: Iterable[str | Object] = (),
-        *,
-        types: Iterable[str] = (),
-        consistency: Consistency | None = None,
-    ) -> Orphans:
-        """List the resources nobody can reach."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

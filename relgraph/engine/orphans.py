@@ -228,7 +228,7 @@ class _Below:
             self._few.update(dict.fromkeys(members, kept))
 
     def subjects(self, resource: Object) -> Iterator[Object]:
-        """Yield the plain subjects that tuples below the resource name or cover; near ones first where they are many."""
+        """Yield the plain subjects that tuples below the resource name or cover; near ones first if many."""
         seen: set[Object] = set()
         for root in self._roots(resource):
             few = self._few[root]

@@ -8,7 +8,8 @@ Trees and ways are flat lists whose entries name their children by index, since 
 
 Law 1: a field that is carried but not served yet is refused with UNIMPLEMENTED when it is set, never ignored, and so
 is a field the server does not know at all. A write that names an actor must never run as a trusted one.
-Law 2: an error is a status, never an answer. Every status carries google.rpc.ErrorInfo with a stable reason.
+Law 2: an error is a status, never an answer. Every status that relgraph itself gives carries google.rpc.ErrorInfo
+with a stable reason; those that gRPC gives before relgraph is asked (an unknown method, a message too large) do not.
 
 Numbers mean the same in every request: 1 to 15 are its own, 16 to 19 say in which world it is asked, 20 to 24
 say who writes and how, and the reserved ones are spoken for. In every answer 1 is the revision and 2 its token.
