@@ -205,6 +205,7 @@ class Client:
         limit: int = 1000,
         cursor: str = "",
         consistency: Consistency | None = None,
+        deadline: float | None = None,
     ) -> Page:
         """One page of living tuples that match the filter; `cursor` continues after the page before."""
         if not 0 < limit < 1 << 32:
@@ -217,12 +218,12 @@ class Client:
             cursor=plain_text(cursor, "cursor"),
             consistency=questions.consistency_message(consistency),
         )
-        return answers.read_page(self._call(self._stub.Read, request))
+        return answers.read_page(self._call(self._stub.Read, request, deadline))
 
-    def schema(self, *, consistency: Consistency | None = None) -> SchemaText:
+    def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """The schema as it was written. Raises NoSchema before the first."""
         request = pb.ReadSchemaRequest(consistency=questions.consistency_message(consistency))
-        return answers.read_schema(self._call(self._stub.ReadSchema, request))
+        return answers.read_schema(self._call(self._stub.ReadSchema, request, deadline))
 
     # --- writes ---
 

@@ -267,7 +267,7 @@ class StoreFormat(StoreUnavailable):
 
 
 class StoreReadOnly(StoreUnavailable):
-    """The store can be read but not written."""
+    """The store cannot be written by this process; whether it can be read depends on its directory."""
 
     code = "STORE_READ_ONLY"
 

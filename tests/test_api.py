@@ -471,6 +471,47 @@ def test_a_forked_child_is_told_to_open_again(authorizer: relgraph.Authorizer) -
     assert authorizer.check("user:anna", "observe", "doc:one") is True
 
 
+def test_any_deadline_is_a_number_of_seconds(tmp_path: Path) -> None:
+    """A deadline of any size works while another's changes are read, and one that is no number is refused."""
+    url = f"sqlite:///{tmp_path / 'access.db'}"
+    with relgraph.open(url) as one, relgraph.open(url) as two:
+        two.write_schema(SCHEMA)
+        for deadline in (float("inf"), 1e10, 5):
+            two.write(touch=[f"doc:d{deadline:.0f}#viewer@user:anna"])
+            assert one.check("user:anna", "observe", "doc:one", deadline=deadline) is False
+        with pytest.raises(InvalidInput, match="not a number"):
+            one.check("user:anna", "observe", "doc:one", deadline=float("nan"))
+
+
+def test_best_access_asks_what_a_check_may_ask() -> None:
+    """A subject type that only a relation takes is no swapped question, though best access there is nothing."""
+    schema = """
+        definition user { relation manager: robot }
+        definition robot { relation owner: user
+                           permission use = owner }
+    """
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(schema)
+        assert authorizer.best("robot:one", "user:anna").held == ()
+        assert authorizer.check("robot:one", "manager", "user:anna") is False
+
+
+def test_orphans_of_a_revision_are_of_that_revision(authorizer: relgraph.Authorizer) -> None:
+    """Objects that only a later write names are not listed at an earlier revision."""
+    token = authorizer.write(touch=["doc:two#parent@doc:three"]).token
+    authorizer.write(touch=["doc:nine#parent@doc:eight"])
+    past = authorizer.orphans(consistency=Consistency.at_exactly(token))
+    assert ["doc:three", "doc:two"] == [str(each.resource) for each in past.orphans]
+    assert len(authorizer.orphans().orphans) == 4
+
+
+@pytest.mark.parametrize("url", [f"sqlite:///{'a' * 300}/x.db", f"sqlite:///{'a' * 300}", "sqlite:///\ud800.db"])
+def test_a_path_that_cannot_be_is_refused(url: str) -> None:
+    """A path that the system does not take is an error of relgraph, not of the system."""
+    with pytest.raises(RelgraphError):
+        relgraph.open(url)
+
+
 def test_universal_tuples_count_for_what_was_never_mentioned(authorizer: relgraph.Authorizer) -> None:
     """A group that administers `doc:*` administers documents that no tuple names, and is listed as the way."""
     authorizer.write(touch=["doc:*#administrator@group:board#member"])

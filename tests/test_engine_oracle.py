@@ -14,7 +14,7 @@ import relgraph
 from relgraph.engine import Walk, access, check, expand, find_orphans, find_ways
 from relgraph.errors import InvalidInput, Undecided
 from tests.engine_worlds import EngineWorld
-from tests.oracle import Object, Oracle, Refused, World
+from tests.oracle import FAILED, Name, Object, Oracle, Refused, Schema, World, conditional, define, tuple_of
 from tests.worlds import FEATURES_FIRST, Question, questions, schema_text, world_text, worlds
 
 if TYPE_CHECKING:
@@ -232,3 +232,36 @@ def test_the_one_way_is_minimal_though_a_longer_proof_needs_less() -> None:
         authorizer.write(touch=["user:*#viewer@user:a#member"])
         ways = authorizer.best("user:a#member", "user:a").ways
         assert [("view", ()), ("edit", ()), ("admin", ())] == [(way.role, way.tuples) for way in ways]
+
+
+def test_a_failing_condition_makes_a_ban_worth_keeping() -> None:
+    """Where lifting a ban would leave a CONDITIONAL answer undecided, the ban belongs to its way."""
+    doc = Object("doc", "a")
+    schema = Schema(
+        {
+            "user": define({}),
+            "doc": define(
+                {"viewer": "user", "member": "user", "banned": "user"},
+                {"view": Name("viewer") + (Name("member") - Name("banned"))},
+            ),
+        }
+    )
+    tuples = (
+        tuple_of("doc:a#viewer@user:a", conditional("site")),
+        tuple_of("doc:a#member@user:a", FAILED),
+        tuple_of("doc:a#banned@user:a"),
+    )
+    world = World(schema, tuples, objects=(doc, Object("user", "a")))
+    oracle, engine = Oracle(world), EngineWorld(world)
+    walk = engine.walk("user:a")
+    ways, _ = find_ways(
+        walk,
+        Walk(walk.scope, walk.conditions, exhaustive=True),
+        engine.object(doc),
+        "view",
+        engine.limits,
+        every=True,
+    )
+    expected = {frozenset(entry.text for entry in way) for way in oracle.ways("user:a", "view", "doc:a")}
+    assert {frozenset({"doc:a#viewer@user:a", "doc:a#banned@user:a"})} == expected
+    assert expected == {frozenset(map(str, way.tuples)) for way in ways}

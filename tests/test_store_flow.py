@@ -121,7 +121,9 @@ class FlowContract:
         write(store, create=SAMPLE)
         write(store, delete=SAMPLE)
         with store.snapshot() as snapshot:
-            found = [f"{snapshot.name(type_)}:{key}" for type_, key in snapshot.objects_in_history()]
+            found = [
+                f"{snapshot.name(type_)}:{key}" for type_, key in snapshot.objects_in_history(snapshot.head.number)
+            ]
         assert sorted(
             ["folder:a", "folder:root", "report:q1", "report:q2", "group:board", "group:root", "user:anna", "user:Anna"]
         ) == sorted(found)

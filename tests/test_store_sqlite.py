@@ -249,7 +249,7 @@ def test_a_read_only_store(store: FileStore) -> None:
     """A store that cannot be written says so, and can still be read."""
     write(store, create=SAMPLE)
     store._writer.run("PRAGMA query_only = ON")
-    with pytest.raises(StoreReadOnly, match="not written"):
+    with pytest.raises(StoreReadOnly, match="cannot be written"):
         write(store, delete=SAMPLE)
     assert set(SAMPLE) == texts(store)
 

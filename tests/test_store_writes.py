@@ -28,7 +28,7 @@ class WritesContract:
             assert snapshot.schema(0) is None
             assert [] == snapshot.read(ALL, 0, None, 10)
             assert [] == list(snapshot.image().rows)
-            assert [] == list(snapshot.objects_in_history())
+            assert [] == list(snapshot.objects_in_history(snapshot.head.number))
 
     def test_identity(self, store: Store) -> None:
         """A store has 16 bytes of identity that are not zeros, and begins with epoch 1."""

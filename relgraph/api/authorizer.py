@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import contextmanager
@@ -47,7 +48,9 @@ def _now() -> int:
 
 
 def _instant(deadline: float | None) -> float | None:
-    """Return the instant that is `deadline` seconds from now."""
+    """Return the instant that is `deadline` seconds from now. Raises InvalidInput for what is not a number."""
+    if deadline is not None and math.isnan(deadline):
+        raise InvalidInput("the deadline is not a number; give the seconds that you are willing to wait")
     return None if deadline is None else time.monotonic() + deadline
 
 
@@ -248,7 +251,9 @@ class Authorizer:
             for type_ in wanted:
                 schema.definition(type_)
             named: dict[str, set[Object]] = {}
-            for type_number, key in snapshot.objects_in_history():
+            budget = self._budget(ends)
+            for type_number, key in snapshot.objects_in_history(pinned.revision.number):
+                budget.tick()
                 type_ = snapshot.name(type_number)
                 named.setdefault(type_, set()).add(Object(type_, key))
             asked = {Object.of(each) for each in candidates}
@@ -261,7 +266,7 @@ class Authorizer:
             found = find_orphans(
                 pinned.rules,
                 pinned.view,
-                self._budget(ends),
+                budget,
                 self.limits,
                 asked,
                 lambda type_: named.get(type_, ()),
@@ -311,10 +316,12 @@ class Authorizer:
         limit: int = 1_000,
         cursor: str = "",
         consistency: Consistency | None = None,
+        deadline: float | None = None,
     ) -> Page:
         """Return at most `limit` tuples that match, and a cursor for the next page, which stays at this revision.
 
-        Raises InvalidCursor, and UnknownDefinition or UnknownRelation for names that the schema lacks.
+        Raises InvalidCursor; UnknownDefinition or UnknownRelation for names that the schema lacks, and
+        CannotUpdatePermission for a permission, which no tuple states.
         """
         if not 1 <= limit <= self.limits.read_page_max:
             raise InvalidInput(f"a page holds 1 to {self.limits.read_page_max} tuples, not {limit}")
@@ -324,7 +331,7 @@ class Authorizer:
                 raise InvalidCursor("a cursor carries its own revision; leave the consistency out")
             parsed = Cursor.parse(cursor, filter)
             last, consistency = parsed.last, Consistency.at_exactly(parsed.token)
-        with self._pinned(consistency) as pinned, self._store.snapshot() as snapshot:
+        with self._pinned(consistency, _instant(deadline)) as pinned, self._store.snapshot() as snapshot:
             if pinned.program is not None:
                 pinned.program.schema.check_filter(filter)
             found = snapshot.read(filter, pinned.revision.number, last, limit + 1)
@@ -332,9 +339,9 @@ class Authorizer:
             after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""
             return Page(page, after, pinned.revision.number, pinned.token)
 
-    def schema(self, *, consistency: Consistency | None = None) -> SchemaText:
+    def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """Return the schema in force, as it was written. Raises NoSchema before the first."""
-        with self._pinned(consistency) as pinned:
+        with self._pinned(consistency, _instant(deadline)) as pinned:
             if pinned.program is None:
                 raise NoSchema("the store has no schema yet; write one first")
             return SchemaText(pinned.program.schema.text, pinned.revision.number, pinned.token)

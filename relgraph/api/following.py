@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING
 
 from relgraph.engine import Program
@@ -116,7 +116,9 @@ class Following:
         self.check_process()
         started = self._timer()
         if self._behind(self.store.head()):
-            if not self._lock.acquire(timeout=-1 if deadline is None else max(0.0, deadline - started)):
+            if not self._lock.acquire(
+                timeout=-1 if deadline is None else min(TIMEOUT_MAX, max(0.0, deadline - started))
+            ):
                 raise DeadlineExceeded("the deadline passed while another thread read the newest changes; allow more")
             try:
                 if self._behind(self.store.head()):

@@ -5,13 +5,16 @@
     writes      write, import
     reads       read
     schemas     schema read, schema write
-    graphs      graph: who can be reached by nobody, and what surrounds an object
+    graphs      graph: what nobody can reach, and what surrounds an object
     serving     serve
+    demo        demo: one scenario told from beginning to end
     options     what several commands take: where, how to print, how fresh
     target      the one place that opens a store or a server
     output      answers as JSON lines and as text for people
     exits       exit codes
+    trees       expansions as trees for people
     neighbours  the part of the graph around one object
+    scenario    scenario files: a schema, tuples, and what must hold
 
 Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.
 Rule 2: no control character from data or from a file reaches the terminal.

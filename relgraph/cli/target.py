@@ -6,6 +6,7 @@ to write or to ask. A mistyped path is an error, not an empty store.
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -73,12 +74,18 @@ def _require_file(url: str, *, may_be_new: bool) -> None:
     path = url.removeprefix(_SQLITE_FILE)
     if path == url or may_be_new:
         return
-    file = Path(path)
-    # SQLite takes an empty file for a new database.
-    if not file.exists() or (file.is_file() and not file.stat().st_size):
+    try:
+        file = Path(path).stat()
+        # SQLite takes an empty file for a new database.
+        problem = "is empty" if stat.S_ISREG(file.st_mode) and not file.st_size else ""
+    except FileNotFoundError:
+        problem = "does not exist"
+    except (OSError, ValueError) as error:
+        problem = f"cannot be looked at ({(getattr(error, 'strerror', None) or 'not a path').lower()})"
+    if problem:
         raise StoreUnavailable(
-            f"there is no store at {quoted(url)}: {quoted(path)} {'is empty' if file.exists() else 'does not exist'}; "
-            "correct the path, or make the store with `relgraph schema write`",
+            f"there is no store at {quoted(url)}: {quoted(path)} {problem}; correct the path, or make the store "
+            "with `relgraph schema write`",
             {"url": url},
         )
 

@@ -83,7 +83,7 @@ def import_(
 ) -> int:
     """Load the tuples of FILE (CSV, JSONL or plain text; - is standard input): all of them in one revision, or none."""
     source = TupleFile(file, format=format, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
-    # The file first: one that cannot be opened must not leave a new, empty store behind.
+    # The file first: a name that is mistyped is found out before anything is opened.
     with source, terminal.open() as door, _progress(source, shown=not terminal.json) as tuples:
         started = time.monotonic()
         try:

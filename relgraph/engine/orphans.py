@@ -214,6 +214,7 @@ class _Below:
 
     def _collect(self) -> None:
         """Note the objects below each node where they are few, component by component, from the far end."""
+        self._budget.tick()
         components = self._networkx.condensation(self._graph)
         for number in reversed(list(self._networkx.topological_sort(components))):
             self._budget.tick()

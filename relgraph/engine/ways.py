@@ -132,7 +132,14 @@ def _told(ground: Ground, kept: _Keys, level: int, name: str) -> Way:
 
 
 def _separable(ground: Ground, level: int) -> bool:
-    """Return whether every tuple works either for the answer or against it, and none against what is excluded."""
+    """Return whether every tuple works either for the answer or against it, and none against what is excluded.
+
+    Then taking excluded tuples away can only help. It cannot where UNDECIDED, the weakest, may come of a condition that
+    is neither: a CONDITIONAL answer is then judged the other way.
+    """
+    conditions = ground.walk.conditions
+    if level < YES and any(len(set(conditions.value(edge))) > 1 for edge in ground.edges(ground.equations)):
+        return False
     against: set[Atom] = set()
     for combine, terms in ground.equations.values():
         if combine is Combine.MINUS and len(terms) > 1:

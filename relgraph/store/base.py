@@ -225,8 +225,11 @@ class Snapshot(Reads, Protocol):
         """
         ...
 
-    def objects_in_history(self) -> Iterator[tuple[int, str]]:
-        """Every object that a kept row names, living or not, once each, as (number of the type, key); never `*`."""
+    def objects_in_history(self, until: int) -> Iterator[tuple[int, str]]:
+        """Every object that a kept row created at or before `until` names, living or not, once each; never `*`.
+
+        As (number of the type, key).
+        """
         ...
 
     def close(self) -> None:

@@ -146,7 +146,9 @@ class AuthorizerService(AuthorizerServiceServicer):
         limit = request.limit if request.HasField("limit") else self._settings.limits.read_page_max
         consistency = questions.read_consistency(request.consistency) if request.HasField("consistency") else None
         page = await self._ask(
-            lambda _: self._authorizer.read(wanted, limit=limit, cursor=request.cursor, consistency=consistency),
+            lambda left: self._authorizer.read(
+                wanted, limit=limit, cursor=request.cursor, consistency=consistency, deadline=left
+            ),
             context,
         )
         return answers.page_message(page)
@@ -155,7 +157,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         """Read the schema."""
         refuse_unserved(request)
         consistency = questions.read_consistency(request.consistency)
-        schema = await self._ask(lambda _: self._authorizer.schema(consistency=consistency), context)
+        schema = await self._ask(lambda left: self._authorizer.schema(consistency=consistency, deadline=left), context)
         return pb.ReadSchemaResponse(revision=schema.revision, token=schema.token, text=schema.text)
 
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteResponse:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relgraph.errors import InvalidSetting, quoted
+from relgraph.errors import InvalidSetting, StoreUnavailable, quoted
 from relgraph.store.sqlite.files import FileStore
 from relgraph.store.sqlite.memory import MemoryStore
 
@@ -43,4 +43,14 @@ def open_sqlite(url: str, *, clock: Clock, random: Random, wait_ms_max: int) -> 
             "or `sqlite://` for a store in memory",
             {"url": url},
         )
-    return FileStore(Path(path), clock=clock, random=random, wait_ms_max=wait_ms_max)
+    try:
+        path.encode()
+        return FileStore(Path(path), clock=clock, random=random, wait_ms_max=wait_ms_max)
+    except UnicodeEncodeError:
+        raise InvalidSetting(f"{quoted(url)} holds half a character; name a file", {"url": url}) from None
+    except OSError as error:
+        # Not the driver's: the path itself cannot be looked at.
+        reason = (error.strerror or "no such path").lower()
+        raise StoreUnavailable(
+            f"the store {quoted(path)} cannot be looked at: {reason}; check the path and its rights", {"store": path}
+        ) from error

@@ -32,7 +32,10 @@ _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8
 _TEXTS: dict[int, tuple[type[StoreUnavailable], str]] = {
     _BUSY: (StoreUnavailable, "the store {where} is locked by another writer for too long; try again"),
     _LOCKED: (StoreUnavailable, "the store {where} is locked by another writer for too long; try again"),
-    _READONLY: (StoreReadOnly, "the store {where} can be read but not written; check the rights of file and directory"),
+    _READONLY: (
+        StoreReadOnly,
+        "the store {where} cannot be written; check the rights of the file, and of its directory, which holds the log",
+    ),
     _IOERR: (
         StoreUnavailable,
         "the disk under the store {where} failed: {problem}; check the disk, then open it again",

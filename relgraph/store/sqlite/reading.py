@@ -211,10 +211,10 @@ class SQLiteSnapshot(Reader):
             schemas=self._schemas(after),
         )
 
-    def objects_in_history(self) -> Iterator[tuple[int, str]]:
-        """Every object that a kept row names, once each, by type's number and key."""
-        head = self.head.number
-        return ((row[0], row[1]) for row in self._link.iterate(_MENTIONED, (head, head)))
+    def objects_in_history(self, until: int) -> Iterator[tuple[int, str]]:
+        """Every object that a kept row created at or before `until` names, once each, by type's number and key."""
+        bound = min(until, self.head.number)
+        return ((row[0], row[1]) for row in self._link.iterate(_MENTIONED, (bound, bound)))
 
     def close(self) -> None:
         """Let the view go."""
