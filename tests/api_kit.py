@@ -1,0 +1,32 @@
+"""What the tests of the Authorizer share: a schema and a store with a few tuples."""
+
+from __future__ import annotations
+
+import relgraph
+
+__all__ = ["SCHEMA", "opened"]
+
+SCHEMA = """
+use roles
+use universal
+definition user {}
+definition group { relation member: user | group#member }
+definition doc {
+    relation parent: doc
+    relation administrator: user | group#member | group#member with universal
+    relation viewer: user | user:* | group#member
+    relation banned: user
+    permission administer = administrator + parent->administer
+    permission observe = administer + viewer
+    permission read = observe - banned
+    roles administer > observe
+}
+"""
+
+
+def opened() -> relgraph.Authorizer:
+    """Return an Authorizer in memory over the schema, with one document's viewer and one member of the board."""
+    authorizer = relgraph.open("sqlite://")
+    authorizer.write_schema(SCHEMA)
+    authorizer.write(touch=["doc:one#viewer@user:anna", "group:board#member@user:bob"])
+    return authorizer
