@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # carries no py.typed
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -401,3 +403,18 @@ def test_an_import_too_large_is_refused_by_name(authorizer: Authorizer) -> None:
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert limit == error.details["limit"]
     assert before == _state(authorizer)
+
+
+def test_a_refused_write_names_the_update(stub: AuthorizerServiceStub) -> None:
+    """The status of a refused write carries the path of the update at fault."""
+    good = pb.Update(operation=TOUCH, tuple=NEW)
+    bad = pb.Update(
+        operation=TOUCH, tuple=pb.RelationTuple(resource="report:q9", relation="observe", subject="user:anna")
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Write(pb.WriteRequest(updates=[good, bad]))
+    status = rpc_status.from_call(cast("grpc.Call", caught.value))
+    assert status is not None
+    violations = error_details_pb2.BadRequest()
+    assert any(box.Unpack(violations) for box in status.details)
+    assert ["updates[1].tuple"] == [violation.field for violation in violations.field_violations]

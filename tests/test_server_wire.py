@@ -220,3 +220,15 @@ def test_text_without_utf8_is_refused() -> None:
     """A lone surrogate cannot travel, and is an error that says so."""
     with pytest.raises(InvalidInput, match="position 1"):
         plain_text("a\ud800", "reason")
+
+
+def test_an_error_about_a_tuple_says_which_update_it_was() -> None:
+    """The path of the update whose tuple is at fault; where a tuple stands twice, that of the second."""
+    facts = [
+        pb.RelationTuple(resource="report:q3", relation="viewer", subject=f"user:{name}") for name in ("a", "b", "a")
+    ]
+    updates = [pb.Update(operation=pb.Update.OPERATION_TOUCH, tuple=fact) for fact in facts]
+    for name, field in (("a", "updates[2].tuple"), ("b", "updates[1].tuple"), ("c", None)):
+        error = InvalidTuple("no", {"tuple": f"report:q3#viewer@user:{name}"})
+        questions.place_in_updates(error, updates)
+        assert field == error.details.get("field")

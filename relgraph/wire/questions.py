@@ -16,6 +16,8 @@ from relgraph.wire.parts import given, known, plain_text, read_text, read_tuple,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from relgraph.errors import RelgraphError
+
 __all__ = [
     "OnDuplicate",
     "Operation",
@@ -23,6 +25,7 @@ __all__ = [
     "consistency_message",
     "filter_message",
     "import_options_message",
+    "place_in_updates",
     "read_consistency",
     "read_filter",
     "read_objects",
@@ -118,6 +121,14 @@ def update_messages(operation: Operation, facts: Iterable[str | RelationTuple]) 
     """Build the updates of one kind. Raises InvalidTuple for a text that is not a tuple."""
     value = _OPERATION[operation]
     return [pb.Update(operation=value, tuple=tuple_message(RelationTuple.of(fact))) for fact in facts]
+
+
+def place_in_updates(error: RelgraphError, updates: Sequence[pb.Update]) -> None:
+    """Note in an error about one tuple which update of the request it was; of a tuple named twice, the second."""
+    for index, update in enumerate(updates):
+        fact = update.tuple
+        if error.details.get("tuple") == f"{fact.resource}#{fact.relation}@{fact.subject}":
+            error.details["field"] = f"updates[{index}].tuple"
 
 
 def read_updates(messages: Sequence[pb.Update]) -> dict[Operation, list[RelationTuple]]:

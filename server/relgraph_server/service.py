@@ -13,7 +13,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from relgraph.errors import DeadlineExceeded, InvalidInput
+from relgraph.errors import DeadlineExceeded, InvalidInput, RelgraphError
 from relgraph.tuples import Object, Subject, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
@@ -164,16 +164,20 @@ class AuthorizerService(AuthorizerServiceServicer):
         """Change tuples."""
         refuse_unserved(request)
         facts = questions.read_updates(request.updates)
-        written = await self._change(
-            lambda: self._authorizer.write(
-                touch=facts["touch"],
-                create=facts["create"],
-                delete=facts["delete"],
-                reason=request.reason,
-                request_id=request.request_id,
-            ),
-            context,
-        )
+        try:
+            written = await self._change(
+                lambda: self._authorizer.write(
+                    touch=facts["touch"],
+                    create=facts["create"],
+                    delete=facts["delete"],
+                    reason=request.reason,
+                    request_id=request.request_id,
+                ),
+                context,
+            )
+        except RelgraphError as error:
+            questions.place_in_updates(error, request.updates)
+            raise
         return pb.WriteResponse(revision=written.revision, token=written.token)
 
     async def WriteSchema(self, request: pb.WriteSchemaRequest, context: Context) -> pb.WriteSchemaResponse:
