@@ -17,7 +17,6 @@ from relgraph.errors import InvalidToken, quoted
 
 __all__ = ["Consistency", "Mode", "Revision", "Token"]
 
-NONCE_SIZE = 16
 _FORMAT = 1
 _LAYOUT = struct.Struct(">B16sIQ16sq")
 
