@@ -28,6 +28,10 @@ class ReadsContract:
             assert {anna, numbers(snapshot, "report:q1#viewer@user:*")[2]} == {
                 row.subject for row in snapshot.tuples(resource, relation, 1)
             }
+            assert [] == list(snapshot.tuples(resource, relation, 1, usersets=True))
+            admin = numbers(snapshot, "report:q1#admin@group:board#member")
+            (userset,) = snapshot.tuples(admin[0], admin[1], 1, usersets=True)
+            assert admin == (userset.resource, userset.relation, userset.subject, userset.subject_relation)
             assert {"report:q1", "report:q2", "group:board"} == {
                 f"{snapshot.name(type_)}:{key}"
                 for type_, key in (snapshot.object(row.resource) for row in snapshot.holders(anna, none, 1))

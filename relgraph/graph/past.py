@@ -69,11 +69,14 @@ class PastView:
 
     def usersets(self, resource: int, relation: int) -> Iterator[TupleEdge]:
         """Yield the tuples of that relation that lived then and whose subject is a userset."""
-        return (edge for edge in self.edges(resource, relation) if edge.subject_relation)
+        return self._edges(resource, relation, usersets=True)
 
     def edges(self, resource: int, relation: int) -> Iterator[TupleEdge]:
         """Yield all tuples of that relation that lived then."""
+        return self._edges(resource, relation, usersets=False)
+
+    def _edges(self, resource: int, relation: int, *, usersets: bool) -> Iterator[TupleEdge]:
         # A walk may abandon the iterator and read on through the same snapshot: the rows are taken at once.
-        for row in list(self._snapshot.tuples(resource, relation, self.revision)):
+        for row in list(self._snapshot.tuples(resource, relation, self.revision, usersets=usersets)):
             refuse_unserved(row)
             yield TupleEdge(row)

@@ -191,8 +191,11 @@ class Reads(Protocol):
         """The row of exactly that tuple, living at `at`, or None. Universal and wildcard rows are rows of their own."""
         ...
 
-    def tuples(self, resource: int, relation: int, at: int) -> Iterator[NumberedRow]:
-        """The rows of one relation of one resource living at `at`, ascending by (subject, subject_relation)."""
+    def tuples(self, resource: int, relation: int, at: int, *, usersets: bool = False) -> Iterator[NumberedRow]:
+        """The rows of one relation of one resource living at `at`, ascending by (subject, subject_relation).
+
+        Those whose subject is a userset alone with `usersets`: a resource may have very many plain subjects.
+        """
         ...
 
     def holders(self, subject: int, subject_relation: int, at: int) -> Iterator[NumberedRow]:

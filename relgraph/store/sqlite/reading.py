@@ -50,6 +50,7 @@ _TUPLE = (
     f"SELECT {_ROW} FROM tuples WHERE resource = ? AND relation = ? AND subject = ? AND subject_relation = ? AND {_AT}"
 )
 _TUPLES = f"SELECT {_ROW} FROM tuples WHERE resource = ? AND relation = ? AND {_AT} ORDER BY subject, subject_relation"
+_USERSETS = _TUPLES.replace(" ORDER BY", " AND subject_relation > 0 ORDER BY")
 # Two halves, so that each has an index of its own: the living, and those that died after `at`.
 _HOLDERS = (
     f"SELECT {_ROW} FROM tuples WHERE subject = ? AND subject_relation = ? AND deleted IS NULL AND created <= ?"
@@ -147,10 +148,11 @@ class Reader:
         """At most `limit` tuples that match, living at `at`, strictly after `after`."""
         return paging.read(self._link, self, filter, min(at, self._seen), after, limit)
 
-    def tuples(self, resource: int, relation: int, at: int) -> Iterator[NumberedRow]:
-        """The rows of one relation of one resource living at `at`."""
+    def tuples(self, resource: int, relation: int, at: int, *, usersets: bool = False) -> Iterator[NumberedRow]:
+        """The rows of one relation of one resource living at `at`, of usersets alone if so wanted."""
         at = min(at, self._seen)
-        return map(NumberedRow._make, self._link.iterate(_TUPLES, (self._seen, resource, relation, at, at)))
+        query = _USERSETS if usersets else _TUPLES
+        return map(NumberedRow._make, self._link.iterate(query, (self._seen, resource, relation, at, at)))
 
     def holders(self, subject: int, subject_relation: int, at: int) -> Iterator[NumberedRow]:
         """The rows that name exactly this subject, living at `at`."""
