@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -142,7 +143,10 @@ def test_expand_and_graph(where: list[str], capsys: Screen) -> None:
     assert names[1] == names[0] | {"group:board#member", "group:board", "user:anna"}
     for format_ in ("dot", "graphml"):
         assert main([*where, "graph", "record:q3", "--format", format_]) == 0
-        assert "record:top" in capsys.readouterr().out
+        drawn = capsys.readouterr().out
+        assert "record:top" in drawn
+        edges = re.findall(r'<edge [^>]*id="([^"]*)"', drawn)
+        assert len(set(edges)) == len(edges)
     assert complaint(capsys, where, "graph", "record:q3", "--nodes-max", "2")[:2] == (5, "LIMIT_EXCEEDED")
 
 

@@ -64,6 +64,14 @@ class Terminal:
         assert ends == done.returncode, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    def denies(self, question: str) -> bool:
+        """Return whether the verdict is no and the exit code says so; any other exit code fails."""
+        return self._run("check", question, "--exit-code", ends=1)[0]["verdict"] == "no"
+
+    def refuses(self, *arguments: str) -> None:
+        """Fail unless the command ends as bad input does, without an answer."""
+        assert [] == self._run(*arguments, ends=2)
+
     def begin(self, scenario: Scenario) -> None:
         (self._folder / "schema.zed").write_text(scenario.schema)
         (self._folder / "tuples.txt").write_text("\n".join(scenario.tuples))
@@ -126,6 +134,18 @@ def test_a_scenario_is_true(path: Path, door: Door | Terminal) -> None:
         _best_is(door, change.best)
         if change.orphans is not None:
             assert change.orphans == door.orphans()
+
+
+def test_the_exit_code_reaches_the_shell(tmp_path: Path) -> None:
+    """`python -m relgraph.cli` ends with what the command says: 0, 1 for a denial if wanted, 2 for bad input."""
+    terminal = Terminal(tmp_path)
+    terminal.begin(read_scenario(CATGLOBE))
+    assert terminal.check("resource:survey#administer@user:anna")
+    assert terminal.denies("resource:survey#administer@user:dora")
+    terminal.refuses("check", "resource:survey#administr@user:anna")
+    terminal.refuses("best", "resource:survey", "user:anna")
+    terminal.refuses("read", "--relation", "inherit")
+    terminal.refuses("demo")
 
 
 def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:

@@ -110,3 +110,9 @@ def test_what_is_no_address_is_refused(listen: str) -> None:
     """An address is HOST:PORT, an IPv6 host in brackets, a port of at most 65535."""
     with pytest.raises(InvalidSetting):
         parse_address(listen)
+
+
+def test_a_misspelt_limit_in_the_environment_is_refused() -> None:
+    """A limit that nobody reads is an error, as it is in the file."""
+    with pytest.raises(InvalidSetting, match="did you mean `nodes_max`"):
+        load_settings({"store": "sqlite://"}, {"RELGRAPH_LIMITS_NODESMAX": "5"})

@@ -161,8 +161,9 @@ def check_access(schema: Schema, subject: Subject, resource: Object) -> None:
     """Return if the types of a question for best access exist and it is not the wrong way round; raises as above."""
     check_subject(schema, subject)
     ours, theirs = schema.definition(resource.type), schema.definition(subject.type)
-    # Any name, not only those that best access is judged by: who may ask a check there may ask this.
-    _refuse_swapped(schema, subject, resource, ours.names(), theirs.rungs)
+    # Where there is nothing to have access to, nobody is told that the question is the wrong way round.
+    if ours.rungs:
+        _refuse_swapped(schema, subject, resource, ours.rungs, theirs.rungs)
 
 
 def _refuse_swapped(
