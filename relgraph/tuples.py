@@ -4,6 +4,7 @@
     user:anna   group:board#member   user:*        subjects: plain, userset, wildcard
     report:q3#administrator@group:board#member     a relation tuple
     report:*#administrator@group:root#member       a universal tuple: it counts for every report
+    report:q3#viewer@user:anna[expiration:2027-01-31T12:00:00Z]    a tuple that counts until then
 
 Patterns and sizes are SpiceDB's. Ids are compared byte for byte: nothing is folded, trimmed or normalised.
 Whether a schema admits a tuple is decided elsewhere (`relgraph.schema`); here only its spelling counts.
@@ -13,10 +14,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Self
+from functools import lru_cache, total_ordering
+from typing import TYPE_CHECKING, Self
 
 from relgraph.errors import InvalidFilter, InvalidId, InvalidInput, InvalidName, InvalidTuple, quoted
+from relgraph.instants import instant_of, instant_text, moment, parse_moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "WILDCARD",
@@ -184,17 +189,48 @@ class Subject:
         return f"{self.type}:{self.id}#{self.relation}" if self.relation else f"{self.type}:{self.id}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@total_ordering
+@dataclass(frozen=True, slots=True)
 class RelationTuple:
-    """`resource#relation@subject`; universal when the resource id is `*`. Ordered by its key."""
+    """`resource#relation@subject`; universal when the resource id is `*`. Counts until `expires_at`, if that is set.
+
+    Ordered by its `key`, then by when it expires, those that never do last. `expires_at` is kept in UTC, to the
+    microsecond.
+    """
 
     resource: Object
     relation: str
     subject: Subject
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.expires_at is not None:
+            # One instant has many spellings; tuples that say the same must compare equal.
+            object.__setattr__(self, "expires_at", moment(instant_of(self.expires_at)))
+
+    def __lt__(self, other: RelationTuple) -> bool:
+        if self.key != other.key:
+            return self.key < other.key
+        if self.expires is None or other.expires is None:
+            return self.expires is not None and other.expires is None
+        return self.expires < other.expires
+
+    @property
+    def key(self) -> tuple[Object, str, Subject]:
+        """What tells one tuple from another in a store: everything but when it expires."""
+        return self.resource, self.relation, self.subject
+
+    @property
+    def expires(self) -> int | None:
+        """`expires_at` in microseconds since 1970 UTC."""
+        return None if self.expires_at is None else instant_of(self.expires_at)
 
     @classmethod
     def parse(cls, text: str) -> RelationTuple:
-        """Read `type:id#relation@subject`. Raises InvalidTuple, InvalidName or InvalidId."""
+        """Read `type:id#relation@subject`, also with `[expiration:…]`.
+
+        Raises InvalidTuple, InvalidName, InvalidId, and InvalidInput for what is no point in time.
+        """
         resource, hash_, rest = text.partition("#")
         relation, at, right = rest.partition("@")
         if not at or not hash_:
@@ -203,13 +239,9 @@ class RelationTuple:
                 "as in `report:q3#viewer@user:anna`",
                 {"text": text},
             )
-        if "[" in right and right.endswith("]"):
-            raise InvalidTuple(
-                f"{quoted(text)} carries a caveat or an expiration, which this version does not serve; "
-                "write the tuple without the brackets",
-                {"text": text},
-            )
-        return cls(Object.parse(resource, wildcard=True), check_relation(relation), Subject.parse(right, wildcard=True))
+        right, expires_at = _without_trait(right, text)
+        subject = Subject.parse(right, wildcard=True)
+        return cls(Object.parse(resource, wildcard=True), check_relation(relation), subject, expires_at)
 
     @classmethod
     def of(cls, value: str | RelationTuple) -> RelationTuple:
@@ -229,7 +261,25 @@ class RelationTuple:
         return self.resource.id == WILDCARD
 
     def __str__(self) -> str:
-        return f"{self.resource}#{self.relation}@{self.subject}"
+        plain = f"{self.resource}#{self.relation}@{self.subject}"
+        return plain if self.expires_at is None else f"{plain}[{_EXPIRATION}{instant_text(self.expires_at)}]"
+
+
+_EXPIRATION = "expiration:"
+
+
+def _without_trait(right: str, text: str) -> tuple[str, datetime | None]:
+    """Split `subject[expiration:…]`. Raises InvalidTuple for any other trait, InvalidInput for no point in time."""
+    subject, bracket, trait = right.partition("[")
+    if not bracket or not right.endswith("]"):
+        return right, None
+    if not trait.startswith(_EXPIRATION):
+        raise InvalidTuple(
+            f"{quoted(text)} carries a caveat, which this version does not serve; write `[expiration:…]` alone, "
+            "or the tuple without the brackets",
+            {"text": text},
+        )
+    return subject, parse_moment(trait[len(_EXPIRATION) : -1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +325,10 @@ def question_of(
             "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
         )
     question = RelationTuple.parse(subject)
+    if question.expires_at is not None:
+        raise InvalidTuple(
+            f"{quoted(subject)} asks with an expiration; a question has none, leave the brackets out", {"text": subject}
+        )
     if WILDCARD in (question.resource.id, question.subject.id):
         raise InvalidTuple(
             f"{quoted(subject)} asks about every object of a type; name one object on each side", {"text": subject}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from relgraph.engine import Budget, EverySubjectScope, Program, SubjectScope, Walk
+from relgraph import engine
 from relgraph.graph import Graph
 from relgraph.limits import Limits
 from relgraph.rewrites import CONDITIONAL, NO, YES
@@ -46,6 +46,7 @@ class EngineWorld:
 
     def __init__(self, world: World) -> None:
         self.limits = Limits()
+        self._now = world.now
         self._names: dict[str, int] = {}
         self._objects: dict[tuple[int, str], int] = {}
         schema = parse(schema_text(world.schema))
@@ -60,7 +61,7 @@ class EngineWorld:
                 self._name(entry.relation),
                 self._object(entry.subject.type, entry.subject.id),
                 self._name(entry.subject.relation) if entry.subject.relation else 0,
-                *(1, None, 0, None),
+                *(1, None, 0, entry.expires),
             )
             rows.append(row)
             verdicts[_key(row)] = entry.condition
@@ -68,7 +69,7 @@ class EngineWorld:
         names = [(number, name) for name, number in self._names.items()]
         self.graph = Graph(Image(EMPTY, names, iter(objects), iter(r._replace(created=0) for r in rows), ()))
         self.conditions = WorldConditions(verdicts)
-        self.program = Program(schema, self._names.get)
+        self.program = engine.Program(schema, self._names.get)
 
     def _name(self, name: str) -> int:
         return self._names.setdefault(name, len(self._names) + 1)
@@ -76,22 +77,20 @@ class EngineWorld:
     def _object(self, type_: str, key: str) -> int:
         return self._objects.setdefault((self._name(type_), key), len(self._objects) + 1)
 
-    def budget(self) -> Budget:
-        """Return a fresh allowance."""
-        return Budget(self.limits, time.monotonic)
+    def world(self) -> engine.World:
+        """Return what a request is answered from, with a fresh allowance."""
+        view = self.graph.view()
+        assert view is not None
+        return engine.World(self.program, view, engine.Budget(self.limits, time.monotonic), self._now)
 
-    def walk(self, subject: str, *, exhaustive: bool = False, flattens: bool = True) -> Walk:
+    def walk(self, subject: str, *, exhaustive: bool = False, flattens: bool = True) -> engine.Walk:
         """Return a fresh walk for one subject."""
-        view = self.graph.view()
-        assert view is not None
-        scope = SubjectScope(self.program, view, self.budget(), Subject.parse(subject), flattens=flattens)
-        return Walk(scope, self.conditions, exhaustive=exhaustive)
+        scope = engine.SubjectScope(self.world(), Subject.parse(subject), flattens=flattens)
+        return engine.Walk(scope, self.conditions, exhaustive=exhaustive)
 
-    def every_subject(self) -> EverySubjectScope:
+    def every_subject(self) -> engine.EverySubjectScope:
         """Return a scope for expanding."""
-        view = self.graph.view()
-        assert view is not None
-        return EverySubjectScope(self.program, view, self.budget())
+        return engine.EverySubjectScope(self.world())
 
     @staticmethod
     def object(text: object) -> Object:

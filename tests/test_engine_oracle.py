@@ -140,13 +140,9 @@ def test_orphans_are_the_oracles(world: World) -> None:
     for each in world.objects:
         if oracle.schema.definitions[each.type].rungs:
             expected[str(each)] = oracle.unreachable(each)
-    view = engine.graph.view()
-    assert view is not None
     named = {str(o) for entry in world.tuples for o in (entry.resource, entry.subject.object) if o.id != "*"}
     found = find_orphans(
-        engine.program,
-        view,
-        engine.budget(),
+        engine.world(),
         engine.limits,
         map(engine.object, expected),
         lambda type_: [engine.object(each) for each in sorted(named) if each.startswith(f"{type_}:")],

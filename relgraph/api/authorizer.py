@@ -17,6 +17,7 @@ from relgraph.engine import (
     EverySubjectScope,
     SubjectScope,
     Walk,
+    World,
     access,
     check,
     expand,
@@ -96,8 +97,8 @@ class Authorizer:
         finally:
             pinned.release()
 
-    def _budget(self, deadline: float | None) -> Budget:
-        return Budget(self.limits, time.monotonic, deadline)
+    def _world(self, pinned: Pinned, deadline: float | None) -> World:
+        return World(pinned.rules, pinned.view, Budget(self.limits, time.monotonic, deadline), pinned.now)
 
     def check(
         self,
@@ -140,7 +141,7 @@ class Authorizer:
         ends = _instant(deadline)
         with self._pinned(consistency, ends) as pinned:
             pinned.rules.schema.check_question(who, name, what)
-            walk = Walk(SubjectScope(pinned.rules, pinned.view, self._budget(ends), who))
+            walk = Walk(SubjectScope(self._world(pinned, ends), who))
             verdict, missing = check(walk, what, name)
             if verdict is Verdict.UNDECIDED:
                 raise Undecided(
@@ -189,7 +190,7 @@ class Authorizer:
         with self._pinned(consistency, ends) as pinned:
             for each in objects:
                 pinned.rules.schema.check_access(who, each)
-            scope = SubjectScope(pinned.rules, pinned.view, self._budget(ends), who)
+            scope = SubjectScope(self._world(pinned, ends), who)
             walk, exhaustive = Walk(scope), Walk(scope, exhaustive=True)
             return [self._best(pinned, walk, exhaustive, each, ways) for each in objects]
 
@@ -228,7 +229,7 @@ class Authorizer:
         ends = _instant(deadline)
         with self._pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
-            nodes = expand(EverySubjectScope(pinned.rules, pinned.view, self._budget(ends)), what, name)
+            nodes = expand(EverySubjectScope(self._world(pinned, ends)), what, name)
             return Expansion(nodes, pinned.revision.number, pinned.token)
 
     def orphans(
@@ -251,9 +252,9 @@ class Authorizer:
             for type_ in wanted:
                 schema.definition(type_)
             named: dict[str, set[Object]] = {}
-            budget = self._budget(ends)
+            world = self._world(pinned, ends)
             for type_number, key in snapshot.objects_in_history(pinned.revision.number):
-                budget.tick()
+                world.budget.tick()
                 type_ = snapshot.name(type_number)
                 named.setdefault(type_, set()).add(Object(type_, key))
             asked = {Object.of(each) for each in candidates}
@@ -263,14 +264,7 @@ class Authorizer:
             for type_ in schema.definitions:
                 if type_ in wanted or not wanted:
                     asked |= named.get(type_, set())
-            found = find_orphans(
-                pinned.rules,
-                pinned.view,
-                budget,
-                self.limits,
-                asked,
-                lambda type_: named.get(type_, ()),
-            )
+            found = find_orphans(world, self.limits, asked, lambda type_: named.get(type_, ()))
             return Orphans(tuple(found), pinned.revision.number, pinned.token)
 
     def write(

@@ -34,11 +34,15 @@ _PARSED_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A revision to answer at: its tuples and its schema, until `release` is called."""
+    """A revision to answer at: its tuples and its schema, until `release` is called.
+
+    `now` is the request's one instant, in microseconds since 1970 UTC.
+    """
 
     reader: GraphView | PastView
     program: Program | None
     revision: Revision
+    now: int
     token: str
 
     @property
@@ -155,9 +159,11 @@ class Following:
                 self._parsed.popitem(last=False)
         return schema
 
-    def token(self, revision: Revision, instant: int = 0) -> str:
+    def token(self, revision: Revision) -> str:
         """Return the token of a committed revision."""
-        now = max(self._clock(), revision.stamp, instant)
+        return self._token(revision, max(self._clock(), revision.stamp))
+
+    def _token(self, revision: Revision, now: int) -> str:
         return str(Token(self.store.id, self.store.epoch, revision.number, revision.nonce, now))
 
     def pin(self, consistency: Consistency | None, deadline: float | None = None) -> Pinned:
@@ -187,7 +193,8 @@ class Following:
             view = state.graph.view(revision.number)
             if view is not None:
                 program = state.program_at(revision.number, self.parsed)
-                return Pinned(view, program, revision, self.token(revision, instant))
+                now = max(self._clock(), revision.stamp, instant)
+                return Pinned(view, program, revision, now, self._token(revision, now))
 
     def _pin_exactly(self, token: Token) -> Pinned:
         snapshot = self.store.snapshot()
@@ -198,7 +205,8 @@ class Following:
         except BaseException:
             snapshot.close()
             raise
-        return Pinned(PastView(snapshot, revision.number), program, revision, self.token(revision, token.instant))
+        now = max(self._clock(), snapshot.head.stamp, token.instant)
+        return Pinned(PastView(snapshot, revision.number), program, revision, now, self._token(revision, now))
 
     def _kept(self, snapshot: Snapshot, token: Token) -> Revision:
         revision = self._known(snapshot, token)

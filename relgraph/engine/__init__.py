@@ -11,7 +11,7 @@ from relgraph.engine.expand import expand
 from relgraph.engine.orphans import find_orphans
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
-from relgraph.engine.scope import EverySubjectScope, SubjectScope
+from relgraph.engine.scope import EverySubjectScope, SubjectScope, World
 from relgraph.engine.walk import Walk
 from relgraph.engine.ways import find_ways
 
@@ -23,6 +23,7 @@ __all__ = [
     "Reader",
     "SubjectScope",
     "Walk",
+    "World",
     "access",
     "check",
     "expand",

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     import networkx
 
-    from relgraph.engine.budget import Budget
     from relgraph.engine.program import Program
     from relgraph.engine.reader import Reader
+    from relgraph.engine.scope import World
     from relgraph.limits import Limits
     from relgraph.rewrites import Atom, Edge, Value
 
@@ -59,9 +59,7 @@ class _Universal(Unconditional):
 
 
 def find_orphans(
-    program: Program,
-    reader: Reader,
-    budget: Budget,
+    world: World,
     limits: Limits,
     candidates: Iterable[Object],
     plain_objects: Callable[[str], Iterable[Object]],
@@ -71,14 +69,14 @@ def find_orphans(
     `plain_objects(type)` lists the named objects of a type. Candidates of types without roles and permissions are
     passed over: there is nothing to reach on them.
     """
-    askers = _Askers(program, reader, budget)
+    askers = _Askers(world)
     ordered = iter(sorted(set(candidates)))
     # A digraph of everything would not fit: one for some candidates at a time does.
     while some := list(islice(ordered, _AT_ONCE_MAX)):
-        below = _Below(program, reader, budget, plain_objects)
+        below = _Below(world, plain_objects)
         below.grow(some)
         for resource in some:
-            budget.renew()
+            world.budget.renew()
             kind = askers.kind_of(resource, below.subjects(resource), limits)
             if kind is not None:
                 yield Orphan(resource, kind)
@@ -104,22 +102,20 @@ class _Askers:
     Whoever reaches one resource often reaches the next: the last one who did is asked first.
     """
 
-    def __init__(self, program: Program, reader: Reader, budget: Budget) -> None:
-        self._program = program
-        self._reader = reader
-        self._budget = budget
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._askers: OrderedDict[Object, _Asker] = OrderedDict()
         self._witness: Object | None = None
 
     def kind_of(self, resource: Object, subjects: Iterable[Object], limits: Limits) -> OrphanClass | None:
         """Return how the resource is out of the subjects' reach; None when one of them reaches it."""
-        names = _names(self._program, resource)
+        names = _names(self._world.program, resource)
         if not names:
             return None
         kind = OrphanClass.NOBODY
         first = () if self._witness is None else (self._witness,)
         for subject in chain(first, subjects):
-            self._budget.tick()
+            self._world.budget.tick()
             found = self._reaches(subject, resource, names, limits)
             if found is None:
                 self._witness = subject
@@ -145,7 +141,7 @@ class _Askers:
         asker = self._askers.pop(subject, None)
         if asker is None:
             who = Subject(subject.type, subject.id)
-            asker = _Asker(lambda: SubjectScope(self._program, self._reader, self._budget, who), self._reader)
+            asker = _Asker(lambda: SubjectScope(self._world, who), self._world.reader)
         self._askers[subject] = asker
         if len(self._askers) > _ASKERS_MAX:
             self._askers.popitem(last=False)
@@ -164,23 +160,22 @@ class _Askers:
         walk.value(root)
         ground = Ground(walk, root)
         edges = ground.edges(ground.equations)
-        plain = frozenset(edge_key(edge) for edge in edges if self._reader.object(edge.resource).id != WILDCARD)
+        reader = self._world.reader
+        plain = frozenset(edge_key(edge) for edge in edges if reader.object(edge.resource).id != WILDCARD)
         return Sufficiency(ground, YES, limits.ways_work_max).sufficient(plain)
 
 
 class _Below:
     """The digraph of everything below some candidates: which plain subjects could reach each of them at all."""
 
-    def __init__(
-        self, program: Program, reader: Reader, budget: Budget, plain_objects: Callable[[str], Iterable[Object]]
-    ) -> None:
+    def __init__(self, world: World, plain_objects: Callable[[str], Iterable[Object]]) -> None:
         import networkx  # noqa: PLC0415  # 100 ms that only this question pays for
 
         self._networkx = networkx
-        self._program = program
-        self._budget = budget
+        self._program = world.program
+        self._budget = world.budget
         self._plain_objects = plain_objects
-        self._scope = EverySubjectScope(program, reader, budget)
+        self._scope = EverySubjectScope(world)
         self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
         self._few: dict[Atom | Object, frozenset[Object] | None] = {}
 

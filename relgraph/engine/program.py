@@ -21,6 +21,7 @@ class KindKey(NamedTuple):
     subject_relation: int
     wildcard: bool
     universal: bool
+    expiration: bool
 
 
 _NO_MEMBERS: Mapping[str, Member] = {}
@@ -66,7 +67,7 @@ class Program:
         subject_relation = self._number_of(kind.relation) if kind.relation else 0
         if subject_type is None or subject_relation is None:
             return None
-        return KindKey(subject_type, subject_relation, kind.wildcard, kind.universal)
+        return KindKey(subject_type, subject_relation, kind.wildcard, kind.universal, kind.expiration)
 
     def number(self, name: str) -> int | None:
         """Return the number of a relation or permission name of the schema; None where the store never saw it."""

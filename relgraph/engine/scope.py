@@ -1,7 +1,7 @@
 """What operators see of the world: atoms at an object, and only those tuples that the schema admits as they stand.
 
-Rule 1: admission is judged here, at every read, and nowhere else in the engine: a tuple that an older schema let in
-and today's does not admit is never seen by an operator.
+Rule 1: whether a tuple lives is judged here, at every read, and nowhere else in the engine: one that has expired, or
+that an older schema let in and today's does not admit, is never seen by an operator.
 Rule 2: universal tuples (`type:*#relation@…`) are read beside those of every object of the type, named or not.
 Rule 3: an object that the store never saw gets a negative number that is valid within one walk and never stored.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
-from relgraph.rewrites import Atom, Combine, Name, Term
+from relgraph.instants import moment
+from relgraph.rewrites import Atom, Combine, Name, Nil, Term
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
@@ -22,7 +23,22 @@ if TYPE_CHECKING:
     from relgraph.engine.reader import Reader
     from relgraph.rewrites import Edge, Rewrite
 
-__all__ = ["BaseScope", "EverySubjectScope", "SubjectScope"]
+__all__ = ["BaseScope", "EverySubjectScope", "SubjectScope", "World"]
+
+
+_NOBODY = Nil()
+
+
+class World(NamedTuple):
+    """What a request is answered from: rules, tuples, allowance, and its one instant, in microseconds since 1970 UTC.
+
+    A tuple that expires counts before that instant only.
+    """
+
+    program: Program
+    reader: Reader
+    budget: Budget
+    now: int
 
 
 class _Place(NamedTuple):
@@ -40,10 +56,8 @@ class BaseScope(ABC):
     With `flattens`, a union within a union is read as one: fewer atoms, the same answers.
     """
 
-    def __init__(self, program: Program, reader: Reader, budget: Budget, *, flattens: bool) -> None:
-        self.program = program
-        self.reader = reader
-        self.budget = budget
+    def __init__(self, world: World, *, flattens: bool) -> None:
+        self.program, self.reader, self.budget, self.now = world
         self._flattens = flattens
         self._strangers: dict[int, Object] = {}
         self._stranger_numbers: dict[Object, int] = {}
@@ -84,6 +98,10 @@ class BaseScope(ABC):
         member = self.program.member(self._type_of(object_), name)
         return None if member is None else Atom(object_, member)
 
+    def nobody(self, object_: int) -> Atom:
+        """Return an atom that nobody is a member of."""
+        return Atom(object_, _NOBODY)
+
     def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
         """Yield the living tuples `object#relation@…`, universal ones included."""
         for place in self._places(object_, relation):
@@ -114,7 +132,11 @@ class BaseScope(ABC):
         self.budget.tuple()
         subject_type = self.reader.type_of(edge.subject)
         wildcard = edge.subject == self._star(subject_type)
-        return (subject_type, edge.subject_relation, wildcard, place.universal) in place.kinds
+        expires = edge.expires
+        if expires is not None and expires <= self.now:
+            return False
+        kind = (subject_type, edge.subject_relation, wildcard, place.universal, expires is not None)
+        return kind in place.kinds
 
     def _userset(self, edge: Edge) -> Term | None:
         atom = self.member(edge.subject, self.reader.name(edge.subject_relation))
@@ -123,16 +145,18 @@ class BaseScope(ABC):
     def tuple(self, edge: Edge) -> RelationTuple:
         """Return the relation tuple that an edge stands for."""
         subject = self.reader.object(edge.subject)
+        expires_at = None if edge.expires is None else moment(edge.expires)
         userset = self.reader.name(edge.subject_relation) if edge.subject_relation else ""
         return RelationTuple(
             self.reader.object(edge.resource),
             self.reader.name(edge.relation),
             Subject(subject.type, subject.id, userset),
+            expires_at,
         )
 
     @abstractmethod
     def is_subject(self, object_: int, name: str) -> bool:
-        """Return whether the asked subject is `object#name` itself."""
+        """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
 
     @abstractmethod
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
@@ -142,17 +166,15 @@ class BaseScope(ABC):
 class SubjectScope(BaseScope):
     """The world as one subject meets it: tuples that name it, wildcards that cover it, usersets that may hold it."""
 
-    def __init__(
-        self, program: Program, reader: Reader, budget: Budget, subject: Subject, *, flattens: bool = True
-    ) -> None:
-        super().__init__(program, reader, budget, flattens=flattens)
+    def __init__(self, world: World, subject: Subject, *, flattens: bool = True) -> None:
+        super().__init__(world, flattens=flattens)
         self.subject = subject
         self._number = self.number(subject.object)
-        self._relation = (reader.name_number(subject.relation) or -1) if subject.relation else 0
+        self._relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
         self._wildcard = None if subject.relation else self._star(self._type_of(self._number))
 
     def is_subject(self, object_: int, name: str) -> bool:
-        """Return whether the asked subject is `object#name` itself."""
+        """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
         return object_ == self._number and name == self.subject.relation
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
@@ -176,8 +198,8 @@ class SubjectScope(BaseScope):
 class EverySubjectScope(BaseScope):
     """The world without a subject: every tuple matters, and every operator stands by itself."""
 
-    def __init__(self, program: Program, reader: Reader, budget: Budget) -> None:
-        super().__init__(program, reader, budget, flattens=False)
+    def __init__(self, world: World) -> None:
+        super().__init__(world, flattens=False)
 
     def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # nobody is asked about
         """Return False: nobody in particular is asked about."""

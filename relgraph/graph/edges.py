@@ -15,11 +15,12 @@ __all__ = ["TupleEdge", "refuse_unserved"]
 class TupleEdge:
     """One version of one tuple, in the store's numbers.
 
-    `deleted` is None while living; it is the only field that ever changes, and only once. `older` is the version
+    `deleted` is None while living; it is the only field that ever changes, and only once. `expires` is an instant in
+    microseconds, None for never; whether it has come is the engine's question. `older` is the version
     of the same tuple that lived before this one.
     """
 
-    __slots__ = ("created", "deleted", "older", "relation", "resource", "subject", "subject_relation")
+    __slots__ = ("created", "deleted", "expires", "older", "relation", "resource", "subject", "subject_relation")
 
     def __init__(self, row: NumberedRow, older: TupleEdge | None = None) -> None:
         self.resource = row.resource
@@ -28,6 +29,7 @@ class TupleEdge:
         self.subject_relation = row.subject_relation
         self.created = row.created
         self.deleted = row.deleted
+        self.expires = row.expires
         self.older = older
 
     def lives_at(self, revision: int) -> bool:
@@ -36,9 +38,9 @@ class TupleEdge:
 
 
 def refuse_unserved(row: NumberedRow) -> None:
-    """Raise StoreFormat for a row with a caveat or an expiration: ignoring either could grant what it withholds."""
-    if row.caveat or row.expires is not None:
+    """Raise StoreFormat for a row with a caveat: ignoring it could grant what it withholds."""
+    if row.caveat:
         raise StoreFormat(
-            "the store holds tuples with caveats or expirations, which this version does not serve; "
+            "the store holds tuples with caveats, which this version does not serve; "
             "open it with the relgraph that wrote it"
         )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from relgraph.rewrites.arrow import Arrow
+from relgraph.rewrites.arrow import AllArrow, Arrow
 from relgraph.rewrites.base import Atom, Edge, Formula, Rewrite, Scope, Span, Term
-from relgraph.rewrites.leaf import Name
+from relgraph.rewrites.leaf import Name, Nil, SelfObject
 from relgraph.rewrites.membership import Member, PermissionMember, RelationMember
 from relgraph.rewrites.sets import Exclusion, Intersection, SetOperator, Union
 from relgraph.rewrites.verdict import CONDITIONAL, NO, YES, Combine, Value
@@ -19,6 +19,7 @@ __all__ = [
     "NO",
     "OPERATORS",
     "YES",
+    "AllArrow",
     "Arrow",
     "Atom",
     "Combine",
@@ -28,10 +29,12 @@ __all__ = [
     "Intersection",
     "Member",
     "Name",
+    "Nil",
     "PermissionMember",
     "RelationMember",
     "Rewrite",
     "Scope",
+    "SelfObject",
     "SetOperator",
     "Span",
     "Term",
@@ -39,4 +42,4 @@ __all__ = [
     "Value",
 ]
 
-OPERATORS: Final = (Exclusion, Intersection, Union, Arrow, Name)
+OPERATORS: Final = (Exclusion, Intersection, Union, AllArrow, Arrow, Name, Nil, SelfObject)

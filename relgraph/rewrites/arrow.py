@@ -1,4 +1,7 @@
-"""The arrow: `parent->view`, membership through the objects that a relation points at."""
+"""The arrows: `parent->view` (also written `parent.any(view)`) and `parent.all(view)`.
+
+Both ask for membership in a name of the objects that a relation points at: in one of them, or in every one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from relgraph.rewrites.verdict import Combine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Arrow"]
+__all__ = ["AllArrow", "Arrow"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,3 +47,36 @@ class Arrow:
     def text(self) -> str:
         """Return `tupleset->name`."""
         return f"{self.tupleset}->{self.name}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AllArrow:
+    """`tupleset.all(name)`: whoever is in `name` of every object that `tupleset` points at, and of at least one.
+
+    Not monotone: one more tuple can take access away, and one that expires can give it.
+    """
+
+    tupleset: str
+    name: str
+    at: Span = field(default_factory=Span)
+
+    combine: ClassVar[Combine] = Combine.EACH
+    label: ClassVar[str] = "all"
+
+    def children(self) -> tuple[Rewrite, ...]:
+        """Return nothing: both sides are names."""
+        return ()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the tupleset; the name in parentheses belongs to other definitions."""
+        return (self.tupleset,)
+
+    def terms(self, scope: Scope, object_: int) -> Iterator[Term]:
+        """Yield, for each tuple of the tupleset, its condition AND membership in the subject's `name`."""
+        for edge in scope.tupleset(object_, self.tupleset):
+            # A subject whose type has no such name still counts: nobody is in it.
+            yield Term(edge, scope.member(edge.subject, self.name) or scope.nobody(edge.subject))
+
+    def text(self) -> str:
+        """Return `tupleset.all(name)`."""
+        return f"{self.tupleset}.all({self.name})"

@@ -48,6 +48,10 @@ class Edge(Protocol):
     def subject_relation(self) -> int:
         """The subject's relation number; 0 for a plain subject or a wildcard."""
 
+    @property
+    def expires(self) -> int | None:
+        """The instant from which the tuple counts no more, in microseconds since 1970 UTC; None: never."""
+
 
 class Atom(NamedTuple):
     """One thing that has a value: a formula at an object. Formulas compare by identity."""
@@ -70,13 +74,16 @@ class Scope(Protocol):
         """Yield a sub-expression at the same object as one term, or as several that `within` joins to the same."""
 
     def is_subject(self, object_: int, name: str) -> bool:
-        """Return whether the asked subject is `object#name` itself."""
+        """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the living tuples `object#relation@…` that matter for the subject, usersets with their membership."""
 
     def member(self, object_: int, name: str) -> Atom | None:
         """Return the atom of membership in `object#name`; None where the object's type has no such name."""
+
+    def nobody(self, object_: int) -> Atom:
+        """Return an atom that nobody is a member of."""
 
     def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
         """Yield the living tuples `object#relation@…`, universal ones included."""

@@ -1,4 +1,4 @@
-"""The algebra of answers: three levels, pairs of them, and the three ways to combine.
+"""The algebra of answers: three levels, pairs of them, and the ways to combine.
 
 A *level* is NO < CONDITIONAL < YES. A *value* is a pair (low, high) of levels: what is certain and what is possible.
 Equal ends are a verdict; unequal ends are UNDECIDED (the answer leans on its own negation, or on something unknown).
@@ -33,7 +33,9 @@ class Combine(Enum):
     ANY = "any"
     """The strongest operand; NO without operands."""
     ALL = "all"
-    """The weakest operand; NO without operands."""
+    """The weakest operand."""
+    EACH = "each"
+    """The weakest operand; NO without operands. Each operand stands for a tuple: without its tuple it is not there."""
     MINUS = "minus"
     """The first operand AND NOT the second."""
 

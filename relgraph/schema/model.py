@@ -21,24 +21,27 @@ if TYPE_CHECKING:
     from relgraph.rewrites import Rewrite, Span
     from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
 
-__all__ = ["Definition", "Permission", "Relation", "Schema", "SubjectKind"]
+__all__ = ["Definition", "Grant", "Permission", "Relation", "Schema", "SubjectKind"]
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectKind:
-    """One kind of subject that a relation takes: `user`, `group#member`, `user:*`, each also `with universal`.
+    """One kind of subject that a relation takes: `user`, `group#member`, `user:*`, each with traits or without.
 
-    A universal kind is one of its own: it admits tuples on `type:*` only, and the plain kind those on one object only.
+    Each combination of traits is a kind of its own: `with universal` admits tuples on `type:*` only, `with expiration`
+    those that expire only, and the plain kind neither.
     """
 
     type: str
     relation: str = ""
     wildcard: bool = False
     universal: bool = False
+    expiration: bool = False
 
     def __str__(self) -> str:
         tail = ":*" if self.wildcard else f"#{self.relation}" if self.relation else ""
-        return f"{self.type}{tail}{' with universal' if self.universal else ''}"
+        traits = [name for name, has in (("expiration", self.expiration), ("universal", self.universal)) if has]
+        return f"{self.type}{tail}{' with ' if traits else ''}{' and '.join(traits)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,31 @@ class Relation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permission:
-    """What is computed from relations. `at` is the place of the name, `doc` the comments before it, as written."""
+    """What is computed from relations. `at` is the place of the name, `doc` the comments before it, as written.
+
+    `annotation` names the types of subjects that the text declares for it, empty without a declaration.
+    """
 
     name: str
     rewrite: Rewrite
     at: Span
     doc: str = ""
+    annotation: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A `grant` line: which permission on the resource lets an actor write tuples of `relation`.
+
+    `subject_permission`, where not empty, is wanted on the subject's object as well. `wildcard` is the type of the line
+    `grant relation to type:* by permission`, which alone lets an actor write that wildcard; empty in all others.
+    """
+
+    relation: str
+    permission: str
+    at: Span
+    subject_permission: str = ""
+    wildcard: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +93,7 @@ class Definition:
     roles: tuple[str, ...]
     at: Span
     doc: str = ""
+    grants: tuple[Grant, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "relations", MappingProxyType(dict(self.relations)))
@@ -92,21 +115,22 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schema:
-    """The rules of one store; `text` is the schema as it was written.
+    """The rules of one store; `text` is the schema as it was written, `flags` what its `use` lines switched on.
 
     `subject_types` tells, for each (type, name), which types of plain subjects could ever hold it (see `reach`).
     """
 
     definitions: Mapping[str, Definition]
     text: str
+    flags: frozenset[str] = frozenset()
     subject_types: Mapping[tuple[str, str], frozenset[str]] = field(init=False, repr=False)
-    _admitted: frozenset[tuple[str, str, str, str, bool, bool]] = field(init=False, repr=False)
+    _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "definitions", MappingProxyType(dict(self.definitions)))
         # Imports ask for each of millions of tuples, so the answer is one look-up.
         admitted = frozenset(
-            (definition.name, relation.name, kind.type, kind.relation, kind.wildcard, kind.universal)
+            (definition.name, relation.name, kind.type, kind.relation, kind.wildcard, kind.universal, kind.expiration)
             for definition in self.definitions.values()
             for relation in definition.relations.values()
             for kind in relation.kinds
@@ -137,7 +161,7 @@ class Schema:
         return found
 
     def admits(self, tuple_: RelationTuple) -> bool:
-        """Return whether the tuple counts: its relation exists and takes that kind of subject, universal or not."""
+        """Return whether the tuple counts until it expires: its relation exists and takes that kind of subject."""
         resource, subject = tuple_.resource, tuple_.subject
         key = (
             resource.type,
@@ -146,6 +170,7 @@ class Schema:
             subject.relation,
             subject.id == WILDCARD,
             resource.id == WILDCARD,
+            tuple_.expires_at is not None,
         )
         return key in self._admitted
 
