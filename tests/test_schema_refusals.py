@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from relgraph.errors import RelgraphError, SchemaParseError, SchemaTypeError, Unsupported
-from relgraph.schema import parse
+from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
 from relgraph.schema.reader import TEXT_BYTES_MAX
-
-USER = "definition user {}\n"
-
-
-def doc(*lines: str, flags: str = "") -> str:
-    """Return a schema: `flags`, a line with a user, then a definition `doc` whose body starts in the line after."""
-    return f"{flags}{USER}definition doc {{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
-
-
-OWNER = "relation owner: user"
+from tests.schema_kit import OWNER, USER, check, doc, refusal
 
 GRAMMAR = [
     ("defnition user {}", 1, 1, "did you mean `definition`?"),
@@ -62,9 +52,43 @@ GRAMMAR = [
     (doc(OWNER, "permission view = (owner)->owner"), 4, 19, "the left side of an arrow is one relation"),
     (doc(OWNER, "permission view = owner->(owner)"), 4, 26, "the right side of an arrow is one name"),
     (doc(OWNER, "permission view = owner->X"), 4, 26, "`X` cannot name a relation"),
-    (doc(OWNER, "permission view = owner.some(owner)"), 4, 25, "`some` is not an arrow function, write `any`"),
+    (
+        doc(OWNER, "permission view = owner.some(owner)"),
+        4,
+        25,
+        "`some` is not an arrow function, known here: `all`, `any`",
+    ),
+    (doc(OWNER, "permission view = owner.al(owner)"), 4, 25, "not an arrow function, did you mean `all`?"),
     (doc(OWNER, "permission view = owner.any owner"), 4, 29, "expected `(` after `any`"),
+    (doc(OWNER, "permission view = owner.all(owner"), 4, 34, "expected `)`, found the end of the line"),
+    (doc(OWNER, "permission view = owner.all(nil)"), 4, 29, "`nil` is a keyword"),
+    (doc("permission view = nil->owner"), 3, 19, "the left side of an arrow is a relation, and `nil` is none"),
+    (doc("permission view = self.all(owner)", flags="use self\n"), 4, 19, "and `self` is none"),
+    (doc("relation self: user", flags="use self\n"), 4, 10, "`self` is a keyword under `use self`, choose another"),
+    (doc("relation and: user", flags="use expiration\n"), 4, 10, "`and` is a keyword under `use expiration`"),
+    (doc("relation owner: user with", flags="use expiration\n"), 4, 26, "expected a name after `with`, found the end"),
+    (doc("relation owner: user with expiration and", flags="use expiration\n"), 4, 41, "expected a name after `and`"),
+    (doc("relation owner: user with expiration and expiration", flags="use expiration\n"), 4, 42, "stands twice"),
+    (
+        doc("relation owner: user with universal and expiration", flags="use expiration use universal\n"),
+        4,
+        37,
+        "`universal` comes last",
+    ),
     (doc("roles owner"), 3, 1, "write `use roles` before the first definition"),
+    (doc("grant owner by owner"), 3, 1, "write `use grants` before the first definition"),
+    (doc("...common"), 3, 1, "write `use partial` before the first definition"),
+    ("partial common {}", 1, 1, "a partial needs a flag, write `use partial` before it"),
+    ('import "x.zed"', 1, 1, "`import` needs a flag, write `use import` before it"),
+    ('use import\nimport "x.zed"', 2, 1, "a schema sent as one text imports nothing; `relgraph schema write FILE`"),
+    ("use import import x", 1, 19, "expected a path in quotes after `import`, found `x`"),
+    ("use import import 'x", 1, 19, "this quotation mark has no partner in its line"),
+    ('definition "user" {}', 1, 12, "expected a name after `definition`"),
+    ("use partial\npartal common {}", 2, 1, "did you mean `partial`?"),
+    ("use self\nuse self\nuse selv", 3, 5, "`selv` is not a flag, did you mean `self`?"),
+    (doc(OWNER, "permission view: user | = owner"), 4, 25, "expected a type of subjects, found `=`"),
+    (doc(OWNER, "permission view: doc#owner = owner"), 4, 21, "an annotation names types alone, write `doc`"),
+    (doc(OWNER, "permission view: user owner"), 4, 23, "expected `=` and an expression, found `owner`"),
     (doc("roles", flags="use roles\n"), 4, 6, "expected the name of a relation or permission in `roles`"),
     (doc("roles owner, view", flags="use roles\n"), 4, 12, "expected `>` between the names"),
     (doc("relation owner: user with universal and more", flags="use universal\n"), 4, 37, "`universal` comes last"),
@@ -75,6 +99,12 @@ MEANING = [
     (doc(OWNER, "permission owner = owner"), 4, 12, "`owner` stands twice"),
     (doc("relation owner: user | doc | user"), 3, 30, "`user` stands twice in `owner`"),
     (doc("relation owner: user | user#..."), 3, 24, "`user` stands twice in `owner`"),
+    (
+        doc("relation owner: user with expiration | user | user with expiration", flags="use expiration\n"),
+        4,
+        47,
+        "`user with expiration` stands twice in `owner`",
+    ),
     (doc("relation owner: usr"), 3, 17, "`usr` is not a definition, did you mean `user`?"),
     (doc("relation owner: doc#ownr"), 3, 21, "`ownr` is not a relation or permission of `doc`, did"),
     (doc("relation owner: user#owner"), 3, 22, "`owner` is not a relation or permission of `user`"),
@@ -89,11 +119,39 @@ MEANING = [
     (doc(OWNER, "permission view = ownr"), 4, 19, "of `doc`, did you mean `owner`?"),
     (doc(OWNER, "permission view = owner + (owner & nobody)"), 4, 36, "`nobody` is not a relation or permission"),
     (doc(OWNER, "permission view = ownr->view"), 4, 19, "`ownr` is not a relation or permission of `doc`"),
+    (doc(OWNER, "permission view = ownr.all(view)"), 4, 19, "`ownr` is not a relation or permission of `doc`"),
     (doc(OWNER, "permission edit = owner", "permission view = edit->view"), 5, 19, "`edit` is a permission, name a"),
+    (doc(OWNER, "permission edit = owner", "permission view = edit.all(view)"), 5, 19, "`edit` is a permission, name"),
     (doc("relation owner: user:*", "permission view = owner->view"), 4, 19, "an arrow cannot start at `owner`"),
+    (doc("relation owner: user:*", "permission view = owner.all(view)"), 4, 19, "an arrow cannot start at `owner`"),
     (doc("permission view = view"), 3, 12, "`view` = `view` goes in a circle"),
     (doc("permission one = (two)", "permission two = one"), 3, 12, "`one` = `two` = `one` goes in a circle"),
     (doc("permission zero = one", "permission one = two", "permission two = one"), 4, 12, "`one` = `two` = `one`"),
+    (doc(OWNER, "permission view: usr = owner", flags="use typechecking\n"), 5, 18, "did you mean `user`?"),
+    (
+        doc(OWNER, "relation parent: doc", "permission view: doc = owner + parent", flags="use typechecking\n"),
+        6,
+        18,
+        "`view` also leads to `user`, which its annotation leaves out, add `| user`",
+    ),
+    (
+        doc(OWNER, "relation team: doc#owner | doc", "permission view: user = team", flags="use typechecking\n"),
+        6,
+        18,
+        "`view` also leads to `doc`",
+    ),
+    (
+        doc(
+            OWNER,
+            "relation parent: doc",
+            "permission view: doc = self - parent.all(view) - parent->owner",
+            flags="use typechecking use self\n",
+        ),
+        6,
+        18,
+        "`view` also leads to `user`",
+    ),
+    (doc("permission view: user = self", flags="use typechecking use self\n"), 4, 18, "`view` also leads to `doc`"),
     (doc(OWNER, "roles owner", "roles owner", flags="use roles\n"), 6, 1, "has a `roles` line already, in line 5"),
     (doc(OWNER, "roles ownr", flags="use roles\n"), 5, 7, "did you mean `owner`?"),
     (doc(OWNER, "roles owner > owner", flags="use roles\n"), 5, 15, "`owner` stands twice on the ladder"),
@@ -125,39 +183,14 @@ MEANING = [
 
 NOT_YET = [
     ("caveat late(now int) { now > 5 % 'x' }", 1, 1, "caveats are not supported yet"),
-    ('import "x.zed"', 1, 1, "`import` is not supported yet"),
-    ("partial common {}", 1, 1, "partials are not supported yet"),
-    *(
-        (f"use {flag}", 1, 5, f"`use {flag}` is not supported yet")
-        for flag in ("expiration", "self", "typechecking", "partial", "import", "grants")
-    ),
     (doc("relation owner: user with late"), 3, 27, "remove `with late`"),
     (doc("relation owner: user with org/late"), 3, 27, "remove `with org/late`"),
-    (doc("relation owner: user with expiration"), 3, 27, "`with expiration` is not supported yet"),
+    (doc("relation owner: user with expiration"), 3, 27, "write `use expiration` before the first definition"),
+    (doc("relation owner: user with late and expiration", flags="use expiration\n"), 4, 27, "remove `with late`"),
+    (doc("relation owner: user with expiration and late", flags="use expiration\n"), 4, 42, "remove `and late`"),
     (doc("relation owner: user with late and universal", flags="use universal\n"), 4, 27, "caveats are not supported"),
     (doc("relation owner: user with universal"), 3, 27, "write `use universal` before the first definition"),
-    (doc("permission view = nil"), 3, 19, "`nil` is not supported yet"),
-    (doc(OWNER, "permission view = owner.all(view)"), 4, 25, "`.all(…)` is not supported yet"),
-    (doc(OWNER, "permission view: user = owner"), 4, 16, "type annotations of permissions are not supported yet"),
-    (doc("...common"), 3, 1, "partials are not supported yet"),
-    (doc(OWNER, "grant owner by owner"), 4, 1, "`grant` lines are not supported yet"),
 ]
-
-
-def refusal(text: str) -> RelgraphError:
-    """Return the error that parsing raises."""
-    with pytest.raises(RelgraphError) as caught:
-        parse(text)
-    return caught.value
-
-
-def check(error: type[RelgraphError], text: str, line: int, column: int, part: str) -> None:
-    """Assert class, place and words of a refusal."""
-    found = refusal(text)
-    first = found.message.split("\n")[0]
-    assert (type(found), found.details) == (error, {"line": str(line), "column": str(column)}), first
-    assert first.startswith(f"line {line}, column {column}: ")
-    assert part in first
 
 
 @pytest.mark.parametrize(("text", "line", "column", "part"), GRAMMAR)

@@ -38,6 +38,13 @@ class SubjectKind:
     universal: bool = False
     expiration: bool = False
 
+    @classmethod
+    def of(cls, tuple_: RelationTuple) -> SubjectKind:
+        """Return the kind that a relation must take for the tuple to be admitted."""
+        subject, wildcard = tuple_.subject, tuple_.subject.id == WILDCARD
+        expires = tuple_.expires_at is not None
+        return cls(subject.type, subject.relation, wildcard, universal=tuple_.universal, expiration=expires)
+
     def __str__(self) -> str:
         tail = ":*" if self.wildcard else f"#{self.relation}" if self.relation else ""
         traits = [name for name, has in (("expiration", self.expiration), ("universal", self.universal)) if has]
@@ -117,6 +124,7 @@ class Definition:
 class Schema:
     """The rules of one store; `text` is the schema as it was written, `flags` what its `use` lines switched on.
 
+    Partials are spliced in where the text is read, so `partial` and `import` are never among the flags.
     `subject_types` tells, for each (type, name), which types of plain subjects could ever hold it (see `reach`).
     """
 
@@ -180,7 +188,7 @@ class Schema:
         Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission or TupleNotAllowed otherwise.
         """
         if not self.admits(tuple_):
-            raise admit.refusal(self, tuple_)
+            raise admit.refusal(self, tuple_, SubjectKind.of(tuple_))
 
     def check_access(self, subject: Subject, resource: Object) -> None:
         """Return if a question for best access names types that exist and is not the wrong way round.
