@@ -328,7 +328,7 @@ class Authorizer:
         with self._pinned(consistency, _instant(deadline)) as pinned, self._store.snapshot() as snapshot:
             if pinned.program is not None:
                 pinned.program.schema.check_filter(filter)
-            found = snapshot.read(filter, pinned.revision.number, last, limit + 1)
+            found = snapshot.read(filter, pinned.revision.number, pinned.now, last, limit + 1)
             page = tuple(found[:limit])
             after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""
             return Page(page, after, pinned.revision.number, pinned.token)
