@@ -279,8 +279,10 @@ class Authorizer:
         """Change tuples in one transaction and return its revision: all of it happens, or none.
 
         `touch` writes whether or not the tuple lives, `create` raises AlreadyExists if it does, `delete` does nothing
-        if it does not. A `request_id` makes a retry safe: the same write under the same id happens once. Raises
-        InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates, RequestIdReused, NoSchema.
+        if it does not. What tells one tuple from another is resource, relation and subject: a touch with another
+        expiration replaces the tuple, a delete names none. A `request_id` makes a retry safe: the same write under the
+        same id happens once. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates,
+        RequestIdReused, NoSchema.
         """
         return self._writing.write(touch, create, delete, reason, request_id)
 
