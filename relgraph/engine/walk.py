@@ -79,8 +79,7 @@ class Walk:
     """One evaluation for one subject at one revision. Asking twice, or about several resources, shares all work.
 
     With `exhaustive`, no operand is skipped, so that `equations` says everything there is to say (for ways). Without
-    `searches`, unions are read like everything else: slower, the same answers. `valid_until` is the instant, in
-    microseconds, up to which everything answered so far stays true at this revision: then a tuple expires.
+    `searches`, unions are read like everything else: slower, the same answers.
     """
 
     def __init__(
@@ -95,13 +94,21 @@ class Walk:
         self.conditions: Conditions = conditions or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
-        self.valid_until = NEVER
+        self._valid_until = NEVER
         self._exhaustive = exhaustive
         self._reach = Reach(scope, conditions)
         self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []
         self._opened = 0
+
+    @property
+    def valid_until(self) -> int | None:
+        """The instant, in microseconds, before which everything answered so far stays so at this revision.
+
+        The first tuple that an answer may lean on expires then; None where none does.
+        """
+        return None if self._valid_until == NEVER else self._valid_until
 
     def value(self, root: Atom) -> Value:
         """Return the final value of an atom. Raises LimitExceeded or DeadlineExceeded."""
@@ -135,7 +142,7 @@ class Walk:
             self._searches = False
             return None
         if until is not None:
-            self.valid_until = min(self.valid_until, until)
+            self._valid_until = min(self._valid_until, until)
         value = self.values[atom] = REFUSED if until is None else _GRANTED
         return value
 
@@ -170,7 +177,7 @@ class Walk:
                 value = weaker(value, known)
             if term.edge is not None:
                 if term.edge.expires is not None:
-                    self.valid_until = min(self.valid_until, term.edge.expires)
+                    self._valid_until = min(self._valid_until, term.edge.expires)
                 if frame.combine is Combine.EACH:
                     presence = self.conditions.presence(term.edge)
                     frame.exists = stronger(frame.exists, presence)
