@@ -1,0 +1,58 @@
+"""Schemas in files: read, parsed, and every complaint about one headed by the file's name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError, Unsupported, quoted
+from relgraph.schema import parse
+
+if TYPE_CHECKING:
+    from relgraph.schema import Schema
+
+__all__ = ["STDIN", "about_file", "schema_of", "text_of"]
+
+STDIN = "-"
+_SIZE_MAX = 4_000_000
+
+
+def schema_of(file: str) -> Schema:
+    """Read and validate the schema in a file, `-` for standard input. Raises what `text_of` and `parse` raise."""
+    text = text_of(file)
+    try:
+        return parse(text)
+    except (SchemaParseError, SchemaTypeError, Unsupported) as error:
+        raise about_file(error, file) from error
+
+
+def text_of(file: str) -> str:
+    """Return the text of a file, `-` for standard input. Raises InvalidFile for what is no text of a sensible size."""
+    try:
+        if file == STDIN:
+            data = sys.stdin.buffer.read(_SIZE_MAX + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                data = stream.read(_SIZE_MAX + 1)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or "not a path").lower()
+        raise InvalidFile(
+            f"{quoted(file)} cannot be read: {reason}; name a file with a schema, or `-` for stdin", {"file": file}
+        ) from error
+    if len(data) > _SIZE_MAX:
+        raise InvalidFile(f"{quoted(file)} has more than {_SIZE_MAX} bytes; is this a schema?", {"file": file})
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidFile(
+            f"{quoted(file)}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8",
+            {"file": file, "line": str(line)},
+        ) from error
+
+
+def about_file(error: RelgraphError, file: str) -> RelgraphError:
+    """Return a schema's error, which names line and column, with the file's name before it."""
+    name = "stdin" if file == STDIN else quoted(file, 200)[1:-1]
+    return type(error)(f"{name}, {error.message}", {**error.details, "file": file})

@@ -1,0 +1,62 @@
+"""What works on the text of a schema, in a file or in force: schema graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from relgraph.cli.exits import OK
+from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.output import print_lines
+from relgraph.cli.schema_files import schema_of
+from relgraph.errors import InvalidInput
+from relgraph.schema import parse
+
+if TYPE_CHECKING:
+    from relgraph.revision import Consistency
+    from relgraph.schema import Schema
+
+__all__ = ["graph_command"]
+
+
+def _schema_of(terminal: Terminal, file: str | None, consistency: Consistency | None) -> Schema:
+    """Return the schema in a file, or the one in force where no file is named. Raises InvalidInput for both at once."""
+    if file is None:
+        with terminal.open() as door:
+            return parse(door.schema(consistency=consistency).text)
+    _refuse_where(terminal, consistency)
+    return schema_of(file)
+
+
+def _refuse_where(terminal: Terminal, consistency: Consistency | None) -> None:
+    """Raise InvalidInput for options that say where or when to read the schema in force, which is not read."""
+    if terminal.store or terminal.server:
+        raise InvalidInput("a file and --store or --server were both given; one schema is wanted, keep one")
+    if consistency is not None:
+        raise InvalidInput("a file has no revisions; leave --at-least, --at-exactly and --minimize-latency out")
+
+
+@click.command("graph", short_help="Draw what leans on what.")
+@click.argument("file", metavar="[FILE|-]", required=False)
+@click.option("--format", type=click.Choice(["dot", "graphml", "json"]), help="How to write it; dot by default.")
+@consistency_options
+@common_options
+@pass_terminal
+def graph_command(
+    terminal: Terminal,
+    file: str | None,
+    format: str | None,
+    at_least: str | None,
+    at_exactly: str | None,
+    minimize_latency: bool,
+) -> int:
+    """Draw the relations and permissions of the schema in FILE, or of the one in force, and what each leans on."""
+    from relgraph.cli.schema_drawing import SCHEMA_SPELLINGS, schema_drawing  # noqa: PLC0415  (networkx is slow)
+
+    format_ = format or ("json" if terminal.json else "dot")
+    if terminal.json and format_ != "json":
+        raise InvalidInput(f"--json and --format {format_} contradict each other; keep one")
+    found = _schema_of(terminal, file, consistency_of(at_least, at_exactly, minimize_latency))
+    print_lines(SCHEMA_SPELLINGS[format_](schema_drawing(found)))
+    return OK

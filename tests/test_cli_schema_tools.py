@@ -1,0 +1,106 @@
+"""The terminal's tools for schemas: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import pytest
+
+from relgraph.answers import SchemaText
+from relgraph.cli import main
+from relgraph.revision import Consistency
+from tests.cli_double import TOKEN, Double
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Screen = pytest.CaptureFixture[str]
+
+TEXT = """\
+definition user {}
+definition folder {
+  relation owner: user
+  permission view = owner
+}
+definition doc {
+  relation parent: folder
+  relation banned: user
+  permission view = parent->view - banned
+}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """A file with the schema above."""
+    path = tmp_path / "schema.zed"
+    path.write_text(TEXT)
+    return str(path)
+
+
+# --- graph ---
+
+
+def test_graph_dot(file: str, capsys: Screen) -> None:
+    """The drawing frames each type and tells arrows, tuplesets and what is taken away apart."""
+    assert main(["schema", "graph", file]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "digraph schema {"
+    assert '    label="doc";' in lines
+    assert '    "doc#banned" [label="banned", shape=box];' in lines
+    assert '    "doc#view" [label="view", shape=ellipse];' in lines
+    assert '  "doc#view" -> "folder#view" [label="parent->"];' in lines
+    assert '  "doc#view" -> "doc#parent" [label="", style=dotted];' in lines
+    assert '  "doc#view" -> "doc#banned" [label="", color=red, arrowhead=tee];' in lines
+    assert lines[-1] == "}"
+
+
+def test_graph_json(file: str, capsys: Screen) -> None:
+    """The drawing's JSON is one line with named nodes and edges, and `--json` asks for it too."""
+    assert main(["schema", "graph", file, "--format", "json"]) == 0
+    out = capsys.readouterr().out
+    found = json.loads(out)
+    assert out.count("\n") == 1
+    assert found["nodes"][0] == {"name": "folder#owner", "type": "folder", "member": "owner", "kind": "relation"}
+    assert {
+        "source": "doc#view",
+        "target": "folder#view",
+        "why": "arrow",
+        "via": "parent",
+        "negative": "false",
+    } in found["edges"]
+    assert main(["schema", "graph", file, "--json"]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_graph_graphml(file: str, capsys: Screen, tmp_path: Path) -> None:
+    """The drawing's GraphML is read back by networkx with the same nodes and edges."""
+    assert main(["schema", "graph", file, "--format", "graphml"]) == 0
+    (tmp_path / "drawn.graphml").write_text(capsys.readouterr().out)
+    found = nx.read_graphml(tmp_path / "drawn.graphml")
+    assert set(found.nodes) == {"folder#owner", "folder#view", "doc#parent", "doc#banned", "doc#view"}
+    assert ("doc#view", "doc#banned") in found.edges()
+
+
+def test_graph_of_the_schema_in_force(double: Double, capsys: Screen) -> None:
+    """Without a file the schema in force is drawn, at the revision that was asked for."""
+    double.answers["schema"] = SchemaText(TEXT, 7, TOKEN)
+    assert main(["schema", "graph", "--at-exactly", TOKEN]) == 0
+    assert '"doc#banned"' in capsys.readouterr().out
+    assert double.calls == [("schema", (), {"consistency": Consistency.at_exactly(TOKEN)})]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--store", "sqlite:///a.db"], "both given"),
+        (["--at-least", TOKEN], "a file has no revisions"),
+        (["--json", "--format", "dot"], "contradict"),
+    ],
+)
+def test_graph_contradictions(file: str, capsys: Screen, options: list[str], word: str) -> None:
+    """What would have to be ignored beside a file is refused."""
+    assert main(["schema", "graph", file, *options]) == 2
+    assert word in capsys.readouterr().err
