@@ -104,3 +104,45 @@ def test_graph_contradictions(file: str, capsys: Screen, options: list[str], wor
     """What would have to be ignored beside a file is refused."""
     assert main(["schema", "graph", file, *options]) == 2
     assert word in capsys.readouterr().err
+
+
+# --- lint ---
+
+QUESTIONABLE = "definition user {}\ndefinition doc {\n  relation doc: user\n}\n"
+
+
+def test_lint_finds_nothing(file: str, capsys: Screen) -> None:
+    """A schema without findings ends with 0 and says so; in JSON it prints nothing."""
+    assert main(["schema", "lint", file]) == 0
+    assert capsys.readouterr().out == "no findings\n"
+    assert main(["schema", "lint", file, "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_lint_text(tmp_path: Path, capsys: Screen) -> None:
+    """A finding tells file, line and column, what to do, the lint's name and the line with a caret; exit code 1."""
+    path = tmp_path / "doc.zed"
+    path.write_text(QUESTIONABLE)
+    assert main(["schema", "lint", str(path)]) == 1
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{path}, line 3, column 12: `doc` repeats the name of its type")
+    assert first.endswith("(relation-name-references-parent)")
+    assert others == ["  relation doc: user", "           ^^^", "1 finding"]
+
+
+def test_lint_json(double: Double, capsys: Screen) -> None:
+    """A finding is one line of JSON with stable keys; without a file the schema in force is looked into."""
+    double.answers["schema"] = SchemaText(QUESTIONABLE, 7, TOKEN)
+    assert main(["schema", "lint", "--json"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert list(found) == ["lint", "message", "line", "column", "type", "name", "excerpt"]
+    assert (found["lint"], found["line"], found["type"]) == ("relation-name-references-parent", 3, "doc")
+
+
+def test_lint_of_what_does_not_parse(tmp_path: Path, capsys: Screen) -> None:
+    """A schema that does not parse is bad input, never a finding."""
+    path = tmp_path / "doc.zed"
+    path.write_text("definition user {")
+    assert main(["schema", "lint", str(path)]) == 2
+    assert f"{path}, line 1, column 17" in capsys.readouterr().err

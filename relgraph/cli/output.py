@@ -25,14 +25,18 @@ if TYPE_CHECKING:
         Way,
         Written,
     )
+    from relgraph.schema.lints import Finding
     from relgraph.tuples import RelationTuple
 
 __all__ = [
     "best_json",
     "best_text",
+    "counted",
     "decision_json",
     "decision_text",
     "expansion_json",
+    "finding_json",
+    "finding_text",
     "imported_json",
     "imported_text",
     "orphan_json",
@@ -195,3 +199,27 @@ def schema_json(schema: SchemaText) -> Json:
 def orphan_json(orphan: Orphan) -> Json:
     """The shape of one resource out of reach."""
     return {"resource": str(orphan.resource), "class": orphan.kind.value}
+
+
+def finding_json(finding: Finding) -> Json:
+    """The shape of what a lint found."""
+    return {
+        "lint": finding.lint,
+        "message": finding.message,
+        "line": finding.line,
+        "column": finding.column,
+        "type": finding.type,
+        "name": finding.name,
+        "excerpt": finding.excerpt,
+    }
+
+
+def finding_text(finding: Finding, where: str) -> Iterator[str]:
+    """What a lint found: the place, headed by `where`, the words and the lint's name; then the line with a caret."""
+    yield f"{where}line {finding.line}, column {finding.column}: {finding.message} ({finding.lint})"
+    yield from finding.excerpt.split("\n")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: `no findings`, `1 finding`, `2 findings`."""
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ from relgraph.schema import parse
 if TYPE_CHECKING:
     from relgraph.schema import Schema
 
-__all__ = ["STDIN", "about_file", "schema_of", "text_of"]
+__all__ = ["STDIN", "about_file", "schema_of", "shown_name", "text_of"]
 
 STDIN = "-"
 _SIZE_MAX = 4_000_000
@@ -54,5 +54,9 @@ def text_of(file: str) -> str:
 
 def about_file(error: RelgraphError, file: str) -> RelgraphError:
     """Return a schema's error, which names line and column, with the file's name before it."""
-    name = "stdin" if file == STDIN else quoted(file, 200)[1:-1]
-    return type(error)(f"{name}, {error.message}", {**error.details, "file": file})
+    return type(error)(f"{shown_name(file)}, {error.message}", {**error.details, "file": file})
+
+
+def shown_name(file: str) -> str:
+    """Return the name of a file as a message begins with it."""
+    return "stdin" if file == STDIN else quoted(file, 200)[1:-1]

@@ -1,4 +1,4 @@
-"""What works on the text of a schema, in a file or in force: schema graph."""
+"""What works on the text of a schema, in a file or in force: schema graph, schema lint."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relgraph.cli.exits import OK
+from relgraph.cli.exits import FOUND, OK
 from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
-from relgraph.cli.output import print_lines
-from relgraph.cli.schema_files import schema_of
+from relgraph.cli.output import counted, finding_json, finding_text, print_json, print_lines
+from relgraph.cli.schema_files import schema_of, shown_name
 from relgraph.errors import InvalidInput
 from relgraph.schema import parse
+from relgraph.schema.lints import lint
 
 if TYPE_CHECKING:
     from relgraph.revision import Consistency
     from relgraph.schema import Schema
 
-__all__ = ["graph_command"]
+__all__ = ["graph_command", "lint_command"]
 
 
 def _schema_of(terminal: Terminal, file: str | None, consistency: Consistency | None) -> Schema:
@@ -60,3 +61,27 @@ def graph_command(
     found = _schema_of(terminal, file, consistency_of(at_least, at_exactly, minimize_latency))
     print_lines(SCHEMA_SPELLINGS[format_](schema_drawing(found)))
     return OK
+
+
+@click.command("lint", short_help="Find what is valid and rarely meant.")
+@click.argument("file", metavar="[FILE|-]", required=False)
+@consistency_options
+@common_options
+@pass_terminal
+def lint_command(
+    terminal: Terminal, file: str | None, at_least: str | None, at_exactly: str | None, minimize_latency: bool
+) -> int:
+    """Find in the schema in FILE, or in the one in force, what is valid and rarely meant; exit code 1 if there is any.
+
+    A comment before a relation or permission silences one lint there: `// relgraph-ignore-warning: NAME`.
+    """
+    found = lint(_schema_of(terminal, file, consistency_of(at_least, at_exactly, minimize_latency)))
+    if terminal.json:
+        for each in found:
+            print_json(finding_json(each))
+    else:
+        where = "" if file is None else f"{shown_name(file)}, "
+        for each in found:
+            print_lines(finding_text(each, where))
+        print_lines([counted(len(found), "finding")])
+    return FOUND if found else OK

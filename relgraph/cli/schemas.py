@@ -10,20 +10,21 @@ from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, printable, schema_json, written_json, written_text
 from relgraph.cli.schema_files import about_file, text_of
-from relgraph.cli.schema_tools import graph_command
+from relgraph.cli.schema_tools import graph_command, lint_command
 from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
 from relgraph.schema import parse
 
 __all__ = ["schema"]
 
 
-@click.group(short_help="Read, write and draw the schema.", no_args_is_help=False)
+@click.group(short_help="Read, write and look into the schema.", no_args_is_help=False)
 @common_options
 def schema() -> None:
-    """Read, write and draw the schema."""
+    """Read, write and look into the schema."""
 
 
-schema.add_command(graph_command)
+for _command in (graph_command, lint_command):
+    schema.add_command(_command)
 
 
 @schema.command("read")

@@ -56,8 +56,8 @@ def dependencies(schema: Schema) -> Iterator[Dependency]:
                     yield Dependency((definition.name, relation.name), (kind.type, kind.relation), "userset")
         for permission in definition.permissions.values():
             source = (definition.name, permission.name)
-            for node, negative in parts(permission.rewrite):
-                yield from _of_node(schema, definition, source, node, negative=negative)
+            for node, taken in parts(permission.rewrite):
+                yield from _of_node(schema, definition, source, node, negative=taken > 0)
 
 
 def _of_node(
@@ -82,15 +82,15 @@ def memberships(schema: Schema, definition: Definition, node: Rewrite) -> Iterat
                 yield type_, node.name
 
 
-def parts(rewrite: Rewrite) -> Iterator[tuple[Rewrite, bool]]:
-    """Yield an expression's nodes in text order, each with whether it stands in the excluded side of a `-`."""
-    agenda = [(rewrite, False)]
+def parts(rewrite: Rewrite) -> Iterator[tuple[Rewrite, int]]:
+    """Yield an expression's nodes in text order, each with in how many excluded sides of a `-` it stands."""
+    agenda = [(rewrite, 0)]
     while agenda:
-        node, negative = agenda.pop()
-        yield node, negative
-        below = [(child, negative) for child in node.children()]
+        node, taken = agenda.pop()
+        yield node, taken
+        below = [(child, taken) for child in node.children()]
         if isinstance(node, Exclusion):
-            below[1:] = [(child, True) for child, _ in below[1:]]
+            below[1:] = [(child, taken + 1) for child, _ in below[1:]]
         agenda.extend(reversed(below))
 
 

@@ -53,10 +53,10 @@ class Source:
 
     def problem(self, error: type[E], message: str, at: Span) -> E:
         """Return an error that names line and column, shows the line and puts a caret under each character of `at`."""
-        text = f"line {at.line}, column {at.column}: {message}\n{self._excerpt(at)}"
+        text = f"line {at.line}, column {at.column}: {message}\n{self.excerpt(at)}"
         return error(text, {"line": str(at.line), "column": str(at.column)})
 
-    def _excerpt(self, at: Span) -> str:
+    def excerpt(self, at: Span) -> str:
         """Return the line, indented by two, and the caret line below it."""
         line = self.line(at.line)
         first = at.column - 1
