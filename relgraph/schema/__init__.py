@@ -5,8 +5,8 @@ Only what is listed here is meant for the rest of relgraph; how permissions are 
 
 from __future__ import annotations
 
-from relgraph.schema.model import Definition, Permission, Relation, Schema, SubjectKind
+from relgraph.schema.model import Definition, Grant, Permission, Relation, Schema, SubjectKind
 from relgraph.schema.printer import print_schema
 from relgraph.schema.reader import parse
 
-__all__ = ["Definition", "Permission", "Relation", "Schema", "SubjectKind", "parse", "print_schema"]
+__all__ = ["Definition", "Grant", "Permission", "Relation", "Schema", "SubjectKind", "parse", "print_schema"]

@@ -1,6 +1,7 @@
 """A schema text and the places in it: offsets to lines and columns, and error texts with a caret line.
 
 What a token is, is none of this module's business. Lines end with LF, CRLF or CR; columns count characters from 1.
+A text composed of several files knows the file and line that each of its lines comes from, and says those.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import unicodedata
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from relgraph.errors import quoted
 from relgraph.rewrites import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from relgraph.errors import RelgraphError
 
 __all__ = ["Source"]
@@ -20,18 +24,20 @@ __all__ = ["Source"]
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BEFORE_MAX: Final = 100
 _SHOWN_MAX: Final = 160
+_FILE_MAX: Final = 200
 _TAB: Final = "    "
 
 E = TypeVar("E", bound="RelgraphError")
 
 
 class Source:
-    """One schema text, with its line starts."""
+    """One schema text, with its line starts; `origins` holds file and line of each line, if it has any."""
 
-    __slots__ = ("_ends", "_starts", "text")
+    __slots__ = ("_ends", "_origins", "_starts", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, origins: Sequence[tuple[str, int]] = ()) -> None:
         self.text = text
+        self._origins = origins
         breaks = [match.span() for match in _LINE_END.finditer(text)]
         self._starts = [0, *(end for _, end in breaks)]
         self._ends = [*(start for start, _ in breaks), len(text)]
@@ -51,10 +57,23 @@ class Source:
         """Return the column of an offset, from 1."""
         return offset - self._starts[bisect_right(self._starts, offset) - 1] + 1
 
+    def origin(self, at: Span) -> tuple[str, int]:
+        """Return the file and the line that a place comes from, an empty file name where the text is all there is."""
+        # The end of a text stands behind its last line end, where there may be no line any more.
+        return self._origins[min(at.line, len(self._origins)) - 1] if self._origins else ("", at.line)
+
+    def line_words(self, at: Span) -> str:
+        """Return `in line 3`, with the file where the text has several."""
+        file, line = self.origin(at)
+        return f"in line {line} of {quoted(file, _FILE_MAX)}" if file else f"in line {line}"
+
     def problem(self, error: type[E], message: str, at: Span) -> E:
         """Return an error that names line and column, shows the line and puts a caret under each character of `at`."""
-        text = f"line {at.line}, column {at.column}: {message}\n{self.excerpt(at)}"
-        return error(text, {"line": str(at.line), "column": str(at.column)})
+        file, line = self.origin(at)
+        name = f"{quoted(file, _FILE_MAX)[1:-1]}, " if file else ""
+        text = f"{name}line {line}, column {at.column}: {message}\n{self.excerpt(at)}"
+        details = {"line": str(line), "column": str(at.column)}
+        return error(text, {**details, "file": file} if file else details)
 
     def excerpt(self, at: Span) -> str:
         """Return the line, indented by two, and the caret line below it."""
