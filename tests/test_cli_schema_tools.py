@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import pytest
 
-from relgraph.answers import SchemaText
+from relgraph.answers import ChangeKind, SchemaChange, SchemaDiff, SchemaText
 from relgraph.cli import main
 from relgraph.revision import Consistency
 from tests.cli_double import TOKEN, Double
@@ -146,3 +146,56 @@ def test_lint_of_what_does_not_parse(tmp_path: Path, capsys: Screen) -> None:
     path.write_text("definition user {")
     assert main(["schema", "lint", str(path)]) == 2
     assert f"{path}, line 1, column 17" in capsys.readouterr().err
+
+
+# --- diff ---
+
+
+def test_diff_of_two_files(file: str, tmp_path: Path, capsys: Screen) -> None:
+    """Two files are compared as old and new; exit code 1 tells a difference, 0 none."""
+    path = tmp_path / "new.zed"
+    path.write_text("use roles\n" + TEXT.replace(" - banned", "") + "definition team {}\n")
+    assert main(["schema", "diff", file, str(path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "use roles: flag added",
+        "  + roles",
+        "doc#view: permission expression changed",
+        "  - parent->view - banned",
+        "  + parent->view",
+        "team: definition added",
+        "  + definition team {}",
+        "3 differences",
+    ]
+    path.write_text(TEXT.replace("  ", "\t"))
+    assert main(["schema", "diff", file, str(path)]) == 0
+    assert capsys.readouterr().out == "no differences\n"
+
+
+def test_diff_against_the_schema_in_force(double: Double, file: str, capsys: Screen) -> None:
+    """One file is compared with the schema in force; each difference is one line of JSON with stable keys."""
+    change = SchemaChange(ChangeKind.ROLES_CHANGED, "doc", "", "", "edit > view")
+    double.answers["diff_schema"] = SchemaDiff((change,), 7, TOKEN)
+    assert main(["schema", "diff", file, "--json", "--at-least", TOKEN]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == {"kind": "roles_changed", "type": "doc", "name": "", "old": "", "new": "edit > view"}
+    assert double.calls == [("diff_schema", (TEXT,), {"consistency": Consistency.at_least(TOKEN)})]
+    double.answers["diff_schema"] = SchemaDiff((), 7, TOKEN)
+    assert main(["schema", "diff", file, "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "a comparison needs"),
+        (["-", "-"], "a comparison needs"),
+        (["{file}", "{file}", "{file}"], "a comparison needs"),
+        (["{file}", "{file}", "--store", "sqlite:///a.db"], "both given"),
+        (["{file}", "{file}", "--at-least", TOKEN], "no revisions"),
+        (["{file}", "nowhere.zed"], "`nowhere.zed` cannot be read"),
+    ],
+)
+def test_diff_of_nothing_sensible(file: str, capsys: Screen, arguments: list[str], word: str) -> None:
+    """What cannot be compared, or would have to be ignored, is bad input and never a difference."""
+    assert main(["schema", "diff", *(each.format(file=file) for each in arguments)]) == 2
+    assert word in capsys.readouterr().err

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Expansion,
         Imported,
         Orphan,
+        SchemaChange,
         SchemaText,
         Way,
         Written,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "best_json",
     "best_text",
+    "change_json",
+    "change_text",
     "counted",
     "decision_json",
     "decision_text",
@@ -218,6 +221,25 @@ def finding_text(finding: Finding, where: str) -> Iterator[str]:
     """What a lint found: the place, headed by `where`, the words and the lint's name; then the line with a caret."""
     yield f"{where}line {finding.line}, column {finding.column}: {finding.message} ({finding.lint})"
     yield from finding.excerpt.split("\n")
+
+
+def change_json(change: SchemaChange) -> Json:
+    """The shape of one difference between two schemas."""
+    return {
+        "kind": change.kind.value,
+        "type": change.type,
+        "name": change.name,
+        "old": change.old,
+        "new": change.new,
+    }
+
+
+def change_text(change: SchemaChange) -> Iterator[str]:
+    """One difference between two schemas: where and of what kind, then the old lines and the new ones."""
+    where = "#".join(filter(None, (change.type, change.name))) if change.type else f"use {change.name}"
+    yield f"{where}: {change.kind.value.replace('_', ' ')}"
+    yield from (f"  - {line}" for line in change.old.splitlines())
+    yield from (f"  + {line}" for line in change.new.splitlines())
 
 
 def counted(count: int, noun: str) -> str:

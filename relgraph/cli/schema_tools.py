@@ -1,4 +1,4 @@
-"""What works on the text of a schema, in a file or in force: schema graph, schema lint."""
+"""What works on the text of a schema, in a file or in force: schema graph, schema lint, schema diff."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import click
 
 from relgraph.cli.exits import FOUND, OK
 from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
-from relgraph.cli.output import counted, finding_json, finding_text, print_json, print_lines
-from relgraph.cli.schema_files import schema_of, shown_name
+from relgraph.cli.output import (
+    change_json,
+    change_text,
+    counted,
+    finding_json,
+    finding_text,
+    print_json,
+    print_lines,
+)
+from relgraph.cli.schema_files import STDIN, schema_of, shown_name
 from relgraph.errors import InvalidInput
 from relgraph.schema import parse
+from relgraph.schema.diff import diff
 from relgraph.schema.lints import lint
 
 if TYPE_CHECKING:
     from relgraph.revision import Consistency
     from relgraph.schema import Schema
 
-__all__ = ["graph_command", "lint_command"]
+__all__ = ["diff_command", "graph_command", "lint_command"]
 
 
 def _schema_of(terminal: Terminal, file: str | None, consistency: Consistency | None) -> Schema:
@@ -85,3 +94,35 @@ def lint_command(
             print_lines(finding_text(each, where))
         print_lines([counted(len(found), "finding")])
     return FOUND if found else OK
+
+
+@click.command("diff", short_help="Tell how two schemas differ.")
+@click.argument("files", nargs=-1, metavar="[OLD] NEW|-")
+@consistency_options
+@common_options
+@pass_terminal
+def diff_command(
+    terminal: Terminal, files: tuple[str, ...], at_least: str | None, at_exactly: str | None, minimize_latency: bool
+) -> int:
+    """Tell what the schema in NEW changes in the one in OLD, or in the one in force; exit code 1 if there is anything.
+
+    Order, spacing and comments that belong to nothing make no difference.
+    """
+    consistency = consistency_of(at_least, at_exactly, minimize_latency)
+    if len(files) not in (1, 2) or files == (STDIN, STDIN):
+        raise InvalidInput("a comparison needs one schema file and the schema in force, or two different files")
+    new = schema_of(files[-1])
+    if len(files) == 2:
+        _refuse_where(terminal, consistency)
+        changes = diff(schema_of(files[0]), new)
+    else:
+        with terminal.open() as door:
+            changes = door.diff_schema(new.text, consistency=consistency).changes
+    if terminal.json:
+        for each in changes:
+            print_json(change_json(each))
+    else:
+        for each in changes:
+            print_lines(change_text(each))
+        print_lines([counted(len(changes), "difference")])
+    return FOUND if changes else OK
