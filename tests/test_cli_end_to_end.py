@@ -271,7 +271,10 @@ def test_store_without_schema(tmp_path: Path, capsys: Screen) -> None:
 def test_a_refused_schema_makes_no_store(tmp_path: Path, capsys: Screen) -> None:
     """A schema that is refused leaves no store behind, and its error names the file, whatever is wrong with it."""
     path = tmp_path / "new.zed"
-    for text, code in (("definition user {", "SCHEMA_PARSE_ERROR"), ("use expiration", "UNSUPPORTED")):
+    for text, code in (
+        ("definition user {", "SCHEMA_PARSE_ERROR"),
+        ("caveat small(limit int) { limit < 10 }", "UNSUPPORTED"),
+    ):
         path.write_text(text)
         found = complaint(capsys, ["--store", f"sqlite:///{tmp_path / 'new.db'}"], "schema", "write", str(path))
         assert (2, code) == found[:2]

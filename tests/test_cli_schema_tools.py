@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import pytest
 
-from relgraph.answers import ChangeKind, SchemaChange, SchemaDiff, SchemaText
+from relgraph.answers import ChangeKind, SchemaChange, SchemaDiff, SchemaText, Written
 from relgraph.cli import main
 from relgraph.revision import Consistency
 from tests.cli_double import TOKEN, Double
@@ -38,6 +38,20 @@ def file(tmp_path: Path) -> str:
     path = tmp_path / "schema.zed"
     path.write_text(TEXT)
     return str(path)
+
+
+def test_write_composes(double: Double, tmp_path: Path, capsys: Screen) -> None:
+    """What is written of a file with imports is one text that imports nothing."""
+    (tmp_path / "people.zed").write_text("definition user {}\n")
+    path = tmp_path / "doc.zed"
+    path.write_text('use import\nimport "people.zed"\ndefinition doc {\n  relation owner: user\n}\n')
+    double.answers["write_schema"] = Written(8, TOKEN)
+    assert main(["schema", "write", str(path)]) == 0
+    text = "definition user {}\n\ndefinition doc {\n  relation owner: user\n}\n"
+    assert double.calls == [("write_schema", (text,), {"reason": ""})]
+    path.write_text('use import\nimport "nobody.zed"\n')
+    assert main(["schema", "write", str(path)]) == 2
+    assert f"{path}, line 2, column 8" in capsys.readouterr().err
 
 
 # --- graph ---
@@ -136,8 +150,18 @@ def test_lint_json(double: Double, capsys: Screen) -> None:
     assert main(["schema", "lint", "--json"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
-    assert list(found) == ["lint", "message", "line", "column", "type", "name", "excerpt"]
+    assert list(found) == ["lint", "message", "file", "line", "column", "type", "name", "excerpt"]
     assert (found["lint"], found["line"], found["type"]) == ("relation-name-references-parent", 3, "doc")
+
+
+def test_lint_through_imports(tmp_path: Path, capsys: Screen) -> None:
+    """A finding in an imported file names that file and the line in it."""
+    (tmp_path / "people.zed").write_text("definition user {}\n\n\ndefinition team {\n  relation team: user\n}\n")
+    path = tmp_path / "doc.zed"
+    path.write_text('use import\nimport "people.zed"\ndefinition doc {\n  relation team: team\n}\n')
+    assert main(["schema", "lint", str(path), "--json"]) == 1
+    (finding,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (finding["file"], finding["line"]) == (str(tmp_path / "people.zed"), 5)
 
 
 def test_lint_of_what_does_not_parse(tmp_path: Path, capsys: Screen) -> None:

@@ -209,6 +209,7 @@ def finding_json(finding: Finding) -> Json:
     return {
         "lint": finding.lint,
         "message": finding.message,
+        "file": finding.file,
         "line": finding.line,
         "column": finding.column,
         "type": finding.type,
@@ -217,8 +218,9 @@ def finding_json(finding: Finding) -> Json:
     }
 
 
-def finding_text(finding: Finding, where: str) -> Iterator[str]:
-    """What a lint found: the place, headed by `where`, the words and the lint's name; then the line with a caret."""
+def finding_text(finding: Finding) -> Iterator[str]:
+    """What a lint found: the place, the words and the lint's name; then the line with a caret."""
+    where = f"{finding.file}, " if finding.file else ""
     yield f"{where}line {finding.line}, column {finding.column}: {finding.message} ({finding.lint})"
     yield from finding.excerpt.split("\n")
 

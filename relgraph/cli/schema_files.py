@@ -1,4 +1,4 @@
-"""Schemas in files: read, parsed, and every complaint about one headed by the file's name."""
+"""Schemas in files: read with their imports, and every complaint about one headed by the file's name."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError, Unsupported, quoted
-from relgraph.schema import parse
+from relgraph.errors import InvalidFile, quoted
+from relgraph.schema import Composed, compose
+from relgraph.schema.reader import parse_source
+from relgraph.schema.source import Source
 
 if TYPE_CHECKING:
-    from relgraph.schema import Schema
+    from relgraph.errors import RelgraphError
 
-__all__ = ["STDIN", "about_file", "schema_of", "shown_name", "text_of"]
+__all__ = ["STDIN", "about_file", "composed", "text_of"]
 
 STDIN = "-"
 _SIZE_MAX = 4_000_000
 
 
-def schema_of(file: str) -> Schema:
-    """Read and validate the schema in a file, `-` for standard input. Raises what `text_of` and `parse` raise."""
-    text = text_of(file)
-    try:
-        return parse(text)
-    except (SchemaParseError, SchemaTypeError, Unsupported) as error:
-        raise about_file(error, file) from error
+def composed(file: str) -> Composed:
+    """Read and validate the schema in a file and its imports, `-` for standard input, which can import nothing.
+
+    Raises InvalidFile, and SchemaParseError, SchemaTypeError or Unsupported headed by the file's name.
+    """
+    if file != STDIN:
+        return compose(Path(file))
+    source = Source(text_of(file), "stdin")
+    return Composed(source.text, parse_source(source), source)
 
 
 def text_of(file: str) -> str:
@@ -53,10 +57,6 @@ def text_of(file: str) -> str:
 
 
 def about_file(error: RelgraphError, file: str) -> RelgraphError:
-    """Return a schema's error, which names line and column, with the file's name before it."""
-    return type(error)(f"{shown_name(file)}, {error.message}", {**error.details, "file": file})
-
-
-def shown_name(file: str) -> str:
-    """Return the name of a file as a message begins with it."""
-    return "stdin" if file == STDIN else quoted(file, 200)[1:-1]
+    """Return an error about a schema's text with the file's name before it."""
+    name = "stdin" if file == STDIN else quoted(file, 200)[1:-1]
+    return type(error)(f"{name}, {error.message}", {**error.details, "file": file})

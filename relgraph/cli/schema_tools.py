@@ -17,11 +17,12 @@ from relgraph.cli.output import (
     print_json,
     print_lines,
 )
-from relgraph.cli.schema_files import STDIN, schema_of, shown_name
+from relgraph.cli.schema_files import STDIN, composed
 from relgraph.errors import InvalidInput
-from relgraph.schema import parse
 from relgraph.schema.diff import diff
 from relgraph.schema.lints import lint
+from relgraph.schema.reader import parse_source
+from relgraph.schema.source import Source
 
 if TYPE_CHECKING:
     from relgraph.revision import Consistency
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["diff_command", "graph_command", "lint_command"]
 
 
-def _schema_of(terminal: Terminal, file: str | None, consistency: Consistency | None) -> Schema:
+def _read(terminal: Terminal, file: str | None, consistency: Consistency | None) -> tuple[Schema, Source]:
     """Return the schema in a file, or the one in force where no file is named. Raises InvalidInput for both at once."""
     if file is None:
         with terminal.open() as door:
-            return parse(door.schema(consistency=consistency).text)
+            source = Source(door.schema(consistency=consistency).text)
+        return parse_source(source), source
     _refuse_where(terminal, consistency)
-    return schema_of(file)
+    found = composed(file)
+    return found.schema, found.source
 
 
 def _refuse_where(terminal: Terminal, consistency: Consistency | None) -> None:
@@ -67,7 +70,7 @@ def graph_command(
     format_ = format or ("json" if terminal.json else "dot")
     if terminal.json and format_ != "json":
         raise InvalidInput(f"--json and --format {format_} contradict each other; keep one")
-    found = _schema_of(terminal, file, consistency_of(at_least, at_exactly, minimize_latency))
+    found, _ = _read(terminal, file, consistency_of(at_least, at_exactly, minimize_latency))
     print_lines(SCHEMA_SPELLINGS[format_](schema_drawing(found)))
     return OK
 
@@ -84,14 +87,13 @@ def lint_command(
 
     A comment before a relation or permission silences one lint there: `// relgraph-ignore-warning: NAME`.
     """
-    found = lint(_schema_of(terminal, file, consistency_of(at_least, at_exactly, minimize_latency)))
+    found = lint(*_read(terminal, file, consistency_of(at_least, at_exactly, minimize_latency)))
     if terminal.json:
         for each in found:
             print_json(finding_json(each))
     else:
-        where = "" if file is None else f"{shown_name(file)}, "
         for each in found:
-            print_lines(finding_text(each, where))
+            print_lines(finding_text(each))
         print_lines([counted(len(found), "finding")])
     return FOUND if found else OK
 
@@ -111,13 +113,13 @@ def diff_command(
     consistency = consistency_of(at_least, at_exactly, minimize_latency)
     if len(files) not in (1, 2) or files == (STDIN, STDIN):
         raise InvalidInput("a comparison needs one schema file and the schema in force, or two different files")
-    new = schema_of(files[-1])
     if len(files) == 2:
         _refuse_where(terminal, consistency)
-        changes = diff(schema_of(files[0]), new)
+        changes = diff(composed(files[0]).schema, composed(files[1]).schema)
     else:
+        text = composed(files[0]).text
         with terminal.open() as door:
-            changes = door.diff_schema(new.text, consistency=consistency).changes
+            changes = door.diff_schema(text, consistency=consistency).changes
     if terminal.json:
         for each in changes:
             print_json(change_json(each))

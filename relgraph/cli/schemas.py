@@ -9,10 +9,9 @@ import click
 from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, printable, schema_json, written_json, written_text
-from relgraph.cli.schema_files import about_file, text_of
+from relgraph.cli.schema_files import about_file, composed
 from relgraph.cli.schema_tools import diff_command, graph_command, lint_command
 from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
-from relgraph.schema import parse
 
 __all__ = ["schema"]
 
@@ -51,11 +50,13 @@ def _read(terminal: Terminal, at_least: str | None, at_exactly: str | None, mini
 @common_options
 @pass_terminal
 def _write(terminal: Terminal, file: str, reason: str) -> int:
-    """Make the text of FILE (- is standard input) the schema from the next revision on."""
-    text = text_of(file)
+    """Make the text of FILE (- is standard input) the schema from the next revision on.
+
+    What FILE imports is put before it, so that the store holds one text; it has to lie in FILE's folder or below it.
+    """
+    # Before a store is made for it: a schema that is refused must not leave an empty one behind.
+    text = composed(file).text
     try:
-        # Before a store is made for it: a schema that is refused must not leave an empty one behind.
-        parse(text)
         with terminal.open(creates=True) as door:
             written = door.write_schema(text, reason=reason)
     except (SchemaParseError, SchemaTypeError, Unsupported) as error:

@@ -48,7 +48,8 @@ _IGNORE: Final = re.compile(r"//[ \t]*(?:spicedb|relgraph)-ignore-warning(?P<col
 class Finding:
     """What a lint found: its name, the words, and the place, with the line and a caret below it in `excerpt`.
 
-    `type` and `name` say whose it is; both are empty for a comment, which belongs to nothing.
+    `type` and `name` say whose it is; both are empty for a comment, which belongs to nothing. `file` is empty where
+    the text comes from none.
     """
 
     lint: str
@@ -58,11 +59,15 @@ class Finding:
     excerpt: str
     type: str = ""
     name: str = ""
+    file: str = ""
 
 
-def lint(schema: Schema) -> tuple[Finding, ...]:
-    """Return all that the lints find in a schema and its comments do not silence, in text order."""
-    source = Source(schema.text)
+def lint(schema: Schema, source: Source | None = None) -> tuple[Finding, ...]:
+    """Return all that the lints find in a schema and its comments do not silence, in text order.
+
+    `source` is the schema's text with the files that it comes from.
+    """
+    source = source or Source(schema.text)
     found: dict[Finding, None] = {}
     for name, check in LINTS.items():
         for remark in check(schema):
@@ -71,12 +76,13 @@ def lint(schema: Schema) -> tuple[Finding, ...]:
                 found[_finding(source, name, remark)] = None
     for remark in _idle(source):
         found[_finding(source, IGNORE_WITHOUT_EFFECT, remark)] = None
-    return tuple(sorted(found, key=lambda each: (each.line, each.column, each.lint, each.message)))
+    return tuple(sorted(found, key=lambda each: (each.file, each.line, each.column, each.lint, each.message)))
 
 
 def _finding(source: Source, name: str, remark: Remark) -> Finding:
     at = remark.at
-    return Finding(name, remark.message, at.line, at.column, source.excerpt(at), remark.type, remark.name)
+    file, line = source.origin(at)
+    return Finding(name, remark.message, line, at.column, source.excerpt(at), remark.type, remark.name, file)
 
 
 def _silenced(doc: str) -> set[str]:

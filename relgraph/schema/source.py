@@ -1,7 +1,7 @@
 """A schema text and the places in it: offsets to lines and columns, and error texts with a caret line.
 
 What a token is, is none of this module's business. Lines end with LF, CRLF or CR; columns count characters from 1.
-A text composed of several files knows the file and line that each of its lines comes from, and says those.
+A text that comes from a file says so, and one composed of several files knows where each of its lines comes from.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from relgraph.errors import quoted
@@ -31,12 +32,13 @@ E = TypeVar("E", bound="RelgraphError")
 
 
 class Source:
-    """One schema text, with its line starts; `origins` holds file and line of each line, if it has any."""
+    """One schema text, with its line starts; `file` names where it comes from, `origins` file and line of each line."""
 
-    __slots__ = ("_ends", "_origins", "_starts", "text")
+    __slots__ = ("_ends", "_file", "_origins", "_starts", "text")
 
-    def __init__(self, text: str, origins: Sequence[tuple[str, int]] = ()) -> None:
+    def __init__(self, text: str, file: str = "", origins: Sequence[tuple[str, int]] = ()) -> None:
         self.text = text
+        self._file = file
         self._origins = origins
         breaks = [match.span() for match in _LINE_END.finditer(text)]
         self._starts = [0, *(end for _, end in breaks)]
@@ -53,14 +55,17 @@ class Source:
         """Return line `number`, counted from 1, without its line end."""
         return self.text[self._starts[number - 1] : self._ends[number - 1]]
 
+    def lines(self) -> list[str]:
+        """Return all lines with their line ends; the last has none and may be empty."""
+        return [self.text[start:end] for start, end in pairwise([*self._starts, len(self.text)])]
+
     def column(self, offset: int) -> int:
         """Return the column of an offset, from 1."""
         return offset - self._starts[bisect_right(self._starts, offset) - 1] + 1
 
     def origin(self, at: Span) -> tuple[str, int]:
         """Return the file and the line that a place comes from, an empty file name where the text is all there is."""
-        # The end of a text stands behind its last line end, where there may be no line any more.
-        return self._origins[min(at.line, len(self._origins)) - 1] if self._origins else ("", at.line)
+        return self._origins[at.line - 1] if self._origins else (self._file, at.line)
 
     def line_words(self, at: Span) -> str:
         """Return `in line 3`, with the file where the text has several."""
