@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -222,4 +223,99 @@ def test_diff_against_the_schema_in_force(double: Double, file: str, capsys: Scr
 def test_diff_of_nothing_sensible(file: str, capsys: Screen, arguments: list[str], word: str) -> None:
     """What cannot be compared, or would have to be ignored, is bad input and never a difference."""
     assert main(["schema", "diff", *(each.format(file=file) for each in arguments)]) == 2
+    assert word in capsys.readouterr().err
+
+
+# --- format ---
+
+CROOKED = "definition   user{}  // a person\n"
+STRAIGHT = "definition user {} // a person\n"
+
+
+def test_format_prints(tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layout of one file, or of standard input, is printed; the file stays as it is."""
+    path = tmp_path / "user.zed"
+    path.write_text(CROOKED)
+    assert main(["schema", "format", str(path)]) == 0
+    assert capsys.readouterr().out == STRAIGHT
+    assert path.read_text() == CROOKED
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CROOKED.encode())))
+    assert main(["schema", "format", "-"]) == 0
+    assert capsys.readouterr().out == STRAIGHT
+
+
+def test_format_check(tmp_path: Path, capsys: Screen) -> None:
+    """A check names the files that would change and ends with 1, and with 0 where there are none."""
+    crooked, straight = tmp_path / "crooked.zed", tmp_path / "straight.zed"
+    crooked.write_text(CROOKED)
+    straight.write_text(STRAIGHT)
+    assert main(["schema", "format", "--check", str(crooked), str(straight)]) == 1
+    assert capsys.readouterr().out == f"{crooked}\n1 file to be changed\n"
+    assert main(["schema", "format", "--check", str(straight)]) == 0
+    assert capsys.readouterr().out == "no files to be changed\n"
+    assert main(["schema", "format", "--check", "--json", str(crooked), str(straight)]) == 1
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"file": str(crooked), "changed": True},
+        {"file": str(straight), "changed": False},
+    ]
+    assert crooked.read_text() == CROOKED
+
+
+def test_format_write(tmp_path: Path, capsys: Screen) -> None:
+    """Files are changed where they lie, through links and with their modes; nothing else is left in the folder."""
+    path, link = tmp_path / "user.zed", tmp_path / "link.zed"
+    path.write_text(CROOKED)
+    path.chmod(0o640)
+    link.symlink_to(path)
+    assert main(["schema", "format", "--write", str(link)]) == 0
+    assert capsys.readouterr().out == f"{link}\n1 file changed\n"
+    assert path.read_text() == STRAIGHT
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [link, path]
+    assert main(["schema", "format", "--write", "--json", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(path), "changed": False}
+
+
+def test_format_writes_all_or_none(tmp_path: Path, capsys: Screen) -> None:
+    """A file that cannot be read as a schema is named with line and column, and keeps all others from being changed."""
+    good, bad = tmp_path / "good.zed", tmp_path / "bad.zed"
+    good.write_text(CROOKED)
+    bad.write_text("definition user {")
+    assert main(["schema", "format", "--write", str(good), str(bad)]) == 2
+    assert f"{bad}, line 1, column 17" in capsys.readouterr().err
+    assert good.read_text() == CROOKED
+
+
+def test_format_of_a_file_that_cannot_be_written(
+    tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system refuses the last step, the file stays as it was, nothing is left beside it, and it is told."""
+    path = tmp_path / "user.zed"
+    path.write_text(CROOKED)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shutil.copymode", refuse)
+    assert main(["schema", "format", "--write", str(path)]) == 2
+    assert f"`{path}` cannot be written: permission denied" in capsys.readouterr().err
+    assert path.read_text() == CROOKED
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["{file}", "{file}"], "run together"),
+        (["{file}", "--check", "--write"], "contradict"),
+        (["-", "--write"], "standard input cannot be changed"),
+        (["{file}", "--store", "sqlite:///a.db"], "concerns files alone"),
+        (["nowhere.zed"], "`nowhere.zed` cannot be read"),
+        ([], "missing argument"),
+    ],
+)
+def test_format_of_nothing_sensible(file: str, capsys: Screen, arguments: list[str], word: str) -> None:
+    """What cannot be done, or would have to be ignored, is refused."""
+    assert main(["schema", "format", *(each.format(file=file) for each in arguments)]) == 2
     assert word in capsys.readouterr().err

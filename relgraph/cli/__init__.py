@@ -6,6 +6,7 @@
     reads       read
     schemas     schema: its group, read and write
     schema_tools    schema graph, lint and diff
+    schema_format   schema format
     schema_files    schemas in files
     schema_drawing  a schema's dependencies, drawn
     graphs      graph: what nobody can reach, and what surrounds an object

@@ -14,7 +14,7 @@ from relgraph.schema.source import Source
 if TYPE_CHECKING:
     from relgraph.errors import RelgraphError
 
-__all__ = ["STDIN", "about_file", "composed", "text_of"]
+__all__ = ["STDIN", "about_file", "composed", "shown_name", "text_of"]
 
 STDIN = "-"
 _SIZE_MAX = 4_000_000
@@ -27,7 +27,7 @@ def composed(file: str) -> Composed:
     """
     if file != STDIN:
         return compose(Path(file))
-    source = Source(text_of(file), "stdin")
+    source = Source(text_of(file), shown_name(file))
     return Composed(source.text, parse_source(source), source)
 
 
@@ -58,5 +58,9 @@ def text_of(file: str) -> str:
 
 def about_file(error: RelgraphError, file: str) -> RelgraphError:
     """Return an error about a schema's text with the file's name before it."""
-    name = "stdin" if file == STDIN else quoted(file, 200)[1:-1]
-    return type(error)(f"{name}, {error.message}", {**error.details, "file": file})
+    return type(error)(f"{quoted(shown_name(file), 200)[1:-1]}, {error.message}", {**error.details, "file": file})
+
+
+def shown_name(file: str) -> str:
+    """Return what a file is called where it is spoken of."""
+    return "stdin" if file == STDIN else file

@@ -10,6 +10,7 @@ from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, printable, schema_json, written_json, written_text
 from relgraph.cli.schema_files import about_file, composed
+from relgraph.cli.schema_format import format_command
 from relgraph.cli.schema_tools import diff_command, graph_command, lint_command
 from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
 
@@ -22,7 +23,7 @@ def schema() -> None:
     """Read, write and look into the schema."""
 
 
-for _command in (diff_command, graph_command, lint_command):
+for _command in (diff_command, format_command, graph_command, lint_command):
     schema.add_command(_command)
 
 
