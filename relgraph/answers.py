@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Best",
+    "ChangeKind",
     "ConditionalRole",
     "Decision",
     "ExpandNode",
@@ -25,6 +26,8 @@ __all__ = [
     "OrphanClass",
     "Orphans",
     "Page",
+    "SchemaChange",
+    "SchemaDiff",
     "SchemaText",
     "Step",
     "Verdict",
@@ -203,5 +206,52 @@ class Orphans:
     """The resources out of reach, in order of type and id."""
 
     orphans: tuple[Orphan, ...]
+    revision: int
+    token: str
+
+
+class ChangeKind(Enum):
+    """How one schema differs from another in one place."""
+
+    FLAG_ADDED = "flag_added"
+    FLAG_REMOVED = "flag_removed"
+    DEFINITION_ADDED = "definition_added"
+    DEFINITION_REMOVED = "definition_removed"
+    RELATION_ADDED = "relation_added"
+    RELATION_REMOVED = "relation_removed"
+    RELATION_KIND_ADDED = "relation_kind_added"
+    RELATION_KIND_REMOVED = "relation_kind_removed"
+    RELATION_BECAME_PERMISSION = "relation_became_permission"
+    PERMISSION_ADDED = "permission_added"
+    PERMISSION_REMOVED = "permission_removed"
+    PERMISSION_EXPRESSION_CHANGED = "permission_expression_changed"
+    PERMISSION_BECAME_RELATION = "permission_became_relation"
+    ANNOTATION_CHANGED = "annotation_changed"
+    ROLES_CHANGED = "roles_changed"
+    GRANT_ADDED = "grant_added"
+    GRANT_REMOVED = "grant_removed"
+    GRANT_CHANGED = "grant_changed"
+    DOC_CHANGED = "doc_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """One difference: of what kind, in which definition, at which name, and both texts; what is not there is empty.
+
+    `type` is empty for flags, `name` is the flag, relation or permission, and empty for a definition as a whole.
+    """
+
+    kind: ChangeKind
+    type: str
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDiff:
+    """How a schema would change the one in force: nothing in `changes` means that they say the same."""
+
+    changes: tuple[SchemaChange, ...]
     revision: int
     token: str

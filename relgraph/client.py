@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal, Self
 
-    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaText, Written
+    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaDiff, SchemaText, Written
     from relgraph.revision import Consistency
 
 __all__ = ["Client"]
@@ -231,6 +231,15 @@ class Client:
             consistency=questions.consistency_message(consistency), at=questions.at_message(consistency)
         )
         return answers.read_schema(self._call(self._stub.ReadSchema, request, deadline))
+
+    def diff_schema(
+        self, text: str, *, consistency: Consistency | None = None, deadline: float | None = None
+    ) -> SchemaDiff:
+        """What `text` would change, were it written in place of the schema in force."""
+        request = pb.DiffSchemaRequest(
+            text=plain_text(text, "text"), consistency=questions.consistency_message(consistency)
+        )
+        return answers.read_diff(self._call(self._stub.DiffSchema, request, deadline))
 
     # --- writes ---
 

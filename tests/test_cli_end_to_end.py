@@ -230,6 +230,21 @@ def test_import_is_all_or_nothing(
     assert answer(capsys, where, "read") == before
 
 
+def test_schema_against_the_one_in_force(where: list[str], capsys: Screen, tmp_path: Path) -> None:
+    """Comparing, drawing and looking into the schema in force work on a store and over a server alike."""
+    path = tmp_path / "changed.zed"
+    path.write_text(SCHEMA)
+    assert main([*where, "schema", "diff", str(path)]) == 0
+    path.write_text(SCHEMA.replace("observer + administer", "administer + observer"))
+    assert main([*where, "schema", "diff", str(path), "--json"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "no differences"
+    assert json.loads(said[1])["kind"] == "permission_expression_changed"
+    assert main([*where, "schema", "graph", "--format", "json"]) == 0
+    assert '"record#administer"' in capsys.readouterr().out
+    assert main([*where, "schema", "lint"]) == 0
+
+
 def test_bad_schema(where: list[str], capsys: Screen, tmp_path: Path) -> None:
     """A schema that cannot be is told with file, line, column and caret, and the schema in force stays."""
     path = tmp_path / "s.zed"
@@ -256,7 +271,10 @@ def test_store_without_schema(tmp_path: Path, capsys: Screen) -> None:
 def test_a_refused_schema_makes_no_store(tmp_path: Path, capsys: Screen) -> None:
     """A schema that is refused leaves no store behind, and its error names the file, whatever is wrong with it."""
     path = tmp_path / "new.zed"
-    for text, code in (("definition user {", "SCHEMA_PARSE_ERROR"), ("use expiration", "UNSUPPORTED")):
+    for text, code in (
+        ("definition user {", "SCHEMA_PARSE_ERROR"),
+        ("caveat late(now int) { now > 5 }", "UNSUPPORTED"),
+    ):
         path.write_text(text)
         found = complaint(capsys, ["--store", f"sqlite:///{tmp_path / 'new.db'}"], "schema", "write", str(path))
         assert (2, code) == found[:2]

@@ -237,7 +237,9 @@ def test_wide_union_is_flat() -> None:
 def test_nesting_up_to_the_limit() -> None:
     """A hundred levels of parentheses, or of `-`, are read."""
     assert shape(expression("(" * 100 + "aaa" + ")" * 100)) == "aaa"
-    assert isinstance(expression("aaa" + " - bbb" * 100), Exclusion)
+    deep = expression("aaa" + " - bbb" * 100)
+    assert isinstance(deep, Exclusion)
+    assert shape(expression(deep.text())) == shape(deep)
 
 
 def test_print() -> None:

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from relgraph.answers import (
     Best,
+    ChangeKind,
     ConditionalRole,
     Decision,
     ExpandNode,
@@ -15,6 +16,8 @@ from relgraph.answers import (
     OrphanClass,
     Orphans,
     Page,
+    SchemaChange,
+    SchemaDiff,
     Step,
     Verdict,
     Way,
@@ -248,6 +251,18 @@ def test_orphans_and_pages_survive() -> None:
     assert orphans == answers.read_orphans(answers.orphans_message(orphans))
     page = Page((FACT, UNIVERSAL), "next", 7, "token")
     assert page == answers.read_page(answers.page_message(page))
+
+
+def test_every_kind_of_change_survives() -> None:
+    """A difference between schemas is read as it was written, whatever its kind; a kind not known is an error."""
+    changes = tuple(SchemaChange(kind, "report", "view", "owner", "nil") for kind in ChangeKind)
+    found = SchemaDiff(changes, 7, str(TOKEN))
+    message = answers.diff_message(found)
+    assert found == answers.read_diff(message)
+    for number in (0, 99):
+        message.changes[0].kind = number  # type: ignore[assignment]  # a newer server's
+        with pytest.raises(Unsupported, match=f"`changes.kind` has the value `{number}`"):
+            answers.read_diff(message)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0, "none"), (1, "none"), (2, "one"), (3, "all")])

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaText, Verdict
+from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.cursors import Cursor
 from relgraph.api.following import Following, Pinned
 from relgraph.api.writing import Writing
@@ -28,6 +28,8 @@ from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, 
 from relgraph.instants import moment
 from relgraph.limits import Limits
 from relgraph.revision import Token
+from relgraph.schema import parse
+from relgraph.schema.diff import diff
 from relgraph.store import open_store
 from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of, questions_of
 
@@ -398,6 +400,18 @@ class Authorizer:
             if pinned.program is None:
                 raise NoSchema("the store has no schema yet; write one first")
             return SchemaText(pinned.program.schema.text, pinned.revision.number, pinned.token)
+
+    def diff_schema(
+        self, text: str, *, consistency: Consistency | None = None, deadline: float | None = None
+    ) -> SchemaDiff:
+        """Return what `text` would change, were it written in place of the schema in force; nothing is written.
+
+        Raises SchemaParseError, SchemaTypeError or Unsupported as `write_schema` does, and NoSchema before the first.
+        Whether living tuples allow the change is not judged.
+        """
+        new = parse(text)
+        with self._pinned(consistency, _instant(deadline)) as pinned:
+            return SchemaDiff(diff(pinned.rules.schema, new), pinned.revision.number, pinned.token)
 
     def write_schema(self, text: str, *, reason: str = "") -> Written:
         """Make `text` the schema from a new revision on; the same text again changes nothing.

@@ -4,7 +4,11 @@
     questions   check, best, expand
     writes      write, import
     reads       read
-    schemas     schema read, schema write
+    schemas     schema: its group, read and write
+    schema_tools    schema graph, lint and diff
+    schema_format   schema format
+    schema_files    schemas in files
+    schema_drawing  a schema's dependencies, drawn
     graphs      graph: what nobody can reach, and what surrounds an object
     serving     serve
     demo        demo: one scenario told from beginning to end
@@ -13,6 +17,7 @@
     output      answers as JSON lines and as text for people
     exits       exit codes
     trees       expansions as trees for people
+    drawing     graphs in the spellings of other programs
     neighbours  the part of the graph around one object
     scenario    scenario files: a schema, tuples, and what must hold
 

@@ -113,6 +113,68 @@ ORPHAN_KIND_ONLY_UNIVERSAL: OrphanKind.ValueType  # 3
 """Only universal tuples give access to it."""
 global___OrphanKind = OrphanKind
 
+class _SchemaChangeKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SchemaChangeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SchemaChangeKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SCHEMA_CHANGE_KIND_UNSPECIFIED: _SchemaChangeKind.ValueType  # 0
+    """Never sent; a client that reads it must treat it as an error."""
+    SCHEMA_CHANGE_KIND_FLAG_ADDED: _SchemaChangeKind.ValueType  # 1
+    """What a `use` line switches on."""
+    SCHEMA_CHANGE_KIND_FLAG_REMOVED: _SchemaChangeKind.ValueType  # 2
+    SCHEMA_CHANGE_KIND_DEFINITION_ADDED: _SchemaChangeKind.ValueType  # 3
+    SCHEMA_CHANGE_KIND_DEFINITION_REMOVED: _SchemaChangeKind.ValueType  # 4
+    SCHEMA_CHANGE_KIND_RELATION_ADDED: _SchemaChangeKind.ValueType  # 5
+    SCHEMA_CHANGE_KIND_RELATION_REMOVED: _SchemaChangeKind.ValueType  # 6
+    SCHEMA_CHANGE_KIND_RELATION_KIND_ADDED: _SchemaChangeKind.ValueType  # 7
+    """A relation takes one more kind of subject."""
+    SCHEMA_CHANGE_KIND_RELATION_KIND_REMOVED: _SchemaChangeKind.ValueType  # 8
+    SCHEMA_CHANGE_KIND_RELATION_BECAME_PERMISSION: _SchemaChangeKind.ValueType  # 9
+    SCHEMA_CHANGE_KIND_PERMISSION_ADDED: _SchemaChangeKind.ValueType  # 10
+    SCHEMA_CHANGE_KIND_PERMISSION_REMOVED: _SchemaChangeKind.ValueType  # 11
+    SCHEMA_CHANGE_KIND_PERMISSION_EXPRESSION_CHANGED: _SchemaChangeKind.ValueType  # 12
+    SCHEMA_CHANGE_KIND_PERMISSION_BECAME_RELATION: _SchemaChangeKind.ValueType  # 13
+    SCHEMA_CHANGE_KIND_ANNOTATION_CHANGED: _SchemaChangeKind.ValueType  # 14
+    """The types of subjects that a permission is declared for."""
+    SCHEMA_CHANGE_KIND_ROLES_CHANGED: _SchemaChangeKind.ValueType  # 15
+    SCHEMA_CHANGE_KIND_GRANT_ADDED: _SchemaChangeKind.ValueType  # 16
+    SCHEMA_CHANGE_KIND_GRANT_REMOVED: _SchemaChangeKind.ValueType  # 17
+    SCHEMA_CHANGE_KIND_GRANT_CHANGED: _SchemaChangeKind.ValueType  # 18
+    SCHEMA_CHANGE_KIND_DOC_CHANGED: _SchemaChangeKind.ValueType  # 19
+    """The comment before a definition, relation or permission."""
+
+class SchemaChangeKind(_SchemaChangeKind, metaclass=_SchemaChangeKindEnumTypeWrapper):
+    """How two schemas differ in one place."""
+
+SCHEMA_CHANGE_KIND_UNSPECIFIED: SchemaChangeKind.ValueType  # 0
+"""Never sent; a client that reads it must treat it as an error."""
+SCHEMA_CHANGE_KIND_FLAG_ADDED: SchemaChangeKind.ValueType  # 1
+"""What a `use` line switches on."""
+SCHEMA_CHANGE_KIND_FLAG_REMOVED: SchemaChangeKind.ValueType  # 2
+SCHEMA_CHANGE_KIND_DEFINITION_ADDED: SchemaChangeKind.ValueType  # 3
+SCHEMA_CHANGE_KIND_DEFINITION_REMOVED: SchemaChangeKind.ValueType  # 4
+SCHEMA_CHANGE_KIND_RELATION_ADDED: SchemaChangeKind.ValueType  # 5
+SCHEMA_CHANGE_KIND_RELATION_REMOVED: SchemaChangeKind.ValueType  # 6
+SCHEMA_CHANGE_KIND_RELATION_KIND_ADDED: SchemaChangeKind.ValueType  # 7
+"""A relation takes one more kind of subject."""
+SCHEMA_CHANGE_KIND_RELATION_KIND_REMOVED: SchemaChangeKind.ValueType  # 8
+SCHEMA_CHANGE_KIND_RELATION_BECAME_PERMISSION: SchemaChangeKind.ValueType  # 9
+SCHEMA_CHANGE_KIND_PERMISSION_ADDED: SchemaChangeKind.ValueType  # 10
+SCHEMA_CHANGE_KIND_PERMISSION_REMOVED: SchemaChangeKind.ValueType  # 11
+SCHEMA_CHANGE_KIND_PERMISSION_EXPRESSION_CHANGED: SchemaChangeKind.ValueType  # 12
+SCHEMA_CHANGE_KIND_PERMISSION_BECAME_RELATION: SchemaChangeKind.ValueType  # 13
+SCHEMA_CHANGE_KIND_ANNOTATION_CHANGED: SchemaChangeKind.ValueType  # 14
+"""The types of subjects that a permission is declared for."""
+SCHEMA_CHANGE_KIND_ROLES_CHANGED: SchemaChangeKind.ValueType  # 15
+SCHEMA_CHANGE_KIND_GRANT_ADDED: SchemaChangeKind.ValueType  # 16
+SCHEMA_CHANGE_KIND_GRANT_REMOVED: SchemaChangeKind.ValueType  # 17
+SCHEMA_CHANGE_KIND_GRANT_CHANGED: SchemaChangeKind.ValueType  # 18
+SCHEMA_CHANGE_KIND_DOC_CHANGED: SchemaChangeKind.ValueType  # 19
+"""The comment before a definition, relation or permission."""
+global___SchemaChangeKind = SchemaChangeKind
+
 @typing.final
 class Consistency(google.protobuf.message.Message):
     """Which revision a read uses. Absent or empty means fully consistent."""
@@ -1192,3 +1254,91 @@ class WriteSchemaResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["revision", b"revision", "token", b"token"]) -> None: ...
 
 global___WriteSchemaResponse = WriteSchemaResponse
+
+@typing.final
+class DiffSchemaRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The whole schema to compare."""
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision's schema to compare it with."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The last revision up to this instant. Not served yet."""
+
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "text", b"text"]) -> None: ...
+
+global___DiffSchemaRequest = DiffSchemaRequest
+
+@typing.final
+class DiffSchemaResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision of the schema that was compared with."""
+    token: builtins.str
+    """A token for that revision."""
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SchemaChange]:
+        """Empty: both say the same. Order, spacing and comments that are no docs make no difference."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        changes: collections.abc.Iterable[global___SchemaChange] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___DiffSchemaResponse = DiffSchemaResponse
+
+@typing.final
+class SchemaChange(google.protobuf.message.Message):
+    """One difference between two schemas."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    OLD_FIELD_NUMBER: builtins.int
+    NEW_FIELD_NUMBER: builtins.int
+    kind: global___SchemaChangeKind.ValueType
+    type: builtins.str
+    """The definition. Empty for a flag."""
+    name: builtins.str
+    """The flag, relation or permission. Empty for a definition as a whole, its doc and its ladder."""
+    old: builtins.str
+    """The text in force; empty where there is none."""
+    new: builtins.str
+    """The text to compare; empty where there is none."""
+    def __init__(
+        self,
+        *,
+        kind: global___SchemaChangeKind.ValueType = ...,
+        type: builtins.str = ...,
+        name: builtins.str = ...,
+        old: builtins.str = ...,
+        new: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "name", b"name", "new", b"new", "old", b"old", "type", b"type"]) -> None: ...
+
+global___SchemaChange = SchemaChange

@@ -85,6 +85,11 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaResponse.FromString,
                 _registered_method=True)
+        self.DiffSchema = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/DiffSchema',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizerServiceServicer(object):
@@ -154,6 +159,13 @@ class AuthorizerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiffSchema(self, request, context):
+        """What a schema would change, were it written in place of the one in force. Nothing is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -201,6 +213,11 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.WriteSchema,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaResponse.SerializeToString,
+            ),
+            'DiffSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffSchema,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -446,6 +463,33 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/WriteSchema',
             relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/DiffSchema',
+            relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.FromString,
             options,
             channel_credentials,
             insecure,

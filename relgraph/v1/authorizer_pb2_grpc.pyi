@@ -87,6 +87,12 @@ class AuthorizerServiceStub:
     ]
     """Replaces the schema."""
 
+    DiffSchema: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.DiffSchemaRequest,
+        relgraph.v1.authorizer_pb2.DiffSchemaResponse,
+    ]
+    """What a schema would change, were it written in place of the one in force. Nothing is written."""
+
 class AuthorizerServiceAsyncStub:
     """Answers what a subject may do with a resource, and why; and keeps the relation tuples and the schema it answers from."""
 
@@ -143,6 +149,12 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.WriteSchemaResponse,
     ]
     """Replaces the schema."""
+
+    DiffSchema: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.DiffSchemaRequest,
+        relgraph.v1.authorizer_pb2.DiffSchemaResponse,
+    ]
+    """What a schema would change, were it written in place of the one in force. Nothing is written."""
 
 class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
     """Answers what a subject may do with a resource, and why; and keeps the relation tuples and the schema it answers from."""
@@ -218,5 +230,13 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.WriteSchemaResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.WriteSchemaResponse]]:
         """Replaces the schema."""
+
+    @abc.abstractmethod
+    def DiffSchema(
+        self,
+        request: relgraph.v1.authorizer_pb2.DiffSchemaRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.DiffSchemaResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.DiffSchemaResponse]]:
+        """What a schema would change, were it written in place of the one in force. Nothing is written."""
 
 def add_AuthorizerServiceServicer_to_server(servicer: AuthorizerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

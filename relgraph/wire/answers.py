@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.answers import (
     Best,
+    ChangeKind,
     ConditionalRole,
     Decision,
     ExpandNode,
@@ -18,6 +19,8 @@ from relgraph.answers import (
     OrphanClass,
     Orphans,
     Page,
+    SchemaChange,
+    SchemaDiff,
     SchemaText,
     Step,
     Verdict,
@@ -34,11 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "best_messages",
     "decision_message",
+    "diff_message",
     "expansion_message",
     "orphans_message",
     "page_message",
     "read_best",
     "read_decision",
+    "read_diff",
     "read_expansion",
     "read_imported",
     "read_orphans",
@@ -58,9 +63,31 @@ _ORPHAN: Final[dict[OrphanClass, pb.OrphanKind.ValueType]] = {
     OrphanClass.ONLY_CONDITIONAL: pb.ORPHAN_KIND_ONLY_CONDITIONAL,
     OrphanClass.ONLY_UNIVERSAL: pb.ORPHAN_KIND_ONLY_UNIVERSAL,
 }
+_CHANGE: Final[dict[ChangeKind, pb.SchemaChangeKind.ValueType]] = {
+    ChangeKind.FLAG_ADDED: pb.SCHEMA_CHANGE_KIND_FLAG_ADDED,
+    ChangeKind.FLAG_REMOVED: pb.SCHEMA_CHANGE_KIND_FLAG_REMOVED,
+    ChangeKind.DEFINITION_ADDED: pb.SCHEMA_CHANGE_KIND_DEFINITION_ADDED,
+    ChangeKind.DEFINITION_REMOVED: pb.SCHEMA_CHANGE_KIND_DEFINITION_REMOVED,
+    ChangeKind.RELATION_ADDED: pb.SCHEMA_CHANGE_KIND_RELATION_ADDED,
+    ChangeKind.RELATION_REMOVED: pb.SCHEMA_CHANGE_KIND_RELATION_REMOVED,
+    ChangeKind.RELATION_KIND_ADDED: pb.SCHEMA_CHANGE_KIND_RELATION_KIND_ADDED,
+    ChangeKind.RELATION_KIND_REMOVED: pb.SCHEMA_CHANGE_KIND_RELATION_KIND_REMOVED,
+    ChangeKind.RELATION_BECAME_PERMISSION: pb.SCHEMA_CHANGE_KIND_RELATION_BECAME_PERMISSION,
+    ChangeKind.PERMISSION_ADDED: pb.SCHEMA_CHANGE_KIND_PERMISSION_ADDED,
+    ChangeKind.PERMISSION_REMOVED: pb.SCHEMA_CHANGE_KIND_PERMISSION_REMOVED,
+    ChangeKind.PERMISSION_EXPRESSION_CHANGED: pb.SCHEMA_CHANGE_KIND_PERMISSION_EXPRESSION_CHANGED,
+    ChangeKind.PERMISSION_BECAME_RELATION: pb.SCHEMA_CHANGE_KIND_PERMISSION_BECAME_RELATION,
+    ChangeKind.ANNOTATION_CHANGED: pb.SCHEMA_CHANGE_KIND_ANNOTATION_CHANGED,
+    ChangeKind.ROLES_CHANGED: pb.SCHEMA_CHANGE_KIND_ROLES_CHANGED,
+    ChangeKind.GRANT_ADDED: pb.SCHEMA_CHANGE_KIND_GRANT_ADDED,
+    ChangeKind.GRANT_REMOVED: pb.SCHEMA_CHANGE_KIND_GRANT_REMOVED,
+    ChangeKind.GRANT_CHANGED: pb.SCHEMA_CHANGE_KIND_GRANT_CHANGED,
+    ChangeKind.DOC_CHANGED: pb.SCHEMA_CHANGE_KIND_DOC_CHANGED,
+}
 
 _VERDICT_READ: Final = {int(value): verdict for verdict, value in _VERDICT.items()}
 _ORPHAN_READ: Final = {int(value): kind for kind, value in _ORPHAN.items()}
+_CHANGE_READ: Final = {int(value): kind for kind, value in _CHANGE.items()}
 
 
 def decision_message(decision: Decision) -> pb.CheckResponse:
@@ -217,3 +244,21 @@ def read_imported(message: pb.ImportResponse) -> Imported:
 def read_schema(message: pb.ReadSchemaResponse) -> SchemaText:
     """Read the schema."""
     return SchemaText(message.text, message.revision, message.token)
+
+
+def diff_message(found: SchemaDiff) -> pb.DiffSchemaResponse:
+    """Build the list of changes that a schema would make."""
+    rows = [
+        pb.SchemaChange(kind=_CHANGE[row.kind], type=row.type, name=row.name, old=row.old, new=row.new)
+        for row in found.changes
+    ]
+    return pb.DiffSchemaResponse(revision=found.revision, token=found.token, changes=rows)
+
+
+def read_diff(message: pb.DiffSchemaResponse) -> SchemaDiff:
+    """Read the list of changes that a schema would make. Raises Unsupported for a kind not known."""
+    rows = tuple(
+        SchemaChange(known(_CHANGE_READ, row.kind, "changes.kind"), row.type, row.name, row.old, row.new)
+        for row in message.changes
+    )
+    return SchemaDiff(rows, message.revision, message.token)

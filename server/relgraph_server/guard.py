@@ -35,6 +35,7 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.ReadRequest": _ASKED | {"filter", "limit", "cursor"},
     "relgraph.v1.ReadSchemaRequest": _ASKED,
+    "relgraph.v1.DiffSchemaRequest": _ASKED | {"text"},
     "relgraph.v1.WriteRequest": _WRITTEN | {"updates", "request_id"},
     "relgraph.v1.WriteSchemaRequest": _WRITTEN | {"text"},
     "relgraph.v1.ImportRequest": frozenset({"options", "tuples", "tuples_total"}),

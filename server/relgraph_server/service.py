@@ -160,6 +160,15 @@ class AuthorizerService(AuthorizerServiceServicer):
         schema = await self._ask(lambda left: self._authorizer.schema(consistency=consistency, deadline=left), context)
         return pb.ReadSchemaResponse(revision=schema.revision, token=schema.token, text=schema.text)
 
+    async def DiffSchema(self, request: pb.DiffSchemaRequest, context: Context) -> pb.DiffSchemaResponse:
+        """Compare a schema with the one in force."""
+        refuse_unserved(request)
+        consistency = questions.read_consistency(request.consistency)
+        found = await self._ask(
+            lambda left: self._authorizer.diff_schema(request.text, consistency=consistency, deadline=left), context
+        )
+        return answers.diff_message(found)
+
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteResponse:
         """Change tuples."""
         refuse_unserved(request)
