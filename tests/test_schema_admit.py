@@ -9,7 +9,8 @@ from relgraph.schema import parse
 from relgraph.tuples import Object, RelationTuple, Subject
 
 SCHEMA = parse(
-    """use universal
+    """use expiration
+use universal
 definition user {}
 definition group {
   relation member: user | group#member
@@ -22,6 +23,7 @@ definition report {
   relation viewer: user | user:* | group#member | group#member with universal
   relation member_of: group#member
   relation open: user:* with universal
+  relation lent: user with expiration | group#member | group#member with expiration and universal
   permission view = viewer
 }
 definition folder {
@@ -42,6 +44,9 @@ definition folder {
         "service:*#suspended@user:bob",
         "group:eng#member@group:dev#member",
         "report:q3#parent@report:q2",
+        "report:q3#lent@user:anna[expiration:2027-01-31T12:00:00Z]",
+        "report:*#lent@group:board#member[expiration:2027-01-31T12:00:00Z]",
+        "report:q3#lent@group:board#member",
     ],
 )
 def test_admitted(text: str) -> None:
@@ -71,6 +76,42 @@ def test_admitted(text: str) -> None:
         ("report:*#parent@report:q2", TupleNotAllowed, "takes `report` for one object only"),
         ("service:mail#suspended@user:bob", TupleNotAllowed, "name the resource `service:*`"),
         ("report:q3#open@user:*", TupleNotAllowed, "name the resource `report:*`"),
+        (
+            "report:q3#lent@user:anna",
+            TupleNotAllowed,
+            "takes `user` with an expiration only; say until when it counts, or allow `user` in the schema",
+        ),
+        (
+            "report:q3#viewer@user:anna[expiration:2027-01-31T12:00:00Z]",
+            TupleNotAllowed,
+            "takes `user` without an expiration only; leave the expiration out, or allow `user with expiration` in",
+        ),
+        (
+            "report:*#lent@user:anna[expiration:2027-01-31T12:00:00Z]",
+            TupleNotAllowed,
+            "takes `user` for one object only; name the object, or allow `user with expiration and universal` in",
+        ),
+        (
+            "report:*#lent@user:anna",
+            TupleNotAllowed,
+            "takes no `user with universal`, only `user with expiration`, `group#member`, `group#member with exp",
+        ),
+        (
+            "report:q3#lent@group:board[expiration:2027-01-31T12:00:00Z]",
+            TupleNotAllowed,
+            "takes no `group with expiration`, only",
+        ),
+        ("report:q3#lent@group:board", TupleNotAllowed, "did you mean `group:board#member`?"),
+        (
+            "user:anna#viewer@report:q3[expiration:2027-01-31T12:00:00Z]",
+            UnknownRelation,
+            "may be swapped, as `viewer` belongs to `report`",
+        ),
+        (
+            "user:anna#lent@report:q3[expiration:2027-01-31T12:00:00Z]",
+            UnknownRelation,
+            "did you mean `report:q3#lent@user:anna[expiration:2027-01-31T12:00:00Z]`?",
+        ),
         ("user:anna#viewer@report:q3", UnknownRelation, "did you mean `report:q3#viewer@user:anna`?"),
         ("user:anna#view@report:q3", UnknownRelation, "may be swapped, as `view` belongs to `report`"),
     ],
@@ -126,6 +167,26 @@ def test_member_and_definition() -> None:
     with pytest.raises(UnknownRelation, match="known here: `member`"):
         SCHEMA.member("group", "owner")
     assert SCHEMA.member("report", "view").name == "view"
+
+
+def test_subject_types() -> None:
+    """Which types could ever hold a name follows usersets, names, both arrows and `self`."""
+    schema = parse(
+        "use self\ndefinition user {\n  permission me_too = self\n}\n"
+        "definition folder {\n  relation owner: user\n  permission view = owner\n}\n"
+        "definition doc {\n  relation parent: folder | user\n  permission some = parent->view\n"
+        "  permission each = parent.all(view) - nil\n  permission nobody = nil\n"
+        "  permission own = some & self\n  permission them = parent->me_too\n}"
+    )
+    found = {name: set(types) for (type_, name), types in schema.subject_types.items() if type_ == "doc"}
+    assert found == {
+        "parent": {"folder", "user"},
+        "some": {"user"},
+        "each": {"user"},
+        "nobody": set(),
+        "own": {"doc", "user"},
+        "them": {"user"},
+    }
 
 
 def test_a_schema_cannot_be_changed() -> None:

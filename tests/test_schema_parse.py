@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from relgraph.rewrites import Arrow, Exclusion, Intersection, Name, Rewrite, Union
+from relgraph.rewrites import AllArrow, Arrow, Exclusion, Intersection, Name, Nil, Rewrite, SelfObject, Union
 from relgraph.schema import Permission, Relation, Schema, SubjectKind, parse, print_schema
 
 HEAD = "definition user {}\n"
 
 
-def expression(text: str) -> Rewrite:
+def expression(text: str, flags: str = "") -> Rewrite:
     """Return the rewrite of a permission with this expression, over relations aaa to eee."""
     relations = "".join(f"relation {name}: user\n" for name in ("aaa", "bbb", "ccc", "ddd", "eee"))
-    schema = parse(f"{HEAD}definition thing {{\n{relations}permission all_of = {text}\n}}")
+    schema = parse(f"{flags}{HEAD}definition thing {{\n{relations}permission all_of = {text}\n}}")
     return schema.definitions["thing"].permissions["all_of"].rewrite
 
 
 def shape(node: Rewrite) -> str:
     """Return a rewrite fully parenthesised, with the class in front of each operator's operands."""
-    if isinstance(node, Name | Arrow):
+    if isinstance(node, Name | AllArrow | Arrow | Nil | SelfObject):
         return node.text()
     return f"{type(node).__name__}({', '.join(shape(child) for child in node.children())})"
 
@@ -51,6 +51,9 @@ def kinds(text: str, flags: str = "") -> tuple[SubjectKind, ...]:
         ("((aaa) & ((bbb)))", "Intersection(aaa, bbb)"),
         ("aaa->view + bbb", "Union(aaa->view, bbb)"),
         ("aaa.any(view)", "aaa->view"),
+        ("aaa.all(view) & bbb", "Intersection(aaa.all(view), bbb)"),
+        ("nil", "nil"),
+        ("aaa - (nil)", "Exclusion(aaa, nil)"),
         ("aaa +\n  bbb", "Union(aaa, bbb)"),
         ("aaa-bbb", "Exclusion(aaa, bbb)"),
         ("aaa /* x */ + // y\n bbb", "Union(aaa, bbb)"),
@@ -78,6 +81,24 @@ def test_expression(text: str, expected: str) -> None:
 def test_kinds(text: str, expected: tuple[SubjectKind, ...]) -> None:
     """Plain subjects, wildcards and usersets are kinds; `user#...` is plain; a relation may take its own userset."""
     assert kinds(text) == expected
+
+
+def test_self_needs_its_flag() -> None:
+    """`self` is the object itself under `use self`, and an ordinary name without it."""
+    assert isinstance(expression("self", "use self\nuse self\n"), SelfObject)
+    assert shape(expression("aaa + self", "use self\n")) == "Union(aaa, self)"
+
+
+def test_kinds_that_expire() -> None:
+    """Under `use expiration`, `with expiration` makes a kind of its own, before `universal` where both stand."""
+    found = kinds(
+        "user | user with expiration | user:* with expiration and universal", "use universal use expiration\n"
+    )
+    assert found == (
+        SubjectKind("user"),
+        SubjectKind("user", expiration=True),
+        SubjectKind("user", wildcard=True, universal=True, expiration=True),
+    )
 
 
 def test_universal_kinds() -> None:
@@ -232,10 +253,14 @@ def test_members() -> None:
 
 def test_node_classes() -> None:
     """The parser builds the operators' own classes."""
-    assert [type(expression(text)) for text in ("aaa", "aaa->bbb", "aaa + bbb", "aaa & bbb", "aaa - bbb")] == [
-        Name,
-        Arrow,
-        Union,
-        Intersection,
-        Exclusion,
-    ]
+    expected = {
+        "aaa": Name,
+        "nil": Nil,
+        "aaa->bbb": Arrow,
+        "aaa.any(bbb)": Arrow,
+        "aaa.all(bbb)": AllArrow,
+        "aaa + bbb": Union,
+        "aaa & bbb": Intersection,
+        "aaa - bbb": Exclusion,
+    }
+    assert {text: type(expression(text)) for text in expected} == expected

@@ -5,6 +5,7 @@ Whether it fits is decided in `relgraph.schema.model`; here are the words, and t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import (
@@ -17,12 +18,12 @@ from relgraph.errors import (
     did_you_mean,
     quoted,
 )
-from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
+from relgraph.tuples import Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relgraph.schema.model import Definition, Relation, Schema
+    from relgraph.schema.model import Definition, Relation, Schema, SubjectKind
     from relgraph.tuples import TupleFilter
 
 __all__ = ["check_access", "check_filter", "check_question", "check_subject", "refusal"]
@@ -31,8 +32,11 @@ _KINDS_SHOWN_MAX: Final = 8
 _LENGTH_MAX: Final = 200
 
 
-def refusal(schema: Schema, tuple_: RelationTuple) -> RelgraphError:
-    """Return the error for a tuple that the schema does not admit; `details["part"]` names the part at fault."""
+def refusal(schema: Schema, tuple_: RelationTuple, given: SubjectKind) -> RelgraphError:
+    """Return the error for a tuple that the schema does not admit; `details["part"]` names the part at fault.
+
+    `given` is the kind of its subject, with the traits that the tuple has.
+    """
     shown = quoted(str(tuple_), _LENGTH_MAX)
     details = {"tuple": str(tuple_)}
     swapped = _swapped(schema, tuple_)
@@ -53,7 +57,7 @@ def refusal(schema: Schema, tuple_: RelationTuple) -> RelgraphError:
             f"{quoted(subject.name)}{hint}"
         )
         return UnknownRelation(message, {**details, "part": "subject"})
-    problem = swapped or _not_taken(relation, tuple_)
+    problem = swapped or _not_taken(relation, tuple_, given)
     return TupleNotAllowed(f"{shown} cannot be written: {problem}", {**details, "part": "subject"})
 
 
@@ -73,38 +77,35 @@ def _no_relation(definition: Definition, tuple_: RelationTuple, swapped: str) ->
     return UnknownRelation(f"{shown} cannot be written: {name} is not a relation of {type_}{hint}", details)
 
 
-def _not_taken(relation: Relation, tuple_: RelationTuple) -> str:
+def _not_taken(relation: Relation, tuple_: RelationTuple, given: SubjectKind) -> str:
     """Return why the relation does not take the tuple's subject, and what it takes."""
-    subject, resource = tuple_.subject, tuple_.resource
-    where = quoted(f"{resource.type}#{relation.name}")
-    tail = ":*" if subject.id == WILDCARD else f"#{subject.relation}" if subject.relation else ""
-    given = f"{subject.type}{tail}"
-    twin = f"{given}{'' if tuple_.universal else ' with universal'}"
+    where = quoted(f"{tuple_.resource.type}#{relation.name}")
+    plain = quoted(str(replace(given, universal=False, expiration=False)))
+    allow = f"or allow {quoted(str(given))} in the schema"
+    if replace(given, universal=not given.universal) in relation.kinds:
+        if given.universal:
+            return f"{where} takes {plain} for one object only; name the object, {allow}"
+        everything = quoted(f"{tuple_.resource.type}:*")
+        return f"{where} takes {plain} for every object at once only; name the resource {everything}, {allow}"
+    if replace(given, expiration=not given.expiration) in relation.kinds:
+        if given.expiration:
+            return f"{where} takes {plain} without an expiration only; leave the expiration out, {allow}"
+        return f"{where} takes {plain} with an expiration only; say until when it counts, {allow}"
     kinds = [str(kind) for kind in relation.kinds]
-    if twin in kinds and tuple_.universal:
-        return (
-            f"{where} takes {quoted(given)} for one object only; name the object, or allow "
-            f"{quoted(given + ' with universal')} in the schema"
-        )
-    if twin in kinds:
-        return (
-            f"{where} takes {quoted(given)} for every object at once only; name the resource "
-            f"{quoted(resource.type + ':*')}, or allow {quoted(given)} in the schema"
-        )
     shown = ", ".join(quoted(kind) for kind in kinds[:_KINDS_SHOWN_MAX])
     more = f" and {len(kinds) - _KINDS_SHOWN_MAX} more" if len(kinds) > _KINDS_SHOWN_MAX else ""
-    return f"{where} takes no {quoted(given)}, only {shown}{more}{_same_type(relation, tuple_)}"
+    return f"{where} takes no {quoted(str(given))}, only {shown}{more}{_same_type(relation, tuple_, given)}"
 
 
-def _same_type(relation: Relation, tuple_: RelationTuple) -> str:
+def _same_type(relation: Relation, tuple_: RelationTuple, given: SubjectKind) -> str:
     """Return the subject in the one spelling that the relation takes of its type, as a question."""
     subject = tuple_.subject
-    if subject.id == WILDCARD:
+    if given.wildcard:
         return ""
     spellings = {
         str(Subject(subject.type, subject.id, kind.relation))
         for kind in relation.kinds
-        if kind.type == subject.type and not kind.wildcard and kind.universal == tuple_.universal
+        if replace(kind, relation=given.relation) == given
     }
     return f", did you mean {quoted(spellings.pop())}?" if len(spellings) == 1 else ""
 
@@ -114,7 +115,7 @@ def _swapped(schema: Schema, tuple_: RelationTuple) -> str:
     resource, subject = tuple_.resource, tuple_.subject
     if subject.relation or subject.type == resource.type:
         return ""
-    turned = RelationTuple(subject.object, tuple_.relation, Subject(resource.type, resource.id))
+    turned = RelationTuple(subject.object, tuple_.relation, Subject(resource.type, resource.id), tuple_.expires_at)
     if schema.admits(turned):
         return f"resource and subject look swapped, did you mean {quoted(str(turned), _LENGTH_MAX)}?"
     own, other = _members(schema, resource.type), _members(schema, subject.type)

@@ -1,6 +1,7 @@
 """One token of look-ahead over a schema text, and the errors that a parser raises there.
 
 No grammar lives here: only stepping, expecting, and saying what was found instead.
+Rule 1: which names are keywords depends on the flags switched on so far, and is decided here alone.
 """
 
 from __future__ import annotations
@@ -22,17 +23,28 @@ __all__ = ["Cursor"]
 class Cursor:
     """The token at hand, and how to go on from it."""
 
-    __slots__ = ("_tokens", "previous", "source", "token")
+    __slots__ = ("_reserved", "_tokens", "flags", "previous", "source", "token")
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.flags: set[str] = set()
+        self._reserved: dict[str, str] = {}
         self._tokens = tokens(source)
         self.token = self.previous = next(self._tokens)
+
+    def switch_on(self, flag: str, words: tuple[str, ...]) -> None:
+        """Switch a flag on, which turns `words` into keywords from the token at hand on."""
+        self.flags.add(flag)
+        self._reserved.update(dict.fromkeys(words, flag))
+        self.token = self._as_reserved(self.token)
+
+    def _as_reserved(self, token: Token) -> Token:
+        return token._replace(kind=KEYWORD) if token.kind == NAME and token.text in self._reserved else token
 
     def advance(self) -> Token:
         """Return the token at hand and step to the next; the end stays at hand."""
         self.previous = self.token
-        self.token = next(self._tokens, self.previous)
+        self.token = self._as_reserved(next(self._tokens, self.previous))
         return self.previous
 
     def accept(self, kind: str) -> Token | None:
@@ -53,10 +65,16 @@ class Cursor:
         """Return whether this keyword is at hand."""
         return self.token.kind == KEYWORD and self.token.text == word
 
+    def accept_word(self, word: str) -> Token | None:
+        """Step over this word, be it a keyword or a name; None, without a step, where another token is at hand."""
+        return self.advance() if self.token.kind in (NAME, KEYWORD) and self.token.text == word else None
+
     def name(self, wanted: str) -> Token:
         """Step over a name. Raises SchemaParseError, with a word of its own for keywords."""
         if self.token.kind == KEYWORD:
-            raise self.refused(f"expected {wanted}, but {quoted(self.token.text)} is a keyword, choose another name")
+            word = self.token.text
+            why = f" under {quoted('use ' + self._reserved[word])}" if word in self._reserved else ""
+            raise self.refused(f"expected {wanted}, but {quoted(word)} is a keyword{why}, choose another name")
         return self.expect(NAME, wanted)
 
     def path(self, wanted: str) -> Token:

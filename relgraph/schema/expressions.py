@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from relgraph.errors import SchemaParseError, quoted
-from relgraph.rewrites import OPERATORS, Arrow, Exclusion, Name, Rewrite, SetOperator
+from relgraph.errors import SchemaParseError, did_you_mean, quoted
+from relgraph.rewrites import OPERATORS, AllArrow, Arrow, Exclusion, Name, Nil, Rewrite, SelfObject, SetOperator
 from relgraph.schema.lexer import NAME, Token
 from relgraph.tuples import check_relation
 
@@ -27,6 +27,8 @@ _CLASSES: Final[tuple[type[object], ...]] = OPERATORS
 SYMBOLS: Final[dict[str, type[SetOperator]]] = {
     operator.symbol: operator for operator in _CLASSES if issubclass(operator, SetOperator)
 }
+
+_FUNCTIONS: Final[dict[str, type[Arrow | AllArrow]]] = {"all": AllArrow, "any": Arrow}
 
 
 @dataclass(slots=True)
@@ -56,10 +58,7 @@ class _Level:
 
 
 def expression(cursor: Cursor) -> Rewrite:
-    """Read one expression, up to the first token that cannot belong to it.
-
-    Raises SchemaParseError, and Unsupported for `nil` and `.all(…)`.
-    """
+    """Read one expression, up to the first token that cannot belong to it. Raises SchemaParseError."""
     levels = [_Level(cursor.token)]
     while True:
         while cursor.token.kind == "(":
@@ -120,26 +119,30 @@ def _too_deep(what: str) -> str:
 
 
 def _unit(cursor: Cursor) -> _Operand:
-    """Read a name or an arrow."""
-    if cursor.at_keyword("nil"):
-        raise cursor.unsupported("`nil` is not supported yet, leave it out")
+    """Read a name, an arrow, `nil` or `self`."""
+    for word, leaf in (("nil", Nil), ("self", SelfObject)):
+        if cursor.at_keyword(word):
+            only = cursor.advance()
+            advice = f"the left side of an arrow is a relation, and {quoted(word)} is none, name a relation"
+            _refuse_arrow(cursor, only, advice)
+            return _Operand(leaf(cursor.span(only)), only.start, only.end, 0)
     if cursor.token.kind != NAME:
         cursor.name("the name of a relation or permission, or `(`")
     first = cursor.advance()
     if cursor.token.kind not in ("->", "."):
         return _Operand(Name(first.text, cursor.span(first)), first.start, first.end, 0)
-    name, last = _target(cursor, first)
+    arrow, name, last = _target(cursor, first)
     right = cursor.checked(check_relation, name)
     advice = (
         f"arrows cannot follow one another; give the type that {quoted(first.text)} points at a permission of its "
         f"own for {quoted(right + '->…')}, say `reached`, and write {quoted(first.text + '->reached')} here"
     )
     _refuse_arrow(cursor, cursor.token, advice)
-    return _Operand(Arrow(first.text, right, cursor.span(first, last)), first.start, last.end, 0)
+    return _Operand(arrow(first.text, right, cursor.span(first, last)), first.start, last.end, 0)
 
 
-def _target(cursor: Cursor, left: Token) -> tuple[Token, Token]:
-    """Read `->name` or `.any(name)`; return the name's token and the last one."""
+def _target(cursor: Cursor, left: Token) -> tuple[type[Arrow | AllArrow], Token, Token]:
+    """Read `->name`, `.any(name)` or `.all(name)`; return the operator, the name's token and the last one."""
     if cursor.accept("->"):
         if cursor.token.kind == "(":
             raise cursor.refused(
@@ -147,20 +150,16 @@ def _target(cursor: Cursor, left: Token) -> tuple[Token, Token]:
                 f"{quoted(left.text)} points at and name that here"
             )
         name = cursor.name("the name of a relation or permission after `->`")
-        return name, name
+        return Arrow, name, name
     cursor.expect(".", "`.`")
-    function = cursor.name("`any` after `.`")
-    if function.text == "all":
-        raise cursor.unsupported(
-            f"the arrow function `.all(…)` is not supported yet; `{left.text}->name` or `{left.text}.any(name)` asks "
-            "for one of the objects instead of all of them",
-            function,
-        )
-    if function.text != "any":
-        raise cursor.refused(f"{quoted(function.text)} is not an arrow function, write `any`", function)
-    cursor.expect("(", "`(` after `any`")
-    name = cursor.name("the name of a relation or permission in `any(…)`")
-    return name, cursor.expect(")", "`)`")
+    function = cursor.name("`any` or `all` after `.`")
+    arrow = _FUNCTIONS.get(function.text)
+    if arrow is None:
+        hint = did_you_mean(function.text, _FUNCTIONS)
+        raise cursor.refused(f"{quoted(function.text)} is not an arrow function{hint}", function)
+    cursor.expect("(", f"`(` after {quoted(function.text)}")
+    name = cursor.name(f"the name of a relation or permission in {quoted(function.text + '(…)')}")
+    return arrow, name, cursor.expect(")", "`)`")
 
 
 def _refuse_arrow(cursor: Cursor, token: Token, message: str) -> None:

@@ -38,6 +38,13 @@ class SubjectKind:
     universal: bool = False
     expiration: bool = False
 
+    @classmethod
+    def of(cls, tuple_: RelationTuple) -> SubjectKind:
+        """Return the kind that a relation must take for the tuple to be admitted."""
+        subject, wildcard = tuple_.subject, tuple_.subject.id == WILDCARD
+        expires = tuple_.expires_at is not None
+        return cls(subject.type, subject.relation, wildcard, universal=tuple_.universal, expiration=expires)
+
     def __str__(self) -> str:
         tail = ":*" if self.wildcard else f"#{self.relation}" if self.relation else ""
         traits = [name for name, has in (("expiration", self.expiration), ("universal", self.universal)) if has]
@@ -180,7 +187,7 @@ class Schema:
         Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission or TupleNotAllowed otherwise.
         """
         if not self.admits(tuple_):
-            raise admit.refusal(self, tuple_)
+            raise admit.refusal(self, tuple_, SubjectKind.of(tuple_))
 
     def check_access(self, subject: Subject, resource: Object) -> None:
         """Return if a question for best access names types that exist and is not the wrong way round.

@@ -1,4 +1,4 @@
-"""The grammar of a schema: `use` lines, definitions, relations, permissions and ladders.
+"""The grammar of a schema: `use` lines, definitions, and which lines stand in them.
 
 What SpiceDB's language has beyond that is refused here by name, never skipped. Whether names mean anything is
 decided later (`relgraph.schema.validate`).
@@ -10,25 +10,35 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import SchemaParseError, did_you_mean, quoted
 from relgraph.schema.cursor import Cursor
-from relgraph.schema.expressions import SYMBOLS, expression
-from relgraph.schema.lexer import END, NEWLINE, Token
-from relgraph.schema.model import Permission, SubjectKind
-from relgraph.schema.tree import DefinitionNode, KindNode, LadderNode, RelationNode, RungNode
-from relgraph.tuples import check_relation, check_type
+from relgraph.schema.expressions import SYMBOLS
+from relgraph.schema.lexer import END, KEYWORD, NEWLINE
+from relgraph.schema.members import ladder, permission, relation
+from relgraph.schema.tree import DefinitionNode, FileNode
+from relgraph.tuples import check_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relgraph.schema.model import Permission
     from relgraph.schema.source import Source
+    from relgraph.schema.tree import LadderNode, RelationNode
 
 __all__ = ["FLAGS", "FLAGS_UNSUPPORTED", "parse_tree"]
 
-FLAGS: Final = ("roles", "universal")
-FLAGS_UNSUPPORTED: Final = ("expiration", "grants", "import", "partial", "self", "typechecking")
+FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "expiration": ("and", "expiration"),
+    "roles": (),
+    "self": ("self",),
+    "universal": (),
+}
+"""What `use` switches on, with the words that are keywords from then on. relgraph's own flags reserve none."""
+FLAGS_UNSUPPORTED: Final = ("grants", "import", "partial", "typechecking")
 
 _CONTINUES: Final = frozenset({*SYMBOLS, "->", ".", "|", ">"})
 
 
-def parse_tree(source: Source) -> tuple[DefinitionNode, ...]:
-    """Return the definitions of a text, in order. Raises SchemaParseError or Unsupported at the first fault."""
+def parse_tree(source: Source) -> FileNode:
+    """Return what a text says, unchecked. Raises SchemaParseError or Unsupported at the first fault."""
     return _Parser(source).file()
 
 
@@ -37,16 +47,15 @@ class _Parser:
 
     def __init__(self, source: Source) -> None:
         self._cursor = Cursor(source)
-        self._flags: set[str] = set()
 
-    def file(self) -> tuple[DefinitionNode, ...]:
+    def file(self) -> FileNode:
         """Read the whole text."""
         cursor = self._cursor
         definitions: list[DefinitionNode] = []
         while True:
             cursor.skip_separators()
             if cursor.token.kind == END:
-                return tuple(definitions)
+                return FileNode(tuple(definitions), frozenset(cursor.flags))
             if cursor.at_keyword("definition"):
                 definitions.append(self._definition())
             elif cursor.at_word("use"):
@@ -74,6 +83,9 @@ class _Parser:
         word = cursor.advance()
         if late:
             raise cursor.refused("`use` must stand before the first definition, move it to the top", word)
+        if cursor.token.kind == KEYWORD and cursor.token.text in cursor.flags:
+            cursor.advance()
+            return
         flag = cursor.name("a flag after `use`")
         if flag.text in FLAGS_UNSUPPORTED:
             raise cursor.unsupported(
@@ -82,7 +94,7 @@ class _Parser:
         if flag.text not in FLAGS:
             hint = did_you_mean(flag.text, (*FLAGS, *FLAGS_UNSUPPORTED))
             raise cursor.refused(f"{quoted(flag.text)} is not a flag{hint}", flag)
-        self._flags.add(flag.text)
+        cursor.switch_on(flag.text, FLAGS[flag.text])
 
     def _definition(self) -> DefinitionNode:
         """Read `definition path { … }`."""
@@ -100,11 +112,11 @@ class _Parser:
             if cursor.token.kind == END:
                 raise cursor.refused(f"the definition {quoted(name)} is never closed, write `}}` at its end", opened)
             if cursor.at_keyword("relation"):
-                members.append(self._relation())
+                members.append(relation(cursor))
             elif cursor.at_keyword("permission"):
-                members.append(self._permission())
-            elif cursor.at_word("roles") and "roles" in self._flags:
-                ladders.append(self._ladder())
+                members.append(permission(cursor))
+            elif cursor.at_word("roles") and "roles" in cursor.flags:
+                ladders.append(ladder(cursor))
             else:
                 raise self._not_in_body()
             self._end_of_statement()
@@ -128,7 +140,7 @@ class _Parser:
             return cursor.unsupported("`grant` lines are not supported yet, remove the line")
         if cursor.token.kind in _CONTINUES:
             return self._continuation()
-        hint = _only_close(did_you_mean(cursor.token.text, ("relation", "permission", *self._flags & {"roles"})))
+        hint = _only_close(did_you_mean(cursor.token.text, ("relation", "permission", *cursor.flags & {"roles"})))
         return cursor.refused(f"expected `relation`, `permission` or `}}`, found {quoted(cursor.token.text)}{hint}")
 
     def _continuation(self) -> SchemaParseError:
@@ -137,88 +149,6 @@ class _Parser:
         return self._cursor.refused(
             f"a line cannot start with {shown}: the statement ended with the line before, move {shown} to its end"
         )
-
-    def _relation(self) -> RelationNode:
-        """Read `relation name: kind | kind`."""
-        cursor = self._cursor
-        word = cursor.advance()
-        token = cursor.name("a name after `relation`")
-        name = cursor.checked(check_relation, token)
-        cursor.expect(":", "`:` and the subject types that the relation takes")
-        kinds = [self._kind()]
-        while cursor.accept("|"):
-            kinds.append(self._kind())
-        return RelationNode(name, tuple(kinds), cursor.span(token), word.doc)
-
-    def _kind(self) -> KindNode:
-        """Read one subject kind."""
-        cursor = self._cursor
-        path = cursor.path("a subject type")
-        last = part = path
-        relation, wildcard = "", False
-        if cursor.accept(":"):
-            last = cursor.expect("*", "`*` after `:`")
-            wildcard = True
-        elif cursor.accept("#"):
-            last = part = cursor.accept("...") or cursor.name("the name of a relation or permission after `#`")
-            relation = "" if part.kind == "..." else part.text
-        if wildcard and cursor.token.kind == "#":
-            raise cursor.refused(
-                f"a wildcard covers plain objects only and takes no relation, write {quoted(path.text + ':*')}"
-            )
-        if relation and cursor.token.kind == ":":
-            raise cursor.refused(
-                f"a userset takes no wildcard, write {quoted(path.text + '#' + relation)} or {quoted(path.text + ':*')}"
-            )
-        universal = False
-        if cursor.at_keyword("with"):
-            cursor.advance()
-            last, universal = self._universal(), True
-        kind = SubjectKind(path.text, relation, wildcard, universal)
-        return KindNode(kind, cursor.span(path), cursor.span(part), cursor.span(path, last))
-
-    def _universal(self) -> Token:
-        """Read what stands behind `with`, of which this version serves `universal` alone; return the last token."""
-        cursor = self._cursor
-        name = cursor.path("a name after `with`")
-        if name.text == "expiration":
-            raise cursor.unsupported("`with expiration` is not supported yet, remove it", name)
-        if name.text != "universal":
-            raise cursor.unsupported(f"caveats are not supported yet, remove {quoted('with ' + name.text)}", name)
-        if "universal" not in self._flags:
-            raise cursor.unsupported(
-                "without its flag `with universal` names a caveat, and caveats are not supported yet; write "
-                "`use universal` before the first definition if tuples for every object are meant",
-                name,
-            )
-        if cursor.at_word("and"):
-            raise cursor.refused("`universal` comes last, nothing follows it with `and`")
-        return name
-
-    def _permission(self) -> Permission:
-        """Read `permission name = expression`."""
-        cursor = self._cursor
-        word = cursor.advance()
-        token = cursor.name("a name after `permission`")
-        name = cursor.checked(check_relation, token)
-        if cursor.token.kind == ":":
-            raise cursor.unsupported("type annotations of permissions are not supported yet, write `=` after the name")
-        cursor.expect("=", "`=` and an expression")
-        return Permission(name, expression(cursor), cursor.span(token), word.doc)
-
-    def _ladder(self) -> LadderNode:
-        """Read `roles strongest > weaker > weakest`."""
-        cursor = self._cursor
-        word = cursor.advance()
-        rungs: list[RungNode] = []
-        while True:
-            token = cursor.name("the name of a relation or permission in `roles`")
-            rungs.append(RungNode(token.text, cursor.span(token)))
-            if not cursor.accept(">"):
-                break
-        if cursor.token.kind in (",", "<", "|"):
-            raise cursor.unexpected("`>` between the names, strongest first")
-        return LadderNode(tuple(rungs), cursor.span(word))
 
 
 def _only_close(hint: str) -> str:

@@ -19,16 +19,10 @@ _INDENT: Final = "  "
 
 
 def print_schema(schema: Schema) -> str:
-    """Return the canonical text: the flags that the schema needs, then its definitions, in order."""
-    definitions = schema.definitions.values()
-    relations = [relation for definition in definitions for relation in definition.relations.values()]
-    flags = []
-    if any(definition.roles for definition in definitions):
-        flags.append("use roles\n")
-    if any(kind.universal for relation in relations for kind in relation.kinds):
-        flags.append("use universal\n")
-    blocks = ["".join(flags)] if flags else []
-    blocks.extend("".join(f"{line}\n" for line in _lines(definition)) for definition in definitions)
+    """Return the canonical text: the schema's flags, sorted, then its definitions, in order."""
+    flags = "".join(f"use {flag}\n" for flag in sorted(schema.flags))
+    blocks = [flags] if flags else []
+    blocks.extend("".join(f"{line}\n" for line in _lines(each)) for each in schema.definitions.values())
     return "\n".join(blocks)
 
 

@@ -1,14 +1,14 @@
 """Which types of plain subjects could ever hold a relation or permission, by the schema alone.
 
-An over-estimate: exclusions and intersections are read as if everything in them granted. So a type that is missing
-here can never hold the name, whatever the tuples say.
+An over-estimate: exclusions and intersections are read as if everything in them granted, and `.all` as if it were
+`.any`. So a type that is missing here can never hold the name, whatever the tuples say.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.rewrites import Arrow, Name
+from relgraph.rewrites import AllArrow, Arrow, Name, SelfObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from relgraph.rewrites import Rewrite
     from relgraph.schema.model import Definition, Schema
 
-__all__ = ["subject_types"]
+__all__ = ["nodes", "subject_types"]
 
 _Member = tuple[str, str]
 
@@ -35,8 +35,12 @@ def subject_types(schema: Schema) -> dict[_Member, frozenset[str]]:
                     readers.setdefault((kind.type, kind.relation), set()).add(member)
                 else:
                     found[member].add(kind.type)
-            for leaned_on in _leans_on(schema, definition, name):
-                readers.setdefault(leaned_on, set()).add(member)
+            permission = definition.permissions.get(name)
+            for rewrite in nodes(permission.rewrite) if permission else ():
+                if isinstance(rewrite, SelfObject):
+                    found[member].add(definition.name)
+                for leaned_on in _leans_on(schema, definition, rewrite):
+                    readers.setdefault(leaned_on, set()).add(member)
     agenda = list(found)
     while agenda:
         member = agenda.pop()
@@ -47,16 +51,20 @@ def subject_types(schema: Schema) -> dict[_Member, frozenset[str]]:
     return {member: frozenset(types) for member, types in found.items()}
 
 
-def _leans_on(schema: Schema, definition: Definition, name: str) -> Iterator[_Member]:
-    permission = definition.permissions.get(name)
-    agenda: list[Rewrite] = [permission.rewrite] if permission else []
+def nodes(rewrite: Rewrite) -> Iterator[Rewrite]:
+    """Yield an expression's nodes in text order, itself first."""
+    agenda = [rewrite]
     while agenda:
-        rewrite = agenda.pop()
-        agenda.extend(rewrite.children())
-        if isinstance(rewrite, Name):
-            yield definition.name, rewrite.name
-        elif isinstance(rewrite, Arrow):
-            for kind in definition.relations[rewrite.tupleset].kinds:
-                target = schema.definitions.get(kind.type)
-                if target is not None and target.member(rewrite.name) is not None:
-                    yield kind.type, rewrite.name
+        node = agenda.pop()
+        yield node
+        agenda.extend(reversed(node.children()))
+
+
+def _leans_on(schema: Schema, definition: Definition, rewrite: Rewrite) -> Iterator[_Member]:
+    if isinstance(rewrite, Name):
+        yield definition.name, rewrite.name
+    elif isinstance(rewrite, Arrow | AllArrow):
+        for kind in definition.relations[rewrite.tupleset].kinds:
+            target = schema.definitions.get(kind.type)
+            if target is not None and target.member(rewrite.name) is not None:
+                yield kind.type, rewrite.name

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from relgraph.rewrites import Span
     from relgraph.schema.model import Permission, SubjectKind
 
-__all__ = ["DefinitionNode", "KindNode", "LadderNode", "RelationNode", "RungNode"]
+__all__ = ["DefinitionNode", "FileNode", "KindNode", "LadderNode", "RelationNode", "RungNode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,11 @@ class DefinitionNode:
     ladders: tuple[LadderNode, ...]
     at: Span
     doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileNode:
+    """A whole text: its definitions in order, and what its `use` lines switched on."""
+
+    definitions: tuple[DefinitionNode, ...]
+    flags: frozenset[str]

@@ -15,33 +15,34 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from relgraph.errors import SchemaParseError, SchemaTypeError, did_you_mean, quoted
-from relgraph.rewrites import Arrow, Name, Rewrite, Span, Union
+from relgraph.rewrites import AllArrow, Arrow, Name, Span, Union
 from relgraph.schema.model import Definition, Permission, Relation, Schema
+from relgraph.schema.reach import nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from relgraph.schema.source import Source
-    from relgraph.schema.tree import DefinitionNode, LadderNode, RelationNode
+    from relgraph.schema.tree import DefinitionNode, FileNode, LadderNode, RelationNode
 
 __all__ = ["validate"]
 
 Key = tuple[str, str]
 
 
-def validate(nodes: tuple[DefinitionNode, ...], source: Source) -> Schema:
-    """Return the schema that parsed definitions make. Raises SchemaParseError or SchemaTypeError."""
+def validate(file: FileNode, source: Source) -> Schema:
+    """Return the schema that a parsed text makes. Raises SchemaParseError or SchemaTypeError."""
     definitions: dict[str, Definition] = {}
-    for node in nodes:
+    for node in file.definitions:
         if node.name in definitions:
             first = definitions[node.name].at.line
             message = f"{quoted(node.name)} is defined twice, first in line {first}, rename or remove one"
             raise source.problem(SchemaParseError, message, node.at)
         definitions[node.name] = _definition(node, source)
-    for node in nodes:
+    for node in file.definitions:
         _check_kinds(node, definitions, source)
     wildcards = _wildcards(definitions)
-    for node in nodes:
+    for node in file.definitions:
         _check_usersets(node, wildcards, source)
         definition = definitions[node.name]
         for permission in definition.permissions.values():
@@ -49,7 +50,7 @@ def validate(nodes: tuple[DefinitionNode, ...], source: Source) -> Schema:
         _check_aliases(definition, source)
         if node.ladders:
             _check_ladder(definition, node.ladders[0], source)
-    return Schema(definitions, source.text)
+    return Schema(definitions, source.text, file.flags)
 
 
 def _definition(node: DefinitionNode, source: Source) -> Definition:
@@ -143,23 +144,14 @@ def _check_usersets(node: DefinitionNode, wildcards: Mapping[Key, str], source: 
                 raise source.problem(SchemaTypeError, message, item.at)
 
 
-def _nodes(rewrite: Rewrite) -> Iterator[Rewrite]:
-    """Yield an expression's nodes in text order."""
-    stack = [rewrite]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(reversed(node.children()))
-
-
 def _check_names(definition: Definition, permission: Permission, wildcards: Mapping[Key, str], source: Source) -> None:
     """Raise SchemaTypeError where an expression names what does not exist, or an arrow starts where none can."""
-    for node in _nodes(permission.rewrite):
+    for node in nodes(permission.rewrite):
         for name in node.names():
             at = Span(node.at.line, node.at.column, len(name))
             if definition.member(name) is None:
                 raise source.problem(SchemaTypeError, _missing(name, definition), at)
-            if not isinstance(node, Arrow):
+            if not isinstance(node, Arrow | AllArrow):
                 continue
             if name in definition.permissions:
                 message = f"an arrow starts at a relation, and {quoted(name)} is a permission, name a relation here"

@@ -1,0 +1,113 @@
+"""The grammar of a definition's lines: relations with their subject kinds, permissions, and ladders.
+
+Which lines may stand where is decided by `relgraph.schema.parser`; whether names mean anything, later still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relgraph.errors import quoted
+from relgraph.schema.expressions import expression
+from relgraph.schema.model import Permission, SubjectKind
+from relgraph.schema.tree import KindNode, LadderNode, RelationNode, RungNode
+from relgraph.tuples import check_relation
+
+if TYPE_CHECKING:
+    from relgraph.schema.cursor import Cursor
+    from relgraph.schema.lexer import Token
+
+__all__ = ["ladder", "permission", "relation"]
+
+
+def relation(cursor: Cursor) -> RelationNode:
+    """Read `relation name: kind | kind`."""
+    word = cursor.advance()
+    token = cursor.name("a name after `relation`")
+    name = cursor.checked(check_relation, token)
+    cursor.expect(":", "`:` and the subject types that the relation takes")
+    kinds = [_kind(cursor)]
+    while cursor.accept("|"):
+        kinds.append(_kind(cursor))
+    return RelationNode(name, tuple(kinds), cursor.span(token), word.doc)
+
+
+def _kind(cursor: Cursor) -> KindNode:
+    """Read one subject kind."""
+    path = cursor.path("a subject type")
+    last = part = path
+    name, wildcard = "", False
+    if cursor.accept(":"):
+        last = cursor.expect("*", "`*` after `:`")
+        wildcard = True
+    elif cursor.accept("#"):
+        last = part = cursor.accept("...") or cursor.name("the name of a relation or permission after `#`")
+        name = "" if part.kind == "..." else part.text
+    if wildcard and cursor.token.kind == "#":
+        raise cursor.refused(
+            f"a wildcard covers plain objects only and takes no relation, write {quoted(path.text + ':*')}"
+        )
+    if name and cursor.token.kind == ":":
+        raise cursor.refused(
+            f"a userset takes no wildcard, write {quoted(path.text + '#' + name)} or {quoted(path.text + ':*')}"
+        )
+    traits: list[str] = []
+    if cursor.at_keyword("with"):
+        cursor.advance()
+        last = _trait(cursor, traits, "with")
+        while cursor.accept_word("and"):
+            last = _trait(cursor, traits, "and")
+    kind = SubjectKind(path.text, name, wildcard, universal="universal" in traits, expiration="expiration" in traits)
+    return KindNode(kind, cursor.span(path), cursor.span(part), cursor.span(path, last))
+
+
+def _trait(cursor: Cursor, before: list[str], word: str) -> Token:
+    """Read what stands behind `with` or `and`, put it with those `before`, and return its last token.
+
+    The order is fixed, as in SpiceDB: a caveat, `expiration`, `universal`. Without its flag, each of the two words
+    names a caveat.
+    """
+    if "universal" in before:
+        raise cursor.refused("`universal` comes last, nothing follows it with `and`", cursor.previous)
+    if cursor.at_keyword("expiration"):
+        if before:
+            raise cursor.refused("`expiration` stands twice, write it once")
+        before.append("expiration")
+        return cursor.advance()
+    name = cursor.path(f"a name after {quoted(word)}")
+    if name.text == "universal" and "universal" in cursor.flags:
+        before.append("universal")
+        return name
+    if name.text in ("expiration", "universal"):
+        meant = "tuples that expire" if name.text == "expiration" else "tuples for every object"
+        raise cursor.unsupported(
+            f"without its flag {quoted('with ' + name.text)} names a caveat, and caveats are not supported yet; write "
+            f"{quoted('use ' + name.text)} before the first definition if {meant} are meant",
+            name,
+        )
+    raise cursor.unsupported(f"caveats are not supported yet, remove {quoted(f'{word} {name.text}')}", name)
+
+
+def permission(cursor: Cursor) -> Permission:
+    """Read `permission name = expression`."""
+    word = cursor.advance()
+    token = cursor.name("a name after `permission`")
+    name = cursor.checked(check_relation, token)
+    if cursor.token.kind == ":":
+        raise cursor.unsupported("type annotations of permissions are not supported yet, write `=` after the name")
+    cursor.expect("=", "`=` and an expression")
+    return Permission(name, expression(cursor), cursor.span(token), word.doc)
+
+
+def ladder(cursor: Cursor) -> LadderNode:
+    """Read `roles strongest > weaker > weakest`."""
+    word = cursor.advance()
+    rungs: list[RungNode] = []
+    while True:
+        token = cursor.name("the name of a relation or permission in `roles`")
+        rungs.append(RungNode(token.text, cursor.span(token)))
+        if not cursor.accept(">"):
+            break
+    if cursor.token.kind in (",", "<", "|"):
+        raise cursor.unexpected("`>` between the names, strongest first")
+    return LadderNode(tuple(rungs), cursor.span(word))
