@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
-SCENARIOS_MIN = 30
+SCENARIOS_MIN = 40
 CATGLOBE = next(path for path in FILES if path.stem == "catglobe")
 
 
