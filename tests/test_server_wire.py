@@ -28,6 +28,10 @@ from relgraph.wire.parts import plain_text, read_tuple, tuple_message
 TOKEN = Token(b"s" * 16, 1, 7, b"n" * 16, 123)
 FACT = RelationTuple.parse("report:q3#viewer@group:board#member")
 UNIVERSAL = RelationTuple.parse("report:*#viewer@user:*")
+EXPIRING = [
+    RelationTuple.parse(f"report:q3#viewer@user:anna[expiration:{time}]")
+    for time in ("2030-01-31T12:00:00.000001Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
+]
 Q3 = Object.parse("report:q3")
 ANNA = Subject.parse("user:anna")
 
@@ -70,7 +74,7 @@ def test_half_said_consistency_is_refused(message: pb.Consistency, error: type[I
     assert field == caught.value.details["field"]
 
 
-@pytest.mark.parametrize("fact", [FACT, UNIVERSAL, RelationTuple.parse("report:q3#viewer@user:anna")])
+@pytest.mark.parametrize("fact", [FACT, UNIVERSAL, RelationTuple.parse("report:q3#viewer@user:anna"), *EXPIRING])
 def test_a_tuple_survives(fact: RelationTuple) -> None:
     """Every kind of tuple is read as it was written."""
     assert fact == read_tuple(tuple_message(fact), "tuple")
@@ -92,6 +96,28 @@ def test_a_bad_tuple_names_its_part(message: pb.RelationTuple, error: type[Inval
     with pytest.raises(error) as caught:
         read_tuple(message, "x")
     assert field == caught.value.details["field"]
+
+
+def test_what_is_finer_than_a_microsecond_is_cut_off() -> None:
+    """A tuple's expiration is kept to the microsecond, before 1970 as after."""
+    for seconds in (0, -1):
+        message = tuple_message(FACT)
+        message.expires_at.seconds, message.expires_at.nanos = seconds, 1_999
+        fact = read_tuple(message, "tuple")
+        assert seconds * 1_000_000 + 1 == fact.expires
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(-62_135_596_801, 0), (253_402_300_800, 0), (2**63 - 1, 0), (-(2**63), 0), (0, -1), (0, 1_000_000_000)],
+)
+def test_no_point_in_time_is_refused(seconds: int, nanos: int) -> None:
+    """An expiration beyond the years 1 to 9999, or with nanos that are none, is an error about its field."""
+    message = tuple_message(FACT)
+    message.expires_at.seconds, message.expires_at.nanos = seconds, nanos
+    with pytest.raises(InvalidInput, match="1 to 9999") as caught:
+        read_tuple(message, "x")
+    assert caught.value.details == {"field": "x.expires_at"}
 
 
 def test_updates_survive_by_kind() -> None:

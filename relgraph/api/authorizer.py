@@ -279,8 +279,10 @@ class Authorizer:
         """Change tuples in one transaction and return its revision: all of it happens, or none.
 
         `touch` writes whether or not the tuple lives, `create` raises AlreadyExists if it does, `delete` does nothing
-        if it does not. A `request_id` makes a retry safe: the same write under the same id happens once. Raises
-        InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates, RequestIdReused, NoSchema.
+        if it does not. What tells one tuple from another is resource, relation and subject: a touch with another
+        expiration replaces the tuple, a delete names none. A `request_id` makes a retry safe: the same write under the
+        same id happens once. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates,
+        RequestIdReused, NoSchema.
         """
         return self._writing.write(touch, create, delete, reason, request_id)
 
@@ -328,7 +330,7 @@ class Authorizer:
         with self._pinned(consistency, _instant(deadline)) as pinned, self._store.snapshot() as snapshot:
             if pinned.program is not None:
                 pinned.program.schema.check_filter(filter)
-            found = snapshot.read(filter, pinned.revision.number, last, limit + 1)
+            found = snapshot.read(filter, pinned.revision.number, pinned.now, last, limit + 1)
             page = tuple(found[:limit])
             after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""
             return Page(page, after, pinned.revision.number, pinned.token)

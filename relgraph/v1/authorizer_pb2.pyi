@@ -171,7 +171,7 @@ class RelationTuple(google.protobuf.message.Message):
 
     @property
     def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the tuple stops to count. Not served yet."""
+        """When the tuple stops to count; never, where it is absent. Kept to the microsecond."""
 
     def __init__(
         self,

@@ -124,11 +124,14 @@ def update_messages(operation: Operation, facts: Iterable[str | RelationTuple]) 
 
 
 def place_in_updates(error: RelgraphError, updates: Sequence[pb.Update]) -> None:
-    """Note in an error about one tuple which update of the request it was; of a tuple named twice, the second."""
+    """Note in an error about one tuple which of the updates, all of them read before, it was about.
+
+    Of a tuple named twice, the second.
+    """
     for index, update in enumerate(updates):
-        fact = update.tuple
-        if error.details.get("tuple") == f"{fact.resource}#{fact.relation}@{fact.subject}":
-            error.details["field"] = f"updates[{index}].tuple"
+        field = f"updates[{index}].tuple"
+        if error.details.get("tuple") == str(read_tuple(update.tuple, field)):
+            error.details["field"] = field
 
 
 def read_updates(messages: Sequence[pb.Update]) -> dict[Operation, list[RelationTuple]]:
