@@ -129,7 +129,7 @@ class InvalidCursor(InvalidInput):
 
 
 class InvalidFile(InvalidInput):
-    """A file of tuples cannot be read: the message names file, line and column."""
+    """A file cannot be read: the message names it, and line and column where its text is at fault."""
 
     code = "INVALID_FILE"
 

@@ -146,6 +146,27 @@ def test_words_that_are_names_without_their_flags() -> None:
     assert schema.definitions["thing"].permissions["view"].rewrite.text() == "(self + roles) - import"
 
 
+def test_annotations() -> None:
+    """Under `use typechecking` a permission keeps the types it declares, which may be more than it leads to."""
+    text = f"{HEAD}definition doc {{\n  relation owner: user:*\n  permission view: user | doc | user = owner - nil\n}}"
+    assert parse(f"use typechecking\n{text}").definitions["doc"].permissions["view"].annotation == ("user", "doc")
+
+
+def test_annotations_without_their_flag() -> None:
+    """Without `use typechecking` an annotation is read, and neither checked nor kept."""
+    schema = parse(f"{HEAD}definition doc {{\n  relation owner: user\n  permission view: nowhere = owner\n}}")
+    assert schema.definitions["doc"].permissions["view"].annotation == ()
+    assert "nowhere" not in print_schema(schema)
+
+
+def test_flags() -> None:
+    """A schema keeps the flags it was written under, used or not, but those that concern its text alone."""
+    flags = ("expiration", "grants", "import", "partial", "roles", "self", "typechecking", "universal")
+    text = "".join(f"use {flag}\n" for flag in (*reversed(flags), *flags)) + HEAD
+    assert parse(text).flags == set(flags) - {"import", "partial"}
+    assert parse(HEAD).flags == set()
+
+
 def test_ladder() -> None:
     """A ladder is kept strongest first, may use a relation as its strongest rung, and flags may repeat."""
     schema = parse(

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from relgraph.errors import RelgraphError, SchemaParseError, SchemaTypeError, Unsupported
-from relgraph.schema import parse
+from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
 from relgraph.schema.reader import TEXT_BYTES_MAX
-
-USER = "definition user {}\n"
-
-
-def doc(*lines: str, flags: str = "") -> str:
-    """Return a schema: `flags`, a line with a user, then a definition `doc` whose body starts in the line after."""
-    return f"{flags}{USER}definition doc {{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
-
-
-OWNER = "relation owner: user"
+from tests.schema_kit import OWNER, USER, check, doc, refusal
 
 GRAMMAR = [
     ("defnition user {}", 1, 1, "did you mean `definition`?"),
@@ -86,6 +76,19 @@ GRAMMAR = [
         "`universal` comes last",
     ),
     (doc("roles owner"), 3, 1, "write `use roles` before the first definition"),
+    (doc("grant owner by owner"), 3, 1, "write `use grants` before the first definition"),
+    (doc("...common"), 3, 1, "write `use partial` before the first definition"),
+    ("partial common {}", 1, 1, "a partial needs a flag, write `use partial` before it"),
+    ('import "x.zed"', 1, 1, "`import` needs a flag, write `use import` before it"),
+    ('use import\nimport "x.zed"', 2, 1, "a schema sent as one text imports nothing; `relgraph schema write FILE`"),
+    ("use import import x", 1, 19, "expected a path in quotes after `import`, found `x`"),
+    ("use import import 'x", 1, 19, "this quotation mark has no partner in its line"),
+    ('definition "user" {}', 1, 12, "expected a name after `definition`"),
+    ("use partial\npartal common {}", 2, 1, "did you mean `partial`?"),
+    ("use self\nuse self\nuse selv", 3, 5, "`selv` is not a flag, did you mean `self`?"),
+    (doc(OWNER, "permission view: user | = owner"), 4, 25, "expected a type of subjects, found `=`"),
+    (doc(OWNER, "permission view: doc#owner = owner"), 4, 21, "an annotation names types alone, write `doc`"),
+    (doc(OWNER, "permission view: user owner"), 4, 23, "expected `=` and an expression, found `owner`"),
     (doc("roles", flags="use roles\n"), 4, 6, "expected the name of a relation or permission in `roles`"),
     (doc("roles owner, view", flags="use roles\n"), 4, 12, "expected `>` between the names"),
     (doc("relation owner: user with universal and more", flags="use universal\n"), 4, 37, "`universal` comes last"),
@@ -124,6 +127,31 @@ MEANING = [
     (doc("permission view = view"), 3, 12, "`view` = `view` goes in a circle"),
     (doc("permission one = (two)", "permission two = one"), 3, 12, "`one` = `two` = `one` goes in a circle"),
     (doc("permission zero = one", "permission one = two", "permission two = one"), 4, 12, "`one` = `two` = `one`"),
+    (doc(OWNER, "permission view: usr = owner", flags="use typechecking\n"), 5, 18, "did you mean `user`?"),
+    (
+        doc(OWNER, "relation parent: doc", "permission view: doc = owner + parent", flags="use typechecking\n"),
+        6,
+        18,
+        "`view` also leads to `user`, which its annotation leaves out, add `| user`",
+    ),
+    (
+        doc(OWNER, "relation team: doc#owner | doc", "permission view: user = team", flags="use typechecking\n"),
+        6,
+        18,
+        "`view` also leads to `doc`",
+    ),
+    (
+        doc(
+            OWNER,
+            "relation parent: doc",
+            "permission view: doc = self - parent.all(view) - parent->owner",
+            flags="use typechecking use self\n",
+        ),
+        6,
+        18,
+        "`view` also leads to `user`",
+    ),
+    (doc("permission view: user = self", flags="use typechecking use self\n"), 4, 18, "`view` also leads to `doc`"),
     (doc(OWNER, "roles owner", "roles owner", flags="use roles\n"), 6, 1, "has a `roles` line already, in line 5"),
     (doc(OWNER, "roles ownr", flags="use roles\n"), 5, 7, "did you mean `owner`?"),
     (doc(OWNER, "roles owner > owner", flags="use roles\n"), 5, 15, "`owner` stands twice on the ladder"),
@@ -155,12 +183,6 @@ MEANING = [
 
 NOT_YET = [
     ("caveat late(now int) { now > 5 % 'x' }", 1, 1, "caveats are not supported yet"),
-    ('import "x.zed"', 1, 1, "`import` is not supported yet"),
-    ("partial common {}", 1, 1, "partials are not supported yet"),
-    *(
-        (f"use {flag}", 1, 5, f"`use {flag}` is not supported yet")
-        for flag in ("typechecking", "partial", "import", "grants")
-    ),
     (doc("relation owner: user with late"), 3, 27, "remove `with late`"),
     (doc("relation owner: user with org/late"), 3, 27, "remove `with org/late`"),
     (doc("relation owner: user with expiration"), 3, 27, "write `use expiration` before the first definition"),
@@ -168,26 +190,7 @@ NOT_YET = [
     (doc("relation owner: user with expiration and late", flags="use expiration\n"), 4, 42, "remove `and late`"),
     (doc("relation owner: user with late and universal", flags="use universal\n"), 4, 27, "caveats are not supported"),
     (doc("relation owner: user with universal"), 3, 27, "write `use universal` before the first definition"),
-    (doc(OWNER, "permission view: user = owner"), 4, 16, "type annotations of permissions are not supported yet"),
-    (doc("...common"), 3, 1, "partials are not supported yet"),
-    (doc(OWNER, "grant owner by owner"), 4, 1, "`grant` lines are not supported yet"),
 ]
-
-
-def refusal(text: str) -> RelgraphError:
-    """Return the error that parsing raises."""
-    with pytest.raises(RelgraphError) as caught:
-        parse(text)
-    return caught.value
-
-
-def check(error: type[RelgraphError], text: str, line: int, column: int, part: str) -> None:
-    """Assert class, place and words of a refusal."""
-    found = refusal(text)
-    first = found.message.split("\n")[0]
-    assert (type(found), found.details) == (error, {"line": str(line), "column": str(column)}), first
-    assert first.startswith(f"line {line}, column {column}: ")
-    assert part in first
 
 
 @pytest.mark.parametrize(("text", "line", "column", "part"), GRAMMAR)

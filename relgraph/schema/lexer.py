@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from relgraph.schema.source import Source
 
-__all__ = ["END", "KEYWORD", "NAME", "NEWLINE", "Token", "tokens"]
+__all__ = ["END", "KEYWORD", "NAME", "NEWLINE", "STRING", "Token", "tokens"]
 
 NAME: Final = "name"
 KEYWORD: Final = "keyword"
 NEWLINE: Final = "newline"
+STRING: Final = "string"
 END: Final = "end"
 
 _KEYWORDS: Final = frozenset({"definition", "caveat", "relation", "permission", "nil", "with"})
@@ -31,14 +32,15 @@ _TOKEN = re.compile(
     r"(?P<space>[ \t]+)"
     r"|(?P<newline>\r\n|\r|\n)"
     r"|(?P<comment>//[^\r\n]*|/\*(?s:.*?)\*/)"
-    r"|(?P<unclosed>/\*)"
+    r"|(?P<string>\"\"\"(?s:.*?)\"\"\"|'''(?s:.*?)'''|\"[^\"\r\n]*\"|'[^'\r\n]*')"
+    r"|(?P<unclosed>/\*|[\"'])"
     r"|(?P<name>\w+)"
     r"|(?P<symbol>->|\.\.\.|[{}()|:;*#+&=/<>,.\-])"
 )
 
 
 class Token(NamedTuple):
-    """One token: `kind` is NAME, KEYWORD, NEWLINE, END or the symbol itself; `start` and `end` are offsets."""
+    """One token: `kind` is NAME, KEYWORD, STRING, NEWLINE, END or the symbol itself; `start` and `end` are offsets."""
 
     kind: str
     text: str
@@ -74,7 +76,9 @@ def tokens(source: Source) -> Iterator[Token]:
             last = Token(NEWLINE, "", start, position)
         else:
             word = match.group()
-            kind = word if group == "symbol" else KEYWORD if word in _KEYWORDS else NAME
+            kind = word if group == "symbol" else STRING if group == "string" else NAME
+            if word in _KEYWORDS:
+                kind = KEYWORD
             last = Token(kind, word, start, position, _doc(source, comments) if comments else "")
             comments.clear()
             behind_code = True
@@ -88,6 +92,9 @@ def _stray(source: Source, position: int) -> SchemaParseError:
     if source.text.startswith("/*", position):
         message = "this comment is never closed, write `*/` behind it"
         return source.problem(SchemaParseError, message, source.span(position, position + 2))
+    if source.text[position] in "\"'":
+        message = "this quotation mark has no partner in its line, write a second one behind the text"
+        return source.problem(SchemaParseError, message, source.span(position, position + 1))
     message = f"{quoted(source.text[position])} has no meaning in a schema, remove it"
     return source.problem(SchemaParseError, message, source.span(position, position + 1))
 

@@ -1,4 +1,4 @@
-"""The grammar of a definition's lines: relations with their subject kinds, permissions, and ladders.
+"""The grammar of a definition's lines: relations with their subject kinds, permissions, ladders, grants and splices.
 
 Which lines may stand where is decided by `relgraph.schema.parser`; whether names mean anything, later still.
 """
@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING
 
 from relgraph.errors import quoted
 from relgraph.schema.expressions import expression
-from relgraph.schema.model import Permission, SubjectKind
-from relgraph.schema.tree import KindNode, LadderNode, RelationNode, RungNode
+from relgraph.schema.model import SubjectKind
+from relgraph.schema.tree import (
+    GrantNode,
+    KindNode,
+    LadderNode,
+    NameNode,
+    PermissionNode,
+    RelationNode,
+    SpliceNode,
+)
 from relgraph.tuples import check_relation
 
 if TYPE_CHECKING:
     from relgraph.schema.cursor import Cursor
     from relgraph.schema.lexer import Token
 
-__all__ = ["ladder", "permission", "relation"]
+__all__ = ["grants", "ladder", "permission", "relation", "splice"]
 
 
 def relation(cursor: Cursor) -> RelationNode:
@@ -88,26 +96,68 @@ def _trait(cursor: Cursor, before: list[str], word: str) -> Token:
     raise cursor.unsupported(f"caveats are not supported yet, remove {quoted(f'{word} {name.text}')}", name)
 
 
-def permission(cursor: Cursor) -> Permission:
-    """Read `permission name = expression`."""
+def permission(cursor: Cursor) -> PermissionNode:
+    """Read `permission name = expression`, also with `: type | type` before the `=`."""
     word = cursor.advance()
     token = cursor.name("a name after `permission`")
     name = cursor.checked(check_relation, token)
-    if cursor.token.kind == ":":
-        raise cursor.unsupported("type annotations of permissions are not supported yet, write `=` after the name")
+    annotation: list[NameNode] = []
+    separator = ":"
+    while cursor.accept(separator):
+        path = cursor.path("a type of subjects")
+        if cursor.token.kind in ("#", ":"):
+            raise cursor.refused(f"an annotation names types alone, write {quoted(path.text)}")
+        annotation.append(NameNode(path.text, cursor.span(path)))
+        separator = "|"
     cursor.expect("=", "`=` and an expression")
-    return Permission(name, expression(cursor), cursor.span(token), word.doc)
+    return PermissionNode(name, tuple(annotation), expression(cursor), cursor.span(token), word.doc)
 
 
 def ladder(cursor: Cursor) -> LadderNode:
     """Read `roles strongest > weaker > weakest`."""
     word = cursor.advance()
-    rungs: list[RungNode] = []
-    while True:
-        token = cursor.name("the name of a relation or permission in `roles`")
-        rungs.append(RungNode(token.text, cursor.span(token)))
-        if not cursor.accept(">"):
-            break
+    rungs = [_reference(cursor, "the name of a relation or permission in `roles`")]
+    while cursor.accept(">"):
+        rungs.append(_reference(cursor, "the name of a relation or permission in `roles`"))
     if cursor.token.kind in (",", "<", "|"):
         raise cursor.unexpected("`>` between the names, strongest first")
     return LadderNode(tuple(rungs), cursor.span(word))
+
+
+def grants(cursor: Cursor) -> tuple[GrantNode, ...]:
+    """Read `grant relation, relation [to type:*] by permission [and subject permission]`, a node a relation."""
+    cursor.advance()
+    relations = [_reference(cursor, "the name of a relation after `grant`")]
+    while cursor.accept(","):
+        relations.append(_reference(cursor, "the name of a relation after `,`"))
+    wildcard = subject = None
+    if cursor.accept_word("to"):
+        path = cursor.path("a subject type after `to`")
+        if cursor.token.kind != ":":
+            raise cursor.refused(f"`to` is for wildcards alone, write {quoted(path.text + ':*')} or leave it out", path)
+        cursor.advance()
+        wildcard = NameNode(path.text, cursor.span(path, cursor.expect("*", "`*` after `:`")))
+    if not cursor.accept_word("by"):
+        raise cursor.unexpected("`by` and the permission that an actor needs")
+    by = _reference(cursor, "the name of a relation or permission after `by`")
+    conjunction = cursor.accept_word("and")
+    if conjunction is not None:
+        if wildcard is not None:
+            message = "a wildcard is no subject of its own that could have a permission, leave `and subject …` out"
+            raise cursor.refused(message, conjunction)
+        if not cursor.accept_word("subject"):
+            raise cursor.unexpected("`subject` and the permission that an actor needs on it")
+        subject = _reference(cursor, "the name of a relation or permission after `subject`")
+    return tuple(GrantNode(relation, by, subject, wildcard) for relation in relations)
+
+
+def splice(cursor: Cursor) -> SpliceNode:
+    """Read `...name`."""
+    cursor.advance()
+    path = cursor.path("the name of a partial after `...`")
+    return SpliceNode(path.text, cursor.span(path))
+
+
+def _reference(cursor: Cursor, wanted: str) -> NameNode:
+    token = cursor.name(wanted)
+    return NameNode(token.text, cursor.span(token))

@@ -124,6 +124,7 @@ class Definition:
 class Schema:
     """The rules of one store; `text` is the schema as it was written, `flags` what its `use` lines switched on.
 
+    Partials are spliced in where the text is read, so `partial` and `import` are never among the flags.
     `subject_types` tells, for each (type, name), which types of plain subjects could ever hold it (see `reach`).
     """
 

@@ -1,7 +1,7 @@
-"""The grammar of a schema: `use` lines, definitions, and which lines stand in them.
+"""The grammar of a schema: `use` and `import` lines, definitions and partials, and which lines stand in them.
 
-What SpiceDB's language has beyond that is refused here by name, never skipped. Whether names mean anything is
-decided later (`relgraph.schema.validate`).
+What SpiceDB's language has beyond that (caveats) is refused here by name, never skipped. Whether names mean anything
+is decided later (`relgraph.schema.partials`, `relgraph.schema.validate`).
 """
 
 from __future__ import annotations
@@ -11,30 +11,33 @@ from typing import TYPE_CHECKING, Final
 from relgraph.errors import SchemaParseError, did_you_mean, quoted
 from relgraph.schema.cursor import Cursor
 from relgraph.schema.expressions import SYMBOLS
-from relgraph.schema.lexer import END, KEYWORD, NEWLINE
-from relgraph.schema.members import ladder, permission, relation
-from relgraph.schema.tree import DefinitionNode, FileNode
+from relgraph.schema.lexer import END, KEYWORD, NAME, NEWLINE, STRING, tokens
+from relgraph.schema.members import grants, ladder, permission, relation, splice
+from relgraph.schema.tree import BodyNode, FileNode, StatementNode
 from relgraph.tuples import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relgraph.schema.model import Permission
+    from relgraph.schema.lexer import Token
     from relgraph.schema.source import Source
-    from relgraph.schema.tree import LadderNode, RelationNode
+    from relgraph.schema.tree import LineNode
 
-__all__ = ["FLAGS", "FLAGS_UNSUPPORTED", "parse_tree"]
+__all__ = ["FLAGS", "parse_tree"]
 
 FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
     "expiration": ("and", "expiration"),
+    "grants": (),
+    "import": ("import",),
+    "partial": ("partial",),
     "roles": (),
     "self": ("self",),
+    "typechecking": ("typechecking",),
     "universal": (),
 }
 """What `use` switches on, with the words that are keywords from then on. relgraph's own flags reserve none."""
-FLAGS_UNSUPPORTED: Final = ("grants", "import", "partial", "typechecking")
 
-_CONTINUES: Final = frozenset({*SYMBOLS, "->", ".", "|", ">"})
+_CONTINUES: Final = frozenset({*SYMBOLS, "->", ".", "|", ">", ","})
 
 
 def parse_tree(source: Source) -> FileNode:
@@ -47,19 +50,33 @@ class _Parser:
 
     def __init__(self, source: Source) -> None:
         self._cursor = Cursor(source)
+        self._definitions: list[BodyNode] = []
+        self._partials: list[BodyNode] = []
+        self._uses: list[StatementNode] = []
+        self._imports: list[StatementNode] = []
 
     def file(self) -> FileNode:
         """Read the whole text."""
         cursor = self._cursor
-        definitions: list[DefinitionNode] = []
         while True:
             cursor.skip_separators()
             if cursor.token.kind == END:
-                return FileNode(tuple(definitions), frozenset(cursor.flags))
+                return FileNode(
+                    tuple(self._definitions),
+                    tuple(self._partials),
+                    frozenset(cursor.flags),
+                    tuple(self._uses),
+                    tuple(self._imports),
+                )
             if cursor.at_keyword("definition"):
-                definitions.append(self._definition())
+                self._definitions.append(self._body("definition"))
+            elif cursor.at_keyword("partial"):
+                self._partials.append(self._body("partial"))
+            elif cursor.at_keyword("import"):
+                word = cursor.advance()
+                self._imports.append(StatementNode(word, cursor.expect(STRING, "a path in quotes after `import`")))
             elif cursor.at_word("use"):
-                self._use(late=bool(definitions))
+                self._use()
             else:
                 raise self._not_at_top()
 
@@ -68,55 +85,64 @@ class _Parser:
         cursor = self._cursor
         if cursor.at_keyword("caveat"):
             return cursor.unsupported("caveats are not supported yet, remove the caveat and every `with` that names it")
-        if cursor.at_word("import"):
-            return cursor.unsupported("`import` is not supported yet, write all definitions in one text")
-        if cursor.at_word("partial"):
-            return cursor.unsupported("partials are not supported yet, write their lines in each definition")
+        for word, shown in (("import", "`import`"), ("partial", "a partial")):
+            if cursor.at_word(word):
+                return cursor.refused(f"{shown} needs a flag, write `use {word}` before it")
         if cursor.token.kind in _CONTINUES:
             return self._continuation()
-        hint = did_you_mean(cursor.token.text, ("definition", "use"))
+        hint = did_you_mean(cursor.token.text, ("definition", "use", *cursor.flags & {"import", "partial"}))
         return cursor.refused(f"expected `definition` or `use`, found {quoted(cursor.token.text)}{_only_close(hint)}")
 
-    def _use(self, *, late: bool) -> None:
-        """Read a `use` line; `late` when a definition came before."""
+    def _use(self) -> None:
+        """Read a `use` line."""
         cursor = self._cursor
         word = cursor.advance()
-        if late:
+        if self._definitions:
             raise cursor.refused("`use` must stand before the first definition, move it to the top", word)
         if cursor.token.kind == KEYWORD and cursor.token.text in cursor.flags:
-            cursor.advance()
+            self._uses.append(StatementNode(word, cursor.advance()))
             return
         flag = cursor.name("a flag after `use`")
-        if flag.text in FLAGS_UNSUPPORTED:
-            raise cursor.unsupported(
-                f"{quoted('use ' + flag.text)} is not supported yet, remove it and what needs it", flag
-            )
         if flag.text not in FLAGS:
-            hint = did_you_mean(flag.text, (*FLAGS, *FLAGS_UNSUPPORTED))
-            raise cursor.refused(f"{quoted(flag.text)} is not a flag{hint}", flag)
+            raise cursor.refused(f"{quoted(flag.text)} is not a flag{did_you_mean(flag.text, FLAGS)}", flag)
+        if self._partials:
+            self._refuse_names(word, flag)
         cursor.switch_on(flag.text, FLAGS[flag.text])
+        self._uses.append(StatementNode(word, flag))
 
-    def _definition(self) -> DefinitionNode:
-        """Read `definition path { … }`."""
+    def _refuse_names(self, word: Token, flag: Token) -> None:
+        """Raise SchemaParseError where a word that `flag` reserves was a name before: it would change its meaning."""
+        for token in tokens(self._cursor.source):
+            if token.start >= word.start:
+                return
+            if token.kind == NAME and token.text in FLAGS[flag.text]:
+                message = f"{quoted(token.text)} is a name before {quoted('use ' + flag.text)}, move `use` to the top"
+                raise self._cursor.refused(message, flag)
+
+    def _body(self, kind: str) -> BodyNode:
+        """Read `definition path { … }` or `partial path { … }`."""
         cursor = self._cursor
         word = cursor.advance()
-        path = cursor.path("a name after `definition`")
+        path = cursor.path(f"a name after {quoted(kind)}")
         name = cursor.checked(check_type, path)
         opened = cursor.expect("{", "`{` on the same line")
-        members: list[RelationNode | Permission] = []
-        ladders: list[LadderNode] = []
+        lines: list[LineNode] = []
         while True:
             cursor.skip_separators()
             if cursor.accept("}"):
-                return DefinitionNode(name, tuple(members), tuple(ladders), cursor.span(path), word.doc)
+                return BodyNode(name, tuple(lines), cursor.span(path), word.doc)
             if cursor.token.kind == END:
-                raise cursor.refused(f"the definition {quoted(name)} is never closed, write `}}` at its end", opened)
+                raise cursor.refused(f"the {kind} {quoted(name)} is never closed, write `}}` at its end", opened)
             if cursor.at_keyword("relation"):
-                members.append(relation(cursor))
+                lines.append(relation(cursor))
             elif cursor.at_keyword("permission"):
-                members.append(permission(cursor))
+                lines.append(permission(cursor))
             elif cursor.at_word("roles") and "roles" in cursor.flags:
-                ladders.append(ladder(cursor))
+                lines.append(ladder(cursor))
+            elif cursor.at_word("grant") and "grants" in cursor.flags:
+                lines.extend(grants(cursor))
+            elif cursor.token.kind == "..." and "partial" in cursor.flags:
+                lines.append(splice(cursor))
             else:
                 raise self._not_in_body()
             self._end_of_statement()
@@ -133,14 +159,15 @@ class _Parser:
         """Return the error for what cannot start a line of a definition."""
         cursor = self._cursor
         if cursor.token.kind == "...":
-            return cursor.unsupported("partials are not supported yet, write their lines in each definition")
+            return cursor.refused("`...name` needs a flag, write `use partial` before the first definition")
         if cursor.at_word("roles"):
             return cursor.refused("a ladder of `roles` needs a flag, write `use roles` before the first definition")
         if cursor.at_word("grant"):
-            return cursor.unsupported("`grant` lines are not supported yet, remove the line")
+            return cursor.refused("a `grant` line needs a flag, write `use grants` before the first definition")
         if cursor.token.kind in _CONTINUES:
             return self._continuation()
-        hint = _only_close(did_you_mean(cursor.token.text, ("relation", "permission", *cursor.flags & {"roles"})))
+        words = [word for word, flag in (("roles", "roles"), ("grant", "grants")) if flag in cursor.flags]
+        hint = _only_close(did_you_mean(cursor.token.text, ("relation", "permission", *words)))
         return cursor.refused(f"expected `relation`, `permission` or `}}`, found {quoted(cursor.token.text)}{hint}")
 
     def _continuation(self) -> SchemaParseError:

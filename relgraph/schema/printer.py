@@ -1,7 +1,8 @@
 """A schema as canonical text that parses to the same schema.
 
-Relations stand before permissions, each in text order; doc comments are kept, other comments are not, so this is no
-formatter of what somebody wrote: `Schema.text` is that.
+Relations stand before permissions, permissions before grants, each in text order; doc comments are kept, other
+comments are not, and what was spliced from a partial stands where it was spliced. So this is no formatter of what
+somebody wrote: `Schema.text` is that.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relgraph.schema.model import Definition, Schema
+    from relgraph.schema.model import Definition, Grant, Schema
 
 __all__ = ["print_schema"]
 
@@ -40,8 +41,18 @@ def _lines(definition: Definition) -> Iterator[str]:
         yield f"{_INDENT}relation {relation.name}: {' | '.join(map(str, relation.kinds))}"
     for permission in definition.permissions.values():
         yield from _doc(permission.doc, _INDENT)
-        yield f"{_INDENT}permission {permission.name} = {permission.rewrite.text()}"
+        annotation = f": {' | '.join(permission.annotation)}" if permission.annotation else ""
+        yield f"{_INDENT}permission {permission.name}{annotation} = {permission.rewrite.text()}"
+    for grant in definition.grants:
+        yield f"{_INDENT}{_grant(grant)}"
     yield "}"
+
+
+def _grant(grant: Grant) -> str:
+    """Return a grant as a line of its own."""
+    wildcard = f" to {grant.wildcard}:*" if grant.wildcard else ""
+    subject = f" and subject {grant.subject_permission}" if grant.subject_permission else ""
+    return f"grant {grant.relation}{wildcard} by {grant.permission}{subject}"
 
 
 def _doc(doc: str, indent: str) -> Iterator[str]:

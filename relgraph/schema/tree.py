@@ -1,4 +1,4 @@
-"""What the parser hands to validation: the model's pieces with the places that only error texts need.
+"""What the parser hands on: the pieces of a text with the places that only error texts need.
 
 Nothing here is checked against anything else yet, and nothing outside this package sees it.
 """
@@ -9,10 +9,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from relgraph.rewrites import Span
-    from relgraph.schema.model import Permission, SubjectKind
+    from relgraph.rewrites import Rewrite, Span
+    from relgraph.schema.lexer import Token
+    from relgraph.schema.model import SubjectKind
 
-__all__ = ["DefinitionNode", "FileNode", "KindNode", "LadderNode", "RelationNode", "RungNode"]
+__all__ = [
+    "BodyNode",
+    "DefinitionNode",
+    "FileNode",
+    "GrantNode",
+    "KindNode",
+    "LadderNode",
+    "LineNode",
+    "NameNode",
+    "PermissionNode",
+    "RelationNode",
+    "SpliceNode",
+    "StatementNode",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NameNode:
+    """A name that means something elsewhere."""
+
+    name: str
+    at: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +58,91 @@ class RelationNode:
 
 
 @dataclass(frozen=True, slots=True)
-class RungNode:
-    """One name of a ladder."""
+class PermissionNode:
+    """A permission; `annotation` holds the types between its name and `=`, `at` is the place of its name."""
 
     name: str
+    annotation: tuple[NameNode, ...]
+    rewrite: Rewrite
     at: Span
+    doc: str
 
 
 @dataclass(frozen=True, slots=True)
 class LadderNode:
     """A `roles` line, strongest rung first; `at` is the place of the word `roles`."""
 
-    rungs: tuple[RungNode, ...]
+    rungs: tuple[NameNode, ...]
     at: Span
 
 
 @dataclass(frozen=True, slots=True)
-class DefinitionNode:
-    """A definition with its members in text order; `at` is the place of its name."""
+class GrantNode:
+    """What a `grant` line says of one of its relations."""
+
+    relation: NameNode
+    permission: NameNode
+    subject_permission: NameNode | None
+    wildcard: NameNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceNode:
+    """A `...name` line, which stands for the lines of a partial; `at` is the place of the name."""
 
     name: str
-    members: tuple[RelationNode | Permission, ...]
-    ladders: tuple[LadderNode, ...]
+    at: Span
+
+
+LineNode = RelationNode | PermissionNode | LadderNode | GrantNode | SpliceNode
+
+
+@dataclass(frozen=True, slots=True)
+class BodyNode:
+    """A definition or a partial with its lines as they were written; `at` is the place of its name."""
+
+    name: str
+    lines: tuple[LineNode, ...]
     at: Span
     doc: str
 
 
 @dataclass(frozen=True, slots=True)
-class FileNode:
-    """A whole text: its definitions in order, and what its `use` lines switched on."""
+class StatementNode:
+    """A `use` or `import` statement: the word, and the flag or path behind it."""
 
-    definitions: tuple[DefinitionNode, ...]
+    word: Token
+    value: Token
+
+
+@dataclass(frozen=True, slots=True)
+class FileNode:
+    """A whole text: its definitions and partials in order, and what its `use` and `import` lines say."""
+
+    definitions: tuple[BodyNode, ...]
+    partials: tuple[BodyNode, ...]
     flags: frozenset[str]
+    uses: tuple[StatementNode, ...]
+    imports: tuple[StatementNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionNode:
+    """A definition whose partials are spliced in, its lines sorted by what they are, each in order."""
+
+    name: str
+    members: tuple[RelationNode | PermissionNode, ...]
+    ladders: tuple[LadderNode, ...]
+    grants: tuple[GrantNode, ...]
+    at: Span
+    doc: str
+
+    @property
+    def relations(self) -> tuple[RelationNode, ...]:
+        """Return the relations alone."""
+        return tuple(member for member in self.members if isinstance(member, RelationNode))
+
+    @property
+    def permissions(self) -> tuple[PermissionNode, ...]:
+        """Return the permissions alone."""
+        return tuple(member for member in self.members if isinstance(member, PermissionNode))
