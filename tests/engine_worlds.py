@@ -32,6 +32,10 @@ class WorldConditions:
     def __init__(self, verdicts: dict[tuple[int, int, int, int], Verdict]) -> None:
         self._verdicts = verdicts
 
+    def presence(self, edge: Edge, /) -> Value:  # noqa: ARG002  # the world as it is
+        """Return (YES, YES)."""
+        return YES, YES
+
     def value(self, edge: Edge, /) -> Value:
         """Return the condition's value."""
         return _LEVELS[self._verdicts[_key(edge)].kind]

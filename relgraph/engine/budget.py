@@ -16,44 +16,66 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget"]
 
-_LOOK_AT_CLOCK_EVERY = 256
+_LOOK_EVERY = 256
+"""The clock is looked at once in so many sub-questions, tuples and ticks."""
 
 
 class Budget:
     """One request's allowance. `deadline` is an instant of `clock`, in seconds; None waits for ever."""
 
-    __slots__ = ("_clock", "_deadline", "_nodes", "_nodes_max", "_ticks", "_tuples", "_tuples_max")
+    __slots__ = (
+        "_clock",
+        "_deadline",
+        "_nodes",
+        "_nodes_look",
+        "_nodes_max",
+        "_ticks",
+        "_tuples",
+        "_tuples_look",
+        "_tuples_max",
+    )
 
     def __init__(self, limits: Limits, clock: Callable[[], float], deadline: float | None = None) -> None:
         self._clock = clock
         self._deadline = deadline
-        self._nodes_max = self._nodes = limits.nodes_max
-        self._tuples_max = self._tuples = limits.tuples_max
+        self._nodes_max = limits.nodes_max
+        self._tuples_max = limits.tuples_max
         self._ticks = 0
+        self.renew()
 
     def renew(self) -> None:
         """Start counting anew: one of many questions of a request is done. The deadline stays."""
-        self._nodes = self._nodes_max
-        self._tuples = self._tuples_max
+        # What is left of each, and at which remainder to look at limits and clock: the first is looked at at once.
+        self._nodes = self._nodes_look = self._nodes_max
+        self._tuples = self._tuples_look = self._tuples_max
 
     def node(self) -> None:
         """Spend one sub-question."""
         self._nodes -= 1
-        if self._nodes < 0:
-            raise _exceeded("nodes_max", self._nodes_max, "sub-questions")
-        self.tick()
+        if self._nodes < self._nodes_look:
+            self._look()
 
-    def tuple(self) -> None:
-        """Spend one tuple read."""
-        self._tuples -= 1
-        if self._tuples < 0:
-            raise _exceeded("tuples_max", self._tuples_max, "tuples read")
-        self.tick()
+    def tuples(self, count: int) -> None:
+        """Spend tuples read."""
+        self._tuples -= count
+        if self._tuples < self._tuples_look:
+            self._look()
 
     def tick(self) -> None:
         """Look at the clock now and then."""
-        self._ticks += 1
-        if self._deadline is not None and self._ticks % _LOOK_AT_CLOCK_EVERY == 1 and self._clock() >= self._deadline:
+        self._ticks -= 1
+        if self._ticks < 0:
+            self._look()
+
+    def _look(self) -> None:
+        if self._nodes < 0:
+            raise _exceeded("nodes_max", self._nodes_max, "sub-questions")
+        if self._tuples < 0:
+            raise _exceeded("tuples_max", self._tuples_max, "tuples read")
+        self._nodes_look = max(0, self._nodes - _LOOK_EVERY)
+        self._tuples_look = max(0, self._tuples - _LOOK_EVERY)
+        self._ticks = _LOOK_EVERY
+        if self._deadline is not None and self._clock() >= self._deadline:
             raise DeadlineExceeded("the deadline passed before the answer was known; allow more time or ask for less")
 
 

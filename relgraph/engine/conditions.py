@@ -16,17 +16,24 @@ __all__ = ["Conditions", "Unconditional"]
 
 
 class Conditions(Protocol):
-    """The values of tuples' conditions under one request's context."""
+    """The values of tuples' conditions under one request's context, of worlds with fewer tuples too."""
+
+    def presence(self, edge: Edge, /) -> Value:
+        """Return whether the tuple is there at all: (YES, YES) in the world as it is."""
 
     def value(self, edge: Edge, /) -> Value:
-        """Return the condition's value; (YES, YES) for a tuple without one."""
+        """Return presence AND the condition's value; (YES, YES) for a tuple that is there and has none."""
 
     def missing(self, edge: Edge, /) -> frozenset[str]:
         """Return the names that a CONDITIONAL condition lacks."""
 
 
 class Unconditional:
-    """A world in which no tuple carries a condition."""
+    """A world in which every tuple is there and none carries a condition."""
+
+    def presence(self, edge: Edge, /) -> Value:  # noqa: ARG002  # every tuple alike
+        """Return (YES, YES)."""
+        return YES, YES
 
     def value(self, edge: Edge, /) -> Value:  # noqa: ARG002  # every tuple alike
         """Return (YES, YES)."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from relgraph.engine.walk import Walk
     from relgraph.rewrites import Atom, Edge, Term
 
-__all__ = ["EdgeKey", "Ground", "edge_key"]
+__all__ = ["EdgeKey", "Ground", "edge_key", "entangles"]
 
 EdgeKey = tuple[int, int, int, int]
 """A tuple by its numbers: resource, relation, subject, subject relation."""
@@ -29,6 +29,11 @@ _NOTHING = Equation(Combine.ANY, ())
 def edge_key(edge: Edge) -> EdgeKey:
     """Return what tells one tuple from another at one revision."""
     return edge.resource, edge.relation, edge.subject, edge.subject_relation
+
+
+def entangles(equation: Equation) -> bool:
+    """Return whether a tuple more could make it weaker: an exclusion, or a `.all` over several tuples."""
+    return equation.combine is Combine.MINUS or (equation.combine is Combine.EACH and len(equation.terms) > 1)
 
 
 class Ground:
@@ -42,9 +47,9 @@ class Ground:
         self._cut(root)
 
     @property
-    def excludes(self) -> bool:
-        """Whether any exclusion is left."""
-        return any(equation.combine is Combine.MINUS for equation in self.equations.values())
+    def entangled(self) -> bool:
+        """Whether any equation is left that a tuple more could make weaker."""
+        return any(map(entangles, self.equations.values()))
 
     def edges(self, atoms: Iterable[Atom]) -> Iterator[Edge]:
         """Yield the tuples that the equations of `atoms` read, some more than once."""
@@ -97,7 +102,8 @@ class Ground:
         return terms[:1] if combine is Combine.MINUS else terms
 
     def _any(self, atom: Atom) -> bool:
-        return self.walk.equations[atom].combine is Combine.ANY
+        # Of `.all`, one tuple may be left alone when the others are taken away.
+        return self.walk.equations[atom].combine in (Combine.ANY, Combine.EACH)
 
     def _level(self, term: Term, levels: dict[Atom, int]) -> int:
         condition = YES if term.edge is None else self.walk.conditions.value(term.edge)[1]

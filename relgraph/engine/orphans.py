@@ -53,6 +53,10 @@ class _Universal(Unconditional):
         self._reader = reader
         self._value = value
 
+    def presence(self, edge: Edge, /) -> Value:
+        """Return the value given for universal tuples, (YES, YES) for others."""
+        return self.value(edge)
+
     def value(self, edge: Edge, /) -> Value:
         """Return the value given for universal tuples, (YES, YES) for others."""
         return self._value if self._reader.object(edge.resource).id == WILDCARD else (YES, YES)

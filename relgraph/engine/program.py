@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+from relgraph.engine.plans import Kinds, Plans, marks
 from relgraph.rewrites import Member, PermissionMember, RelationMember
 
 if TYPE_CHECKING:
@@ -11,21 +13,10 @@ if TYPE_CHECKING:
 
     from relgraph.schema import Definition, Schema, SubjectKind
 
-__all__ = ["KindKey", "Program"]
-
-
-class KindKey(NamedTuple):
-    """What a schema judges a tuple by, beside its relation: numbers of the subject's type and relation, and marks."""
-
-    subject_type: int
-    subject_relation: int
-    wildcard: bool
-    universal: bool
-    expiration: bool
-
+__all__ = ["Program"]
 
 _NO_MEMBERS: Mapping[str, Member] = {}
-_NO_KINDS: frozenset[KindKey] = frozenset()
+_NO_KINDS: Kinds = {}
 
 
 class Program:
@@ -38,7 +29,7 @@ class Program:
         self.schema = schema
         self._number_of = number_of
         self._members: dict[int, dict[str, Member]] = {}
-        self._kinds: dict[tuple[int, int], frozenset[KindKey]] = {}
+        self._kinds: dict[tuple[int, int], Kinds] = {}
         self._numbers: dict[str, int] = {}
         for definition in schema.definitions.values():
             self._add(definition)
@@ -58,16 +49,21 @@ class Program:
                 self._numbers[name] = number
         for relation in definition.relations.values():
             if relation.name in self._numbers:
-                kinds = (self._kind(kind) for kind in relation.kinds)
-                key = (type_number, self._numbers[relation.name])
-                self._kinds[key] = frozenset(kind for kind in kinds if kind is not None)
+                kinds = self._kinds[type_number, self._numbers[relation.name]] = {}
+                for kind in relation.kinds:
+                    self._admit(kind, kinds)
 
-    def _kind(self, kind: SubjectKind) -> KindKey | None:
+    def _admit(self, kind: SubjectKind, kinds: Kinds) -> None:
         subject_type = self._number_of(kind.type)
         subject_relation = self._number_of(kind.relation) if kind.relation else 0
-        if subject_type is None or subject_relation is None:
-            return None
-        return KindKey(subject_type, subject_relation, kind.wildcard, kind.universal, kind.expiration)
+        if subject_type is not None and subject_relation is not None:
+            key = (subject_type, subject_relation)
+            kinds[key] = kinds.get(key, 0) | marks(kind.wildcard, kind.universal, kind.expiration)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """How the names that only unions lead to are searched."""
+        return Plans(self._members, self._numbers, self._kinds)
 
     def number(self, name: str) -> int | None:
         """Return the number of a relation or permission name of the schema; None where the store never saw it."""
@@ -77,6 +73,6 @@ class Program:
         """Return what `name` stands for on a type; None where the type has no such name."""
         return self._members.get(type_number, _NO_MEMBERS).get(name)
 
-    def kinds(self, type_number: int, relation: int) -> frozenset[KindKey]:
+    def kinds(self, type_number: int, relation: int) -> Kinds:
         """Return the kinds of subject that the schema admits for a relation."""
         return self._kinds.get((type_number, relation), _NO_KINDS)

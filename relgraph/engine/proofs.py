@@ -82,6 +82,9 @@ class ProofGraph:
     def _provable(self, equation: Equation) -> list[Term]:
         """Return the operands that a proof of the equation may or must use; none where it cannot hold."""
         combine, terms = equation
+        if combine is Combine.EACH:
+            # A tuple that is not there asks for nothing; each of the others has to hold.
+            terms = [term for term in terms if term.edge is None or self._allows(term.edge)]
         counting = [term for term in terms if term.edge is None or self._counts(term.edge)]
         if combine is Combine.ANY:
             return counting

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from relgraph.rewrites import Edge
     from relgraph.tuples import Object
@@ -40,10 +40,10 @@ class Reader(Protocol):
         """Return the type's number of an object."""
 
     def edge(self, resource: int, relation: int, subject: int, subject_relation: int, /) -> Edge | None:
-        """Has this tuple? Return it, if it lives."""
+        """Has this tuple? Return it, expired or not."""
 
-    def usersets(self, resource: int, relation: int, /) -> Iterator[Edge]:
-        """Yield the living tuples of a relation whose subject is a userset."""
+    def usersets(self, resource: int, relation: int, /) -> Sequence[Edge]:
+        """Return the tuples of a relation whose subject is a userset, at the revision; expired ones are among them."""
 
-    def edges(self, resource: int, relation: int, /) -> Iterator[Edge]:
-        """Yield all living tuples of a relation."""
+    def edges(self, resource: int, relation: int, /) -> Sequence[Edge]:
+        """Return all tuples of a relation at the revision; expired ones are among them."""

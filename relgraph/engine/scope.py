@@ -11,15 +11,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from relgraph.engine.plans import marks
 from relgraph.instants import moment
 from relgraph.rewrites import Atom, Combine, Name, Nil, Term
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from relgraph.engine.budget import Budget
-    from relgraph.engine.program import KindKey, Program
+    from relgraph.engine.plans import Kinds
+    from relgraph.engine.program import Program
     from relgraph.engine.reader import Reader
     from relgraph.rewrites import Edge, Rewrite
 
@@ -39,15 +41,6 @@ class World(NamedTuple):
     reader: Reader
     budget: Budget
     now: int
-
-
-class _Place(NamedTuple):
-    """Where tuples of a relation stand, and which kinds of them the schema admits there."""
-
-    resource: int
-    relation: int
-    kinds: frozenset[KindKey]
-    universal: bool
 
 
 class BaseScope(ABC):
@@ -104,39 +97,54 @@ class BaseScope(ABC):
 
     def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
         """Yield the living tuples `object#relation@…`, universal ones included."""
-        for place in self._places(object_, relation):
-            for edge in self.reader.edges(place.resource, place.relation):
-                if self._admits(edge, place):
-                    yield edge
+        for resource, number, kinds, universal in self._places(object_, relation):
+            yield from self.all_edges(resource, number, kinds, universal=universal)
 
-    def _places(self, object_: int, relation: str) -> Iterator[_Place]:
-        """Yield where tuples of `object#relation` stand: at the object itself, and at `type:*`."""
+    def _places(self, object_: int, relation: str) -> list[tuple[int, int, Kinds, bool]]:
+        """Return where tuples of `object#relation` stand: at the object itself, and at `type:*`."""
         number = self.program.number(relation)
         if number is None:
-            return
+            return []
         type_number = self._type_of(object_)
         kinds = self.program.kinds(type_number, number)
-        if object_ >= 0:
-            yield _Place(object_, number, kinds, universal=False)
-        star = self._star(type_number)
+        places = [(object_, number, kinds, False)] if object_ >= 0 else []
+        star = self.star(type_number)
         if star is not None:
-            yield _Place(star, number, kinds, universal=True)
+            places.append((star, number, kinds, True))
+        return places
 
-    def _star(self, type_number: int) -> int | None:
+    def star(self, type_number: int) -> int | None:
         """Return the number of `type:*`, None where no tuple ever named it."""
         if type_number not in self._stars:
             self._stars[type_number] = self.reader.object_number(type_number, WILDCARD)
         return self._stars[type_number]
 
-    def _admits(self, edge: Edge, place: _Place) -> bool:
-        self.budget.tuple()
-        subject_type = self.reader.type_of(edge.subject)
-        wildcard = edge.subject == self._star(subject_type)
-        expires = edge.expires
-        if expires is not None and expires <= self.now:
-            return False
-        kind = (subject_type, edge.subject_relation, wildcard, place.universal, expires is not None)
-        return kind in place.kinds
+    def all_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
+        """Return the living tuples of a relation."""
+        return self._living(self.reader.edges(resource, relation), kinds, universal=universal)
+
+    def userset_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
+        """Return the living tuples of a relation whose subject is a userset."""
+        return self._living(self.reader.usersets(resource, relation), kinds, universal=universal)
+
+    def _living(self, edges: Sequence[Edge], kinds: Kinds, *, universal: bool) -> list[Edge]:
+        """Return those tuples that have not expired and that the schema takes as they stand."""
+        self.budget.tuples(len(edges))
+        type_of, stars, now = self.reader.type_of, self._stars, self.now
+        living = []
+        for edge in edges:
+            subject_type = type_of(edge.subject)
+            taken = kinds.get((subject_type, edge.subject_relation))
+            if taken is None:
+                continue
+            if subject_type not in stars:
+                self.star(subject_type)
+            expires = edge.expires
+            if taken & marks(edge.subject == stars[subject_type], universal, expires is not None) and (
+                expires is None or now < expires
+            ):
+                living.append(edge)
+        return living
 
     def _userset(self, edge: Edge) -> Term | None:
         atom = self.member(edge.subject, self.reader.name(edge.subject_relation))
@@ -169,30 +177,42 @@ class SubjectScope(BaseScope):
     def __init__(self, world: World, subject: Subject, *, flattens: bool = True) -> None:
         super().__init__(world, flattens=flattens)
         self.subject = subject
-        self._number = self.number(subject.object)
-        self._relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
-        self._wildcard = None if subject.relation else self._star(self._type_of(self._number))
+        self.subject_number = self.number(subject.object)
+        type_number = self._type_of(self.subject_number)
+        relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
+        self._kind = (type_number, relation)
+        self._wildcard = None if subject.relation else self.star(type_number)
 
     def is_subject(self, object_: int, name: str) -> bool:
         """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
-        return object_ == self._number and name == self.subject.relation
+        return object_ == self.subject_number and name == self.subject.relation
+
+    def own_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
+        """Return the living tuples of a relation that name the subject, or a wildcard that covers it."""
+        if self._kind not in kinds:
+            return []
+        found = []
+        own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
+        if own is not None:
+            found.append(own)
+        # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
+        if self._wildcard is not None:
+            covering = self.reader.edge(resource, relation, self._wildcard, 0)
+            if covering is not None:
+                found.append(covering)
+        return self._living(found, kinds, universal=universal) if found else found
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""
-        for place in self._places(object_, relation):
-            own = self.reader.edge(place.resource, place.relation, self._number, self._relation)
-            if own is not None and self._admits(own, place):
-                yield Term(own, None)
-            # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
-            if self._wildcard is not None:
-                covering = self.reader.edge(place.resource, place.relation, self._wildcard, 0)
-                if covering is not None and self._admits(covering, place):
-                    yield Term(covering, None)
-            for edge in self.reader.usersets(place.resource, place.relation):
-                if self._admits(edge, place):
-                    term = self._userset(edge)
-                    if term is not None:
-                        yield term
+        places = self._places(object_, relation)
+        for resource, number, kinds, universal in places:
+            for edge in self.own_edges(resource, number, kinds, universal=universal):
+                yield Term(edge, None)
+        for resource, number, kinds, universal in places:
+            for edge in self.userset_edges(resource, number, kinds, universal=universal):
+                term = self._userset(edge)
+                if term is not None:
+                    yield term
 
 
 class EverySubjectScope(BaseScope):
@@ -207,12 +227,7 @@ class EverySubjectScope(BaseScope):
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield all tuples of the relation."""
-        for place in self._places(object_, relation):
-            for edge in self.reader.edges(place.resource, place.relation):
-                if self._admits(edge, place):
-                    if not edge.subject_relation:
-                        yield Term(edge, None)
-                        continue
-                    term = self._userset(edge)
-                    if term is not None:
-                        yield term
+        for edge in self.tupleset(object_, relation):
+            term = self._userset(edge) if edge.subject_relation else Term(edge, None)
+            if term is not None:
+                yield term

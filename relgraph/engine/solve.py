@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from relgraph.rewrites.verdict import NO, YES, Combine, weaker
+from relgraph.rewrites.verdict import NO, REFUSED, YES, Combine, negate, stronger, weaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,10 +33,11 @@ class Equation(NamedTuple):
 
 
 class _Operand(NamedTuple):
-    """A constant AND a member of the component (-1: the constant alone)."""
+    """A constant AND a member of the component (-1: the constant alone); at least the floor."""
 
     constant: Value
     member: int
+    floor: Value = REFUSED
 
 
 def solve(
@@ -70,17 +71,26 @@ class _System:
         self._negative = False
         for number, atom in enumerate(component):
             operands = []
+            each = self._combines[number] is Combine.EACH
+            exists = REFUSED
             for position, term in enumerate(equations[atom].terms):
                 constant = _GRANTED if term.edge is None else conditions.value(term.edge)
                 member = -1 if term.atom is None else numbers.get(term.atom, -1)
                 if member == -1 and term.atom is not None and constant[1] != NO:
                     constant = weaker(constant, values[term.atom])
-                operands.append(_Operand(constant, member))
+                floor = REFUSED
+                if each and term.edge is not None:
+                    # A tuple that is not there asks for nothing.
+                    presence = conditions.presence(term.edge)
+                    floor, exists = negate(presence), stronger(exists, presence)
+                operands.append(_Operand(constant, member, floor))
                 if member != -1:
                     if self._combines[number] is Combine.MINUS and position == 1:
                         self._negative = True
                     else:
                         self._readers[member].append((number, constant))
+            if each:
+                operands.append(_Operand(exists, -1))
             self._operands.append(operands)
 
     def solution(self) -> list[Value]:
@@ -124,7 +134,7 @@ class _System:
         if not operands:
             return NO
         if combine is Combine.MINUS:
-            base, (constant, member) = _positive(operands[0], end, current), operands[1]
+            base, (constant, member, _) = _positive(operands[0], end, current), operands[1]
             below = constant[1 - end] if member == -1 else min(constant[1 - end], negated[member])
             return min(base, YES - below)
         levels = [_positive(operand, end, current) for operand in operands]
@@ -132,5 +142,5 @@ class _System:
 
 
 def _positive(operand: _Operand, end: int, current: list[int]) -> int:
-    constant, member = operand
-    return constant[end] if member == -1 else min(constant[end], current[member])
+    constant, member, floor = operand
+    return max(floor[end], constant[end] if member == -1 else min(constant[end], current[member]))

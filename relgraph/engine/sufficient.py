@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from relgraph.engine.ground import edge_key
 from relgraph.engine.solve import solve
 from relgraph.errors import LimitExceeded
-from relgraph.rewrites.verdict import NO, REFUSED, weaker
+from relgraph.rewrites.verdict import OPEN, REFUSED, YES, Combine, negate, stronger, weaker
 
 if TYPE_CHECKING:
     from relgraph.engine.ground import EdgeKey, Ground
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from relgraph.rewrites import Atom, Edge, Value
 
 __all__ = ["Sufficiency", "values_of"]
+
+_GRANTED = (YES, YES)
 
 _Keys = frozenset["EdgeKey"]
 _Values = dict["Atom", "Value"]
@@ -34,13 +36,16 @@ class _Chosen:
         self._present = present
         self._unknown = unknown
 
+    def presence(self, edge: Edge, /) -> Value:
+        """Return whether the tuple is there, as far as that is known."""
+        key = edge_key(edge)
+        if key in self._present:
+            return self._walk.conditions.presence(edge)
+        return weaker(OPEN, self._walk.conditions.presence(edge)) if key in self._unknown else REFUSED
+
     def value(self, edge: Edge, /) -> Value:
         """Return the condition's value where the tuple is there, and what is known where it may not be."""
-        key = edge_key(edge)
-        value = self._walk.conditions.value(edge)
-        if key in self._present:
-            return value
-        return (NO, value[1]) if key in self._unknown else REFUSED
+        return weaker(self.presence(edge), self._walk.conditions.value(edge))
 
     def missing(self, edge: Edge, /) -> frozenset[str]:
         """Return the names that the condition lacks."""
@@ -102,13 +107,17 @@ class Sufficiency:
         """Return an unknown tuple that leaves the root open through open operands alone, None when there is none."""
         seen = {self._ground.root}
         for atom in (agenda := [self._ground.root]):
-            for term in self._ground.equations[atom].terms:
-                condition = None if term.edge is None else chosen.value(term.edge)
-                value = condition
+            combine, terms = self._ground.equations[atom]
+            each = combine is Combine.EACH
+            for term in terms:
+                value = _GRANTED if term.edge is None else chosen.value(term.edge)
                 if term.atom is not None:
-                    below = values[term.atom]
-                    value = below if condition is None else weaker(condition, below)
-                if value is None or value[0] == value[1]:
+                    value = weaker(value, values[term.atom])
+                if each and term.edge is not None:
+                    value = stronger(negate(chosen.presence(term.edge)), value)
+                # Of `.all`, an unknown tuple may be the only one there is, whatever it asks for.
+                hangs = each and term.edge is not None and edge_key(term.edge) in unknown
+                if value[0] == value[1] and not hangs:
                     continue
                 if term.edge is not None and edge_key(term.edge) in unknown:
                     return edge_key(term.edge)

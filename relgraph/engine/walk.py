@@ -1,15 +1,17 @@
 """The walk: the one evaluation core, for checks, best access and ways.
 
-An answer must not depend on the order of evaluation. Why it does not:
+An answer must not depend on the order of evaluation, on a cache or on the door it came through. Why it does not:
 
 Rule 1: every atom (a formula at an object) has one value, defined by the well-founded model over the equations of all
-atoms (semantics, "Recursion"); the walk only decides which atoms it needs to look at.
+atoms (semantics, "Recursion"); the walk only decides which atoms it needs to look at. Every door asks this walk.
 Rule 2: atoms are grouped into strongly connected components as the walk goes (Tarjan 1972, with its own stack instead
 of Python's). A component is solved when everything it leans on is final, all its members together (`solve`).
 Rule 3: `values` holds final values only. An atom met while still open counts as (NO, YES), from which an operator can
 conclude only what holds for whatever value it will have: a YES in a union, a NO in an intersection, and so on.
 Rule 4: an atom concluded early stays in its component's stack, so that what was opened below it is still solved with
 everything it leans on.
+Rule 5: what is a union all the way down is searched instead (`reach`). It leads to nothing but unions, so no open
+atom is ever below it, and its answer is final.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.engine.conditions import Conditions, Unconditional
+from relgraph.engine.reach import NEVER, NotAdditive, Reach
 from relgraph.engine.solve import Equation, solve
-from relgraph.rewrites.verdict import CONDITIONAL, NO, OPEN, REFUSED, YES, Combine, negate, weaker
+from relgraph.rewrites.verdict import CONDITIONAL, NO, OPEN, REFUSED, YES, Combine, negate, stronger, weaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +38,7 @@ _CONDITIONAL = (CONDITIONAL, CONDITIONAL)
 class _Frame:
     """An atom whose operands are being read."""
 
-    __slots__ = ("atom", "combine", "decided", "index", "leans", "low", "source", "terms", "value", "waiting")
+    __slots__ = ("atom", "combine", "decided", "exists", "index", "leans", "low", "source", "terms", "value", "waiting")
 
     def __init__(self, atom: Atom, source: Iterator[Term], index: int) -> None:
         self.atom = atom
@@ -46,6 +49,8 @@ class _Frame:
         self.terms: list[Term] = []
         self.waiting: Term | None = None
         self.value: Value = REFUSED
+        # Only where each operand stands for a tuple: whether there is any.
+        self.exists: Value = REFUSED
         self.decided = False
         self.leans = False
 
@@ -53,7 +58,7 @@ class _Frame:
         """Join one more operand; return whether the rest cannot matter any more."""
         self.terms.append(term)
         if self.combine is Combine.ANY:
-            self.value = max(self.value[0], value[0]), max(self.value[1], value[1])
+            self.value = stronger(self.value, value)
             self.decided = self.value[0] == YES
         elif len(self.terms) == 1:
             self.value = value
@@ -63,27 +68,46 @@ class _Frame:
             self.decided = self.value[1] == NO
         return self.decided
 
+    def conclusion(self) -> Value:
+        """Return the value when all operands are read, or the rest cannot matter."""
+        if self.decided:
+            return _GRANTED if self.value[0] == YES and self.combine is Combine.ANY else REFUSED
+        return weaker(self.value, self.exists) if self.combine is Combine.EACH else self.value
+
 
 class Walk:
     """One evaluation for one subject at one revision. Asking twice, or about several resources, shares all work.
 
-    With `exhaustive`, no operand is skipped, so that `equations` says everything there is to say (for ways).
+    With `exhaustive`, no operand is skipped, so that `equations` says everything there is to say (for ways). Without
+    `searches`, unions are read like everything else: slower, the same answers. `valid_until` is the instant, in
+    microseconds, up to which everything answered so far stays true at this revision: then a tuple expires.
     """
 
-    def __init__(self, scope: SubjectScope, conditions: Conditions | None = None, *, exhaustive: bool = False) -> None:
+    def __init__(
+        self,
+        scope: SubjectScope,
+        conditions: Conditions | None = None,
+        *,
+        exhaustive: bool = False,
+        searches: bool = True,
+    ) -> None:
         self.scope = scope
         self.conditions: Conditions = conditions or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
+        self.valid_until = NEVER
         self._exhaustive = exhaustive
+        self._reach = Reach(scope, conditions)
+        self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []
         self._opened = 0
 
     def value(self, root: Atom) -> Value:
         """Return the final value of an atom. Raises LimitExceeded or DeadlineExceeded."""
-        if root in self.values:
-            return self.values[root]
+        known = self._known(root)
+        if known is not None:
+            return known
         frames = [self._open(root)]
         while frames:
             frame = frames[-1]
@@ -96,6 +120,24 @@ class Walk:
             if frames:
                 frames[-1].low = min(frames[-1].low, frame.low)
         return self.values[root]
+
+    def _known(self, atom: Atom) -> Value | None:
+        """Return an atom's final value if it is known, or can be searched for."""
+        value = self.values.get(atom)
+        if value is not None or not self._searches:
+            return value
+        plan = self.scope.program.plans.of(atom.formula)
+        if plan is None:
+            return None
+        try:
+            until = self._reach.until(atom.object, plan)
+        except NotAdditive:
+            self._searches = False
+            return None
+        if until is not None:
+            self.valid_until = min(self.valid_until, until)
+        value = self.values[atom] = REFUSED if until is None else _GRANTED
+        return value
 
     def _open(self, atom: Atom) -> _Frame:
         self.scope.budget.node()
@@ -114,9 +156,9 @@ class Walk:
             frame.waiting = None
             value = _GRANTED if term.edge is None else self.conditions.value(term.edge)
             if term.atom is not None and value != REFUSED:
-                known = self.values.get(term.atom)
+                index = self._indexes.get(term.atom)
+                known = self._known(term.atom) if index is None else self.values.get(term.atom)
                 if known is None:
-                    index = self._indexes.get(term.atom)
                     if index is None:
                         frame.waiting = term
                         return term.atom
@@ -124,6 +166,13 @@ class Walk:
                     frame.leans = True
                     known = OPEN
                 value = weaker(value, known)
+            if term.edge is not None:
+                if term.edge.expires is not None:
+                    self.valid_until = min(self.valid_until, term.edge.expires)
+                if frame.combine is Combine.EACH:
+                    presence = self.conditions.presence(term.edge)
+                    frame.exists = stronger(frame.exists, presence)
+                    value = stronger(negate(presence), value)
             if frame.take(term, value) and not self._exhaustive:
                 return None
 
@@ -132,7 +181,7 @@ class Walk:
         self.equations[frame.atom] = Equation(frame.combine, frame.terms)
         if frame.decided or not frame.leans:
             # Not leaning on anything open, or concluded whatever the open ones turn out to be.
-            self.values[frame.atom] = frame.value if not frame.decided else _concluded(frame)
+            self.values[frame.atom] = frame.conclusion()
         if frame.low != frame.index:
             return
         component = []
@@ -145,6 +194,21 @@ class Walk:
                 break
         if component:
             solve(component, self.equations, self.values, self.conditions, self.scope.budget)
+
+    def tell(self, root: Atom) -> None:
+        """Put the paths that searches found into `equations`, for `root` and everything below it that was met."""
+        seen = {root}
+        for atom in (agenda := [root]):
+            self.scope.budget.tick()
+            if atom not in self.equations:
+                for above, term in self._reach.path(atom):
+                    self.equations.setdefault(above, Equation(Combine.ANY, (term,)))
+                    self.values[above] = _GRANTED
+            equation = self.equations.get(atom)
+            for term in () if equation is None else equation.terms:
+                if term.atom is not None and term.atom not in seen:
+                    seen.add(term.atom)
+                    agenda.append(term.atom)
 
     def missing(self, root: Atom) -> frozenset[str]:
         """Return the names that a CONDITIONAL atom lacks: those of its CONDITIONAL operands, and so on down."""
@@ -163,7 +227,3 @@ class Walk:
                     seen.add(term.atom)
                     agenda.append(term.atom)
         return frozenset(names)
-
-
-def _concluded(frame: _Frame) -> Value:
-    return _GRANTED if frame.value[0] == YES else REFUSED

@@ -3,7 +3,8 @@
 Two procedures, both exact:
 
 * Where no tuple works both for and against the answer, and nothing excluded contains an exclusion of its own, taking
-  excluded tuples away can only help, so ways are the minimal derivations over the proof graph (`families`).
+  excluded tuples away can only help, so ways are the minimal derivations over the proof graph (`families`). A `.all`
+  over several tuples is not of this kind: each of them may be the one that it needs and the one that it fails on.
 * Otherwise sets are judged against all sets that contain them (`sufficient`).
 
 Counting ways is #P-hard: beyond the limits the answer says that there may be more, and what it lists are ways.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.engine.families import all_sets, one_set
-from relgraph.engine.ground import Ground, edge_key
+from relgraph.engine.ground import Ground, edge_key, entangles
 from relgraph.engine.proofs import ProofGraph
 from relgraph.engine.steps import way_of
 from relgraph.engine.sufficient import Sufficiency, values_of
@@ -84,6 +85,10 @@ class _Only:
         self._conditions = conditions
         self._kept = kept
 
+    def presence(self, edge: Edge, /) -> Value:
+        """Return whether the tuple is kept."""
+        return self._conditions.presence(edge) if edge_key(edge) in self._kept else REFUSED
+
     def value(self, edge: Edge, /) -> Value:
         """Return the condition's value, (NO, NO) for a tuple that is not kept."""
         return self._conditions.value(edge) if edge_key(edge) in self._kept else REFUSED
@@ -99,8 +104,9 @@ def _quick(walk: Walk, root: Atom, level: int, limits: Limits) -> tuple[Ground, 
     Exact nevertheless: in the world of the found tuples alone everything is read, and without exclusions there, a
     smaller set suffices if and only if it derives the answer in that world.
     """
+    walk.tell(root)
     read = Ground(walk, root)
-    if read.excludes:
+    if read.entangled:
         return None
     graph = _graph(read, level)
     used = graph.shortest()
@@ -110,9 +116,9 @@ def _quick(walk: Walk, root: Atom, level: int, limits: Limits) -> tuple[Ground, 
     kept = frozenset(edge_key(graph.edges[edge]) for edge in edges if edge >= 0)
     alone = Walk(walk.scope, _Only(walk.conditions, kept), exhaustive=True)
     alone.value(root)
-    if any(equation.combine is Combine.MINUS for equation in alone.equations.values()):
-        return None
     ground = Ground(alone, root)
+    if any(entangles(equation) for equation in alone.equations.values()):
+        return None
     graph = _graph(ground, level)
     found = one_set(graph, limits)
     return None if found is None else (ground, frozenset(edge_key(graph.edges[edge]) for edge in found))
@@ -138,6 +144,8 @@ def _separable(ground: Ground, level: int) -> bool:
     is neither: a CONDITIONAL answer is then judged the other way.
     """
     conditions = ground.walk.conditions
+    if any(equation.combine is Combine.EACH and entangles(equation) for equation in ground.equations.values()):
+        return False
     if level < YES and any(len(set(conditions.value(edge))) > 1 for edge in ground.edges(ground.equations)):
         return False
     against: set[Atom] = set()

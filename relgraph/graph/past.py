@@ -8,7 +8,7 @@ from relgraph.graph.edges import TupleEdge, refuse_unserved
 from relgraph.tuples import Object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from types import TracebackType
 
     from relgraph.store.base import Snapshot
@@ -67,16 +67,18 @@ class PastView:
         refuse_unserved(row)
         return TupleEdge(row)
 
-    def usersets(self, resource: int, relation: int) -> Iterator[TupleEdge]:
-        """Yield the tuples of that relation that lived then and whose subject is a userset."""
+    def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
+        """Return the tuples of that relation that lived then and whose subject is a userset."""
         return self._edges(resource, relation, usersets=True)
 
-    def edges(self, resource: int, relation: int) -> Iterator[TupleEdge]:
-        """Yield all tuples of that relation that lived then."""
+    def edges(self, resource: int, relation: int) -> Sequence[TupleEdge]:
+        """Return all tuples of that relation that lived then."""
         return self._edges(resource, relation, usersets=False)
 
-    def _edges(self, resource: int, relation: int, *, usersets: bool) -> Iterator[TupleEdge]:
-        # A walk may abandon the iterator and read on through the same snapshot: the rows are taken at once.
-        for row in list(self._snapshot.tuples(resource, relation, self.revision, usersets=usersets)):
+    def _edges(self, resource: int, relation: int, *, usersets: bool) -> list[TupleEdge]:
+        rows = self._snapshot.tuples(resource, relation, self.revision, usersets=usersets)
+        found = []
+        for row in rows:
             refuse_unserved(row)
-            yield TupleEdge(row)
+            found.append(TupleEdge(row))
+        return found

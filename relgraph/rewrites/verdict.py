@@ -14,7 +14,19 @@ from typing import Final
 
 from relgraph.answers import Verdict
 
-__all__ = ["CONDITIONAL", "NO", "OPEN", "REFUSED", "YES", "Combine", "Value", "negate", "verdict_of", "weaker"]
+__all__ = [
+    "CONDITIONAL",
+    "NO",
+    "OPEN",
+    "REFUSED",
+    "YES",
+    "Combine",
+    "Value",
+    "negate",
+    "stronger",
+    "verdict_of",
+    "weaker",
+]
 
 NO: Final = 0
 CONDITIONAL: Final = 1
@@ -46,6 +58,11 @@ _VERDICTS = {(NO, NO): Verdict.NO, (CONDITIONAL, CONDITIONAL): Verdict.CONDITION
 def verdict_of(value: Value) -> Verdict:
     """Return the verdict that a value stands for."""
     return _VERDICTS.get(value, Verdict.UNDECIDED)
+
+
+def stronger(left: Value, right: Value) -> Value:
+    """Return left OR right."""
+    return max(left[0], right[0]), max(left[1], right[1])
 
 
 def weaker(left: Value, right: Value) -> Value:
