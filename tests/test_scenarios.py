@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import relgraph
+from relgraph.cli import demo as cli_demo
+from relgraph.cli import main
+from relgraph.cli.exits import TEST_FAILED
 from relgraph.cli.scenario import Claims, read_scenario
 from relgraph.client import Client
 from relgraph.errors import InvalidFile
@@ -24,6 +27,36 @@ if TYPE_CHECKING:
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 SCENARIOS_MIN = 40
+STORY = """
+schema: |-
+  definition user {}
+  definition rule {
+    relation asked: user
+    relation exception: rule
+    permission applies = asked - exception->applies
+  }
+tuples: |-
+  rule:one#asked@user:anna
+  rule:one#exception@rule:one
+assertions: {assertUndecided: ["rule:one#applies@user:anna"]}
+refused: [{touch: "rule:one#applies@user:bob", error: CANNOT_UPDATE_PERMISSION}]
+changes:
+  - title: "Another permission."
+    schema: |-
+      definition user {}
+      definition rule {
+        relation asked: user
+        relation exception: rule
+        permission asked_too = asked
+      }
+    best: [{subject: "user:anna", resource: "rule:one", held: [asked_too], ways: [directly]}]
+  - title: "A creation, and a deletion of both."
+    create: ["rule:one#asked@user:bob"]
+    assertions: {assertTrue: ["rule:one#asked_too@user:bob"]}
+  - title: "Nobody is left."
+    delete: ["rule:one#asked@user:anna", "rule:one#asked@user:bob"]
+    orphans: {"rule:one": nobody}
+"""
 CATGLOBE = next(path for path in FILES if path.stem == "catglobe")
 
 
@@ -200,6 +233,23 @@ def test_the_demo_tells_catglobe_and_leaves_nothing_running(tmp_path: Path) -> N
     address = next(word for word in done.stdout.split() if word.startswith("127.0.0.1:")).rstrip(",")
     with Client(address, timeout=2) as client, pytest.raises(relgraph.RelgraphError):
         client.schema()
+
+
+def test_the_demo_tells_whatever_a_scenario_claims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Undecided answers, refusals, new schemas and creations are told and compared; each difference is counted."""
+    path = tmp_path / "story.yaml"
+    path.write_text(STORY)
+    monkeypatch.setattr(cli_demo, "find_scenario", lambda _: path)
+    assert main(["demo"]) == 0
+    told = capsys.readouterr().out
+    for words in ("undecided", "another schema", "+ rule:one#asked@user:bob", "computed", "nobody"):
+        assert words in told
+    wrong = STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED").replace("assertUndecided", "assertTrue")
+    path.write_text(wrong.replace("held: [asked_too]", "held: []").replace("nobody", "only-universal"))
+    assert main(["demo"]) == TEST_FAILED
+    assert "4 answers differ from what the scenario says" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
