@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SERVICE = pb.DESCRIPTOR.services_by_name["AuthorizerService"]
 
 NOT_SERVED = {
-    "at",
     "context",
     "contextual_tuples",
     "actor",

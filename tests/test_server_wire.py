@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from relgraph.answers import (
     Best,
@@ -43,19 +44,42 @@ ANNA = Subject.parse("user:anna")
         Consistency.minimize_latency(),
         Consistency.at_least(TOKEN),
         Consistency.at_exactly(TOKEN),
+        Consistency.at_time("2030-01-31T12:00:00.000001Z"),
+        Consistency.at_time("1969-12-31T23:59:59.999999Z"),
+        None,
     ],
 )
-def test_consistency_survives(consistency: Consistency) -> None:
-    """Each consistency is read as it was written."""
-    message = questions.consistency_message(consistency)
-    assert message is not None
-    assert consistency == questions.read_consistency(message)
+def test_consistency_survives(consistency: Consistency | None) -> None:
+    """Each consistency is read as it was written, a time in its own field, and none as none."""
+    request = pb.CheckRequest(
+        consistency=questions.consistency_message(consistency), at=questions.at_message(consistency)
+    )
+    assert (consistency is not None and consistency.instant is not None) == request.HasField("at")
+    assert consistency == questions.read_consistency(request)
 
 
 def test_no_consistency_is_full_consistency() -> None:
-    """A request without consistency is answered fully consistently."""
-    assert questions.consistency_message(None) is None
-    assert Consistency.fully_consistent() == questions.read_consistency(pb.Consistency())
+    """A request with an empty consistency is answered fully consistently."""
+    request = pb.CheckRequest(consistency=pb.Consistency())
+    assert Consistency.fully_consistent() == questions.read_consistency(request)
+
+
+@pytest.mark.parametrize(
+    "message", [pb.Consistency(), *(pb.Consistency(fully_consistent=each) for each in (True, False))]
+)
+def test_a_time_beside_a_consistency_is_refused(message: pb.Consistency) -> None:
+    """A request says in one way which revision to use: a time beside a consistency, even an empty one, is refused."""
+    request = pb.ReadRequest(consistency=message, at=Timestamp(seconds=1))
+    with pytest.raises(InvalidInput, match="set only one") as caught:
+        questions.read_consistency(request)
+    assert caught.value.details == {"field": "at"}
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    """A time with impossible nanos is an error about its field, and not another time."""
+    with pytest.raises(InvalidInput, match="nanos") as caught:
+        questions.read_consistency(pb.ReadRequest(at=Timestamp(nanos=-1)))
+    assert caught.value.details == {"field": "at"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +94,7 @@ def test_no_consistency_is_full_consistency() -> None:
 def test_half_said_consistency_is_refused(message: pb.Consistency, error: type[InvalidInput], field: str) -> None:
     """A consistency that asks for nothing, or names no token of ours, is an error and not the default."""
     with pytest.raises(error) as caught:
-        questions.read_consistency(message)
+        questions.read_consistency(pb.CheckRequest(consistency=message))
     assert field == caught.value.details["field"]
 
 

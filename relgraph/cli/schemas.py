@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from relgraph.cli.exits import OK
-from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, printable, schema_json, written_json, written_text
 from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError, Unsupported, quoted
 from relgraph.schema import parse
+
+if TYPE_CHECKING:
+    from relgraph.revision import Consistency
 
 __all__ = ["schema"]
 
@@ -29,9 +33,8 @@ def schema() -> None:
 @consistency_options
 @common_options
 @pass_terminal
-def _read(terminal: Terminal, at_least: str | None, at_exactly: str | None, minimize_latency: bool) -> int:
+def _read(terminal: Terminal, consistency: Consistency | None) -> int:
     """Print the schema, as it was written."""
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     with terminal.open() as door:
         found = door.schema(consistency=consistency)
     if terminal.json:

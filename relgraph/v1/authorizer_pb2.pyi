@@ -300,7 +300,7 @@ class CheckRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -379,7 +379,7 @@ class BestAccessRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -592,7 +592,7 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -708,7 +708,7 @@ class ListOrphansRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -905,7 +905,7 @@ class ReadRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -1096,7 +1096,7 @@ class ReadSchemaRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time."""
 
     def __init__(
         self,

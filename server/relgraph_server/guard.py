@@ -18,7 +18,7 @@ from relgraph.errors import Unsupported
 
 __all__ = ["SERVED", "refuse_unserved"]
 
-_ASKED: Final = frozenset({"consistency"})
+_ASKED: Final = frozenset({"consistency", "at"})
 _WRITTEN: Final = frozenset({"reason"})
 
 SERVED: Final[dict[str, frozenset[str]]] = {
