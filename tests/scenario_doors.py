@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from relgraph.cli import main
 from relgraph.errors import RelgraphError, Undecided
-from relgraph.revision import Consistency
+from relgraph.instants import instant_text, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from relgraph.api import Authorizer
     from relgraph.cli.scenario import Change, Refusal, Scenario
     from relgraph.client import Client
+    from relgraph.revision import Consistency
 
 __all__ = ["BestAnswer", "Door", "MethodsDoor", "TerminalDoor"]
 
@@ -38,7 +39,7 @@ class BestAnswer:
 
 
 class MethodsDoor:
-    """The library or the client: both have the same methods. A `token` asks at exactly that revision."""
+    """The library or the client: both have the same methods. Questions are asked of now, or of `when`."""
 
     def __init__(self, authorizer: Authorizer | Client) -> None:
         self._authorizer = authorizer
@@ -56,23 +57,23 @@ class MethodsDoor:
             return self._authorizer.write_schema(change.schema).token
         return self._authorizer.write(touch=change.touch, create=change.create, delete=change.delete).token
 
-    def check(self, question: str, token: str | None = None) -> str:
+    def check(self, question: str, when: Consistency | None = None) -> str:
         """Return the verdict: yes, no or undecided."""
         try:
-            return "yes" if self._authorizer.check(question, consistency=_exactly(token)) else "no"
+            return "yes" if self._authorizer.check(question, consistency=when) else "no"
         except Undecided:
             return "undecided"
 
-    def best(self, subject: str, resource: str, token: str | None = None) -> BestAnswer:
+    def best(self, subject: str, resource: str, when: Consistency | None = None) -> BestAnswer:
         """Return the best access with all ways."""
-        best = self._authorizer.best(subject, resource, ways="all", consistency=_exactly(token))
+        best = self._authorizer.best(subject, resource, ways="all", consistency=when)
         assert not best.truncated
         tuples = [list(map(str, way.tuples)) for way in best.ways]
         return BestAnswer(best.role, list(best.held), list(best.undecided), [way.via for way in best.ways], tuples)
 
-    def orphans(self, token: str | None = None) -> dict[str, str]:
+    def orphans(self, when: Consistency | None = None) -> dict[str, str]:
         """Return every resource out of reach with its class."""
-        found = self._authorizer.orphans(consistency=_exactly(token)).orphans
+        found = self._authorizer.orphans(consistency=when).orphans
         return {str(each.resource): each.kind.value for each in found}
 
     def refusal(self, refusal: Refusal) -> str:
@@ -134,9 +135,9 @@ class TerminalDoor:
             )
         return written[0]["token"]
 
-    def check(self, question: str, token: str | None = None) -> str:
+    def check(self, question: str, when: Consistency | None = None) -> str:
         """Return the verdict, which the exit code says as well: yes, no or undecided."""
-        code, output, errors = self._run("check", question, "--exit-code", *_at(token))
+        code, output, errors = self._run("check", question, "--exit-code", *_at(when))
         if code == _UNDECIDED:
             assert json.loads(errors)["code"] == "UNDECIDED"
             return "undecided"
@@ -144,9 +145,9 @@ class TerminalDoor:
         assert {"yes": 0, "no": 1}[verdict] == code
         return verdict
 
-    def best(self, subject: str, resource: str, token: str | None = None) -> BestAnswer:
+    def best(self, subject: str, resource: str, when: Consistency | None = None) -> BestAnswer:
         """Return the best access with all ways."""
-        code, output, _ = self._run("best", subject, resource, "--ways", "all", *_at(token))
+        code, output, _ = self._run("best", subject, resource, "--ways", "all", *_at(when))
         row = json.loads(output)
         assert (_UNDECIDED if row["undecided"] else 0) == code
         assert not row["truncated"]
@@ -155,9 +156,9 @@ class TerminalDoor:
             row["role"], row["held"], row["undecided"], [way["via"] for way in ways], [way["tuples"] for way in ways]
         )
 
-    def orphans(self, token: str | None = None) -> dict[str, str]:
+    def orphans(self, when: Consistency | None = None) -> dict[str, str]:
         """Return every resource out of reach with its class."""
-        return {row["resource"]: row["class"] for row in self._rows("graph", "--orphans", *_at(token))}
+        return {row["resource"]: row["class"] for row in self._rows("graph", "--orphans", *_at(when))}
 
     def refusal(self, refusal: Refusal) -> str:
         """Return the code that standard error tells; the command must end as bad input does."""
@@ -175,9 +176,11 @@ Door = MethodsDoor | TerminalDoor
 _UNDECIDED = 3
 
 
-def _exactly(token: str | None) -> Consistency | None:
-    return None if token is None else Consistency.at_exactly(token)
-
-
-def _at(token: str | None) -> tuple[str, ...]:
-    return () if token is None else ("--at-exactly", token)
+def _at(when: Consistency | None) -> tuple[str, ...]:
+    """Return the option that asks at exactly a token's revision, or at a time."""
+    if when is None:
+        return ()
+    if when.instant is not None:
+        return "--at", instant_text(moment(when.instant))
+    assert when.mode == "at_exactly"
+    return "--at-exactly", str(when.token)

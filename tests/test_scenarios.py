@@ -18,6 +18,8 @@ from relgraph.cli.exits import TEST_FAILED
 from relgraph.cli.scenario import Claims, read_scenario
 from relgraph.client import Client
 from relgraph.errors import InvalidFile
+from relgraph.instants import moment
+from relgraph.revision import Consistency, Token
 from relgraph.tuples import RelationTuple
 from tests.scenario_doors import BestAnswer, Door, MethodsDoor, TerminalDoor
 from tests.serving import in_process, program, program_environment
@@ -73,14 +75,14 @@ def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
                 yield MethodsDoor(client)
 
 
-def _differences(door: Door, claims: Claims, token: str | None = None) -> list[object]:
-    """Return what the door says otherwise than the claims, now or at exactly a token's revision."""
+def _differences(door: Door, claims: Claims, when: Consistency | None = None) -> list[object]:
+    """Return what the door says otherwise than the claims, now or of the past; the past refuses no writes."""
     found: list[object] = []
     for question, verdict in claims.checks:
-        answer = door.check(question, token)
+        answer = door.check(question, when)
         found += [(question, verdict, answer)] if answer != verdict else []
     for case in claims.best:
-        best = door.best(case.subject, case.resource, token)
+        best = door.best(case.subject, case.resource, when)
         wanted = BestAnswer(
             case.role,
             best.held if case.held is None else list(case.held),
@@ -90,9 +92,9 @@ def _differences(door: Door, claims: Claims, token: str | None = None) -> list[o
         )
         told = replace(best, ways=sorted(best.ways), tuples=sorted(map(sorted, best.tuples)))
         found += [(case.subject, case.resource, wanted, told)] if told != wanted else []
-    orphans = None if claims.orphans is None else door.orphans(token)
+    orphans = None if claims.orphans is None else door.orphans(when)
     found += [(claims.orphans, orphans)] if orphans != claims.orphans else []
-    for refusal in claims.refused if token is None else ():
+    for refusal in claims.refused if when is None else ():
         code = door.refusal(refusal)
         found += [(refusal, code)] if code != refusal.error else []
     return found
@@ -100,16 +102,22 @@ def _differences(door: Door, claims: Claims, token: str | None = None) -> list[o
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_scenario_is_true(path: Path, door: Door) -> None:
-    """What it claims holds after each step, and still holds at that step's token when all steps are made."""
+    """What it claims holds after each step, and still holds of that step, by token and time, when all are made."""
     scenario = read_scenario(path)
     steps = [(scenario.claims, door.begin(scenario))]
     assert [] == _differences(door, scenario.claims)
     for change in scenario.changes:
         steps.append((change.claims, door.change(change)))
         assert [] == _differences(door, change.claims), change.title
-    # A command takes its time: the terminal, which only hands the token on, goes back to the first step alone.
-    for claims, token in steps[:1] if isinstance(door, TerminalDoor) else steps:
-        assert [] == _differences(door, claims, token)
+    # A command takes its time: the terminal, which only hands on what it is given, goes back by one step at most.
+    for claims, token in steps[-2:-1] if isinstance(door, TerminalDoor) else steps:
+        for when in _past(token):
+            assert [] == _differences(door, claims, when), when.mode
+
+
+def _past(token: str) -> tuple[Consistency, Consistency]:
+    """Return the two ways to name a step that was made: its token, and the time at which the token was given out."""
+    return Consistency.at_exactly(token), Consistency.at_time(moment(Token.parse(token).instant))
 
 
 def test_scenarios_are_many_and_each_says_what_it_shows() -> None:
@@ -129,15 +137,15 @@ def test_scenarios_are_many_and_each_says_what_it_shows() -> None:
 
 
 _WRONG = [
-    ("assertions: {assertTrue: ['page:one#view@user:bob']}", 2),
-    ("assertions: {assertFalse: ['page:one#view@user:anna']}", 2),
-    ("assertions: {assertUndecided: ['page:one#view@user:anna']}", 2),
-    ("best: [{subject: 'user:anna', resource: 'page:one', role: view, ways: [directly]}]", 2),
-    ("best: [{subject: 'user:anna', resource: 'page:one', held: [], ways: [directly]}]", 2),
-    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: []}]", 2),
-    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: [directly], undecided: [view]}]", 2),
-    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: [directly], tuples: [[]]}]", 2),
-    ("orphans: {'page:one': nobody}", 2),
+    ("assertions: {assertTrue: ['page:one#view@user:bob']}", 3),
+    ("assertions: {assertFalse: ['page:one#view@user:anna']}", 3),
+    ("assertions: {assertUndecided: ['page:one#view@user:anna']}", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', role: view, ways: [directly]}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [], ways: [directly]}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: []}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: [directly], undecided: [view]}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: [directly], tuples: [[]]}]", 3),
+    ("orphans: {'page:one': nobody}", 3),
     ("refused: [{touch: 'page:one#viewer@user:bob', error: TUPLE_NOT_ALLOWED}]", 1),
     ("refused: [{check: 'page:one#view@user:anna', error: UNDECIDED}]", 1),
     ("refused: [{schema: 'definition user {', error: SCHEMA_TYPE_ERROR}]", 1),
@@ -146,7 +154,7 @@ _WRONG = [
 
 @pytest.mark.parametrize(("claim", "times"), _WRONG)
 def test_a_wrong_claim_is_found_out(claim: str, times: int, tmp_path: Path) -> None:
-    """A claim of any kind that is not true is a difference, now and at the token; what is refused is asked only now."""
+    """A claim of any kind that is not true is a difference, now and of the past; what is refused is asked only now."""
     path = tmp_path / "wrong.yaml"
     path.write_text(f"""
 schema: |-
@@ -162,8 +170,8 @@ tuples: 'page:one#viewer@user:anna'
     with relgraph.open("sqlite://") as authorizer:
         door = MethodsDoor(authorizer)
         token = door.begin(scenario)
-        found = [*_differences(door, scenario.claims), *_differences(door, scenario.claims, token)]
-    assert len(found) == times
+        found = [_differences(door, scenario.claims, when) for when in (None, *_past(token))]
+    assert sum(map(len, found)) == times
 
 
 def test_the_exit_code_reaches_the_shell(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ stays the text it is (`yes` is not True):
     changes:     steps of `title`, what is written (`touch`, `create` and `delete`, or else `schema`), then again
                  `assertions`, `best`, `orphans` and `refused`
 
-What a step claims is true of its revision for good: it is asked again at the step's token after all changes are made.
+What a step claims is true of its revision for good: it is asked again, by token and by time, after all changes.
 
 Here is the reader alone; `demo` tells a scenario, and the tests ask it through every door.
 """
