@@ -40,9 +40,9 @@ class _Frame:
 
     __slots__ = ("atom", "combine", "decided", "exists", "index", "leans", "low", "source", "terms", "value", "waiting")
 
-    def __init__(self, atom: Atom, source: Iterator[Term], index: int) -> None:
+    def __init__(self, atom: Atom, combine: Combine, source: Iterator[Term], index: int) -> None:
         self.atom = atom
-        self.combine = atom.formula.combine
+        self.combine = combine
         self.source = source
         self.index = index
         self.low = index
@@ -142,7 +142,9 @@ class Walk:
     def _open(self, atom: Atom) -> _Frame:
         self.scope.budget.node()
         self._opened += 1
-        frame = _Frame(atom, atom.formula.terms(self.scope, atom.object), self._opened)
+        # An equation that ways are told from keeps every name apart from what it stands for.
+        formula = atom.formula if self._exhaustive else self.scope.meaning(atom)
+        frame = _Frame(atom, formula.combine, formula.terms(self.scope, atom.object), self._opened)
         self._indexes[atom] = frame.index
         self._stack.append(frame)
         return frame
