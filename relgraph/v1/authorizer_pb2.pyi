@@ -848,21 +848,21 @@ class Update(google.protobuf.message.Message):
         OPERATION_UNSPECIFIED: Update._Operation.ValueType  # 0
         """Refused."""
         OPERATION_TOUCH: Update._Operation.ValueType  # 1
-        """Write the tuple whether it exists or not."""
+        """Write the tuple whether it exists or not; another expiration replaces the one it has."""
         OPERATION_CREATE: Update._Operation.ValueType  # 2
         """Write the tuple; ALREADY_EXISTS when it does."""
         OPERATION_DELETE: Update._Operation.ValueType  # 3
-        """Remove the tuple whether it exists or not."""
+        """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
 
     class Operation(_Operation, metaclass=_OperationEnumTypeWrapper): ...
     OPERATION_UNSPECIFIED: Update.Operation.ValueType  # 0
     """Refused."""
     OPERATION_TOUCH: Update.Operation.ValueType  # 1
-    """Write the tuple whether it exists or not."""
+    """Write the tuple whether it exists or not; another expiration replaces the one it has."""
     OPERATION_CREATE: Update.Operation.ValueType  # 2
     """Write the tuple; ALREADY_EXISTS when it does."""
     OPERATION_DELETE: Update.Operation.ValueType  # 3
-    """Remove the tuple whether it exists or not."""
+    """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
 
     OPERATION_FIELD_NUMBER: builtins.int
     TUPLE_FIELD_NUMBER: builtins.int
