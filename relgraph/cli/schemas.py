@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sys
-<<<<<<< HEAD
-from pathlib import Path
 from typing import TYPE_CHECKING
-=======
->>>>>>> 34fb9a33d48a109579fbe9c75195030a801d04df
 
 import click
 
