@@ -124,6 +124,7 @@ class Client:
         who, name, what = question_of(subject, permission, resource)
         request = pb.CheckRequest(
             consistency=questions.consistency_message(consistency),
+            at=questions.at_message(consistency),
             subject=str(who),
             permission=name,
             resource=str(what),
@@ -157,6 +158,7 @@ class Client:
             resources=[str(Object.of(resource)) for resource in resources],
             ways=questions.ways_value(ways),
             consistency=questions.consistency_message(consistency),
+            at=questions.at_message(consistency),
         )
         bests = answers.read_best(self._call(self._stub.BestAccess, request, deadline))
         if [str(best.resource) for best in bests] != list(request.resources):
@@ -179,6 +181,7 @@ class Client:
             resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
             consistency=questions.consistency_message(consistency),
+            at=questions.at_message(consistency),
         )
         return answers.read_expansion(self._call(self._stub.Expand, request, deadline))
 
@@ -195,6 +198,7 @@ class Client:
             candidates=[str(Object.of(candidate)) for candidate in candidates],
             types=[plain_text(name, "types") for name in types],
             consistency=questions.consistency_message(consistency),
+            at=questions.at_message(consistency),
         )
         return answers.read_orphans(self._call(self._stub.ListOrphans, request, deadline))
 
@@ -217,12 +221,15 @@ class Client:
             limit=limit,
             cursor=plain_text(cursor, "cursor"),
             consistency=questions.consistency_message(consistency),
+            at=questions.at_message(consistency),
         )
         return answers.read_page(self._call(self._stub.Read, request, deadline))
 
     def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """The schema as it was written. Raises NoSchema before the first."""
-        request = pb.ReadSchemaRequest(consistency=questions.consistency_message(consistency))
+        request = pb.ReadSchemaRequest(
+            consistency=questions.consistency_message(consistency), at=questions.at_message(consistency)
+        )
         return answers.read_schema(self._call(self._stub.ReadSchema, request, deadline))
 
     def diff_schema(
@@ -230,7 +237,9 @@ class Client:
     ) -> SchemaDiff:
         """What `text` would change, were it written in place of the schema in force."""
         request = pb.DiffSchemaRequest(
-            text=plain_text(text, "text"), consistency=questions.consistency_message(consistency)
+            text=plain_text(text, "text"),
+            consistency=questions.consistency_message(consistency),
+            at=questions.at_message(consistency),
         )
         return answers.read_diff(self._call(self._stub.DiffSchema, request, deadline))
 

@@ -11,16 +11,20 @@ import base64
 import binascii
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from relgraph.errors import InvalidToken, quoted
+from relgraph.errors import InvalidInput, InvalidToken, quoted
+from relgraph.instants import instant_of, parse_moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["Consistency", "Mode", "Revision", "Token"]
 
 _FORMAT = 1
 _LAYOUT = struct.Struct(">B16sIQ16sq")
 
-Mode = Literal["fully_consistent", "at_least", "at_exactly", "minimize_latency"]
+Mode = Literal["fully_consistent", "at_least", "at_exactly", "at_time", "minimize_latency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,21 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """Which revision a read uses; `semantics` are those of the design: the default is `fully_consistent`."""
+    """Which revision a read uses; the default is the newest one. `instant` is in microseconds since 1970 UTC.
+
+    A read uses one instant, too, and what expires counts before it only. That is now, whichever revision is read, and
+    never before the token's own instant; at a time it is that time.
+    """
 
     mode: Mode = "fully_consistent"
     token: Token | None = None
+    instant: int | None = None
 
     def __post_init__(self) -> None:
         if (self.token is not None) != (self.mode in ("at_least", "at_exactly")):
             raise InvalidToken(f"consistency `{self.mode}` {'takes no' if self.token else 'needs a'} token")
+        if (self.instant is not None) != (self.mode == "at_time"):
+            raise InvalidInput(f"consistency `{self.mode}` {'needs a' if self.instant is None else 'takes no'} time")
 
     @classmethod
     def at_least(cls, token: Token | str) -> Consistency:
@@ -86,6 +97,15 @@ class Consistency:
     def at_exactly(cls, token: Token | str) -> Consistency:
         """The state right after the token's write."""
         return cls("at_exactly", Token.parse(token) if isinstance(token, str) else token)
+
+    @classmethod
+    def at_time(cls, time: datetime | str) -> Consistency:
+        """What was true at a time that has passed: the last revision stamped up to it, judged at that very instant.
+
+        Text is written as in `2027-01-31T12:00:00Z`. A write still being committed may be stamped before a time that
+        has only just passed. Raises InvalidInput for a time without a zone.
+        """
+        return cls("at_time", instant=instant_of(parse_moment(time) if isinstance(time, str) else time))
 
     @classmethod
     def fully_consistent(cls) -> Consistency:

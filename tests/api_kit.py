@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import relgraph
+import os
+from typing import TYPE_CHECKING
 
-__all__ = ["SCHEMA", "opened"]
+import relgraph
+from relgraph.store import open_store
+
+if TYPE_CHECKING:
+    from tests.store_kit import FakeClock
+
+__all__ = ["SCHEMA", "clocked", "opened"]
 
 SCHEMA = """
 use roles
@@ -30,3 +37,8 @@ def opened() -> relgraph.Authorizer:
     authorizer.write_schema(SCHEMA)
     authorizer.write(touch=["doc:one#viewer@user:anna", "group:board#member@user:bob"])
     return authorizer
+
+
+def clocked(clock: FakeClock, url: str = "sqlite://") -> relgraph.Authorizer:
+    """Return an Authorizer whose store and whose questions both go by `clock`."""
+    return relgraph.Authorizer(open_store(url, clock=clock, random=os.urandom), clock=clock)

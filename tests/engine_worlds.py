@@ -87,10 +87,12 @@ class EngineWorld:
         assert view is not None
         return engine.World(self.program, view, engine.Budget(self.limits, time.monotonic), self._now)
 
-    def walk(self, subject: str, *, exhaustive: bool = False, flattens: bool = True) -> engine.Walk:
+    def walk(
+        self, subject: str, *, exhaustive: bool = False, flattens: bool = True, searches: bool = True
+    ) -> engine.Walk:
         """Return a fresh walk for one subject."""
         scope = engine.SubjectScope(self.world(), Subject.parse(subject), flattens=flattens)
-        return engine.Walk(scope, self.conditions, exhaustive=exhaustive)
+        return engine.Walk(scope, self.conditions, exhaustive=exhaustive, searches=searches)
 
     def every_subject(self) -> engine.EverySubjectScope:
         """Return a scope for expanding."""

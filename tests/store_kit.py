@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
+from relgraph.instants import moment
 from relgraph.store.base import Commit, Snapshot, Store
 from relgraph.tuples import RelationTuple, TupleFilter
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Revision
 
 MICROSECOND = 1_000_000
+NOW = 1_700_000_000 * MICROSECOND
 ALL = TupleFilter()
 
 
@@ -22,7 +24,7 @@ ALL = TupleFilter()
 class FakeClock:
     """A clock that stands still until it is set."""
 
-    now: int = 1_700_000_000 * MICROSECOND
+    now: int = NOW
 
     def __call__(self) -> int:
         return self.now
@@ -36,6 +38,12 @@ class FakeRandom:
 
     def __call__(self, size: int) -> bytes:
         return self.source.randbytes(size)
+
+
+def until(text: str, instant: int) -> str:
+    """The tuple of that text, expiring at that instant."""
+    tuple_ = RelationTuple.parse(text)
+    return str(RelationTuple(tuple_.resource, tuple_.relation, tuple_.subject, moment(instant)))
 
 
 def many(*texts: str) -> list[RelationTuple]:
@@ -55,15 +63,17 @@ def write(
         return transaction.commit(commit or Commit())
 
 
-def texts(store: Store, filter: TupleFilter = ALL, at: int | None = None) -> set[str]:
+def texts(store: Store, filter: TupleFilter = ALL, at: int | None = None, now: int = NOW) -> set[str]:
     with store.snapshot() as snapshot:
-        return set(map(str, snapshot.read(filter, snapshot.head.number if at is None else at, None, 10**6)))
+        return set(map(str, snapshot.read(filter, snapshot.head.number if at is None else at, now, None, 10**6)))
 
 
-def pages(snapshot: Snapshot, filter: TupleFilter, size: int, at: int | None = None) -> list[list[RelationTuple]]:
+def pages(
+    snapshot: Snapshot, filter: TupleFilter, size: int, at: int | None = None, now: int = NOW
+) -> list[list[RelationTuple]]:
     found: list[list[RelationTuple]] = []
     after = None
-    while page := snapshot.read(filter, snapshot.head.number if at is None else at, after, size):
+    while page := snapshot.read(filter, snapshot.head.number if at is None else at, now, after, size):
         found.append(page)
         after = page[-1]
     return found

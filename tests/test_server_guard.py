@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 SERVICE = pb.DESCRIPTOR.services_by_name["AuthorizerService"]
 
 NOT_SERVED = {
-    "at",
     "context",
     "contextual_tuples",
     "actor",
     "dry_run",
     "expect",
     "caveat",
-    "expires_at",
     "request_id",
 }
 """Names of fields that are refused somewhere; `request_id` only on imports and schema writes."""
 
 
 def _reachable(descriptor: Descriptor, seen: dict[str, Descriptor]) -> dict[str, Descriptor]:
-    """The messages of this package that a request can hold."""
-    if descriptor.file.package == "relgraph.v1" and descriptor.full_name not in seen:
+    """The messages that a request can hold: of this package, and points in time."""
+    ours = descriptor.file.package == "relgraph.v1" or descriptor.full_name == "google.protobuf.Timestamp"
+    if ours and descriptor.full_name not in seen:
         seen[descriptor.full_name] = descriptor
         for field in descriptor.fields:
             if field.message_type is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from relgraph.answers import (
     Best,
@@ -31,6 +32,10 @@ from relgraph.wire.parts import plain_text, read_tuple, tuple_message
 TOKEN = Token(b"s" * 16, 1, 7, b"n" * 16, 123)
 FACT = RelationTuple.parse("report:q3#viewer@group:board#member")
 UNIVERSAL = RelationTuple.parse("report:*#viewer@user:*")
+EXPIRING = [
+    RelationTuple.parse(f"report:q3#viewer@user:anna[expiration:{time}]")
+    for time in ("2030-01-31T12:00:00.000001Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
+]
 Q3 = Object.parse("report:q3")
 ANNA = Subject.parse("user:anna")
 
@@ -42,19 +47,42 @@ ANNA = Subject.parse("user:anna")
         Consistency.minimize_latency(),
         Consistency.at_least(TOKEN),
         Consistency.at_exactly(TOKEN),
+        Consistency.at_time("2030-01-31T12:00:00.000001Z"),
+        Consistency.at_time("1969-12-31T23:59:59.999999Z"),
+        None,
     ],
 )
-def test_consistency_survives(consistency: Consistency) -> None:
-    """Each consistency is read as it was written."""
-    message = questions.consistency_message(consistency)
-    assert message is not None
-    assert consistency == questions.read_consistency(message)
+def test_consistency_survives(consistency: Consistency | None) -> None:
+    """Each consistency is read as it was written, a time in its own field, and none as none."""
+    request = pb.CheckRequest(
+        consistency=questions.consistency_message(consistency), at=questions.at_message(consistency)
+    )
+    assert (consistency is not None and consistency.instant is not None) == request.HasField("at")
+    assert consistency == questions.read_consistency(request)
 
 
 def test_no_consistency_is_full_consistency() -> None:
-    """A request without consistency is answered fully consistently."""
-    assert questions.consistency_message(None) is None
-    assert Consistency.fully_consistent() == questions.read_consistency(pb.Consistency())
+    """A request with an empty consistency is answered fully consistently."""
+    request = pb.CheckRequest(consistency=pb.Consistency())
+    assert Consistency.fully_consistent() == questions.read_consistency(request)
+
+
+@pytest.mark.parametrize(
+    "message", [pb.Consistency(), *(pb.Consistency(fully_consistent=each) for each in (True, False))]
+)
+def test_a_time_beside_a_consistency_is_refused(message: pb.Consistency) -> None:
+    """A request says in one way which revision to use: a time beside a consistency, even an empty one, is refused."""
+    request = pb.ReadRequest(consistency=message, at=Timestamp(seconds=1))
+    with pytest.raises(InvalidInput, match="set only one") as caught:
+        questions.read_consistency(request)
+    assert caught.value.details == {"field": "at"}
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    """A time with impossible nanos is an error about its field, and not another time."""
+    with pytest.raises(InvalidInput, match="nanos") as caught:
+        questions.read_consistency(pb.ReadRequest(at=Timestamp(nanos=-1)))
+    assert caught.value.details == {"field": "at"}
 
 
 @pytest.mark.parametrize(
@@ -69,11 +97,11 @@ def test_no_consistency_is_full_consistency() -> None:
 def test_half_said_consistency_is_refused(message: pb.Consistency, error: type[InvalidInput], field: str) -> None:
     """A consistency that asks for nothing, or names no token of ours, is an error and not the default."""
     with pytest.raises(error) as caught:
-        questions.read_consistency(message)
+        questions.read_consistency(pb.CheckRequest(consistency=message))
     assert field == caught.value.details["field"]
 
 
-@pytest.mark.parametrize("fact", [FACT, UNIVERSAL, RelationTuple.parse("report:q3#viewer@user:anna")])
+@pytest.mark.parametrize("fact", [FACT, UNIVERSAL, RelationTuple.parse("report:q3#viewer@user:anna"), *EXPIRING])
 def test_a_tuple_survives(fact: RelationTuple) -> None:
     """Every kind of tuple is read as it was written."""
     assert fact == read_tuple(tuple_message(fact), "tuple")
@@ -95,6 +123,28 @@ def test_a_bad_tuple_names_its_part(message: pb.RelationTuple, error: type[Inval
     with pytest.raises(error) as caught:
         read_tuple(message, "x")
     assert field == caught.value.details["field"]
+
+
+def test_what_is_finer_than_a_microsecond_is_cut_off() -> None:
+    """A tuple's expiration is kept to the microsecond, before 1970 as after."""
+    for seconds in (0, -1):
+        message = tuple_message(FACT)
+        message.expires_at.seconds, message.expires_at.nanos = seconds, 1_999
+        fact = read_tuple(message, "tuple")
+        assert seconds * 1_000_000 + 1 == fact.expires
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(-62_135_596_801, 0), (253_402_300_800, 0), (2**63 - 1, 0), (-(2**63), 0), (0, -1), (0, 1_000_000_000)],
+)
+def test_no_point_in_time_is_refused(seconds: int, nanos: int) -> None:
+    """An expiration beyond the years 1 to 9999, or with nanos that are none, is an error about its field."""
+    message = tuple_message(FACT)
+    message.expires_at.seconds, message.expires_at.nanos = seconds, nanos
+    with pytest.raises(InvalidInput, match="1 to 9999") as caught:
+        read_tuple(message, "x")
+    assert caught.value.details == {"field": "x.expires_at"}
 
 
 def test_updates_survive_by_kind() -> None:

@@ -16,7 +16,7 @@ from relgraph.errors import (
 )
 from relgraph.store.base import EMPTY, Commit, SchemaVersion, Store
 from relgraph.tuples import RelationTuple, TupleFilter
-from tests.store_kit import ALL, SAMPLE, many, numbers, pages, texts, write
+from tests.store_kit import ALL, NOW, SAMPLE, many, numbers, pages, texts, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -235,7 +235,7 @@ class FlowContract:
             while last < 60:
                 with store.snapshot() as snapshot:
                     head = snapshot.head.number
-                    found = len(snapshot.read(ALL, head, None, 1000))
+                    found = len(snapshot.read(ALL, head, NOW, None, 1000))
                     if found != 2 * head or head < last:
                         problems.append((head, found, last))
                 last = max(head, store.head().number)

@@ -12,7 +12,7 @@ from relgraph.errors import (
 )
 from relgraph.store.base import Commit, SchemaVersion, Store
 from relgraph.tuples import RelationTuple, TupleFilter
-from tests.store_kit import ALL, SAMPLE, many, numbers, pages, texts, write
+from tests.store_kit import ALL, NOW, SAMPLE, many, numbers, pages, texts, write
 
 
 class ReadsContract:
@@ -77,7 +77,7 @@ class ReadsContract:
             states.append((living | chosen) - (chosen & living))
         with store.snapshot() as snapshot:
             for at, state in enumerate(states):
-                assert state == set(map(str, snapshot.read(ALL, at, None, 1000)))
+                assert state == set(map(str, snapshot.read(ALL, at, NOW, None, 1000)))
                 anna = {text for text in state if text.endswith("user:u3")}
                 by_subject = TupleFilter(subject_type="user", subject_id="u3")
                 assert anna == {str(t) for page in pages(snapshot, by_subject, 2, at) for t in page}
@@ -135,7 +135,7 @@ class ReadsContract:
         write(store, delete=tuples[::4])
         with store.snapshot() as snapshot:
             for at in (1, 2):
-                whole = snapshot.read(filter, at, None, 1000)
+                whole = snapshot.read(filter, at, NOW, None, 1000)
                 found = pages(snapshot, filter, size, at)
                 assert whole == [tuple_ for page in found for tuple_ in page]
                 assert len(whole) == len(set(whole))
@@ -146,14 +146,14 @@ class ReadsContract:
         ids = ["b", "a", "B", "_", "0", "aa", "a-", "10", "9"]
         write(store, create=[f"report:{id_}#viewer@user:anna" for id_ in ids])
         with store.snapshot() as snapshot:
-            found = snapshot.read(TupleFilter(resource_type="report"), 1, None, 100)
+            found = snapshot.read(TupleFilter(resource_type="report"), 1, NOW, None, 100)
         assert sorted(ids) == [tuple_.resource.id for tuple_ in found]
 
     def test_pages_stay_at_their_revision(self, store: Store) -> None:
         """Reading on at the same revision is not disturbed by what was written since."""
         write(store, create=SAMPLE)
         with store.snapshot() as snapshot:
-            whole = snapshot.read(ALL, 1, None, 100)
+            whole = snapshot.read(ALL, 1, NOW, None, 100)
         write(store, delete=[str(whole[3]), str(whole[4])], create=["report:q1a#viewer@user:new"])
         with store.snapshot() as snapshot:
             assert whole == [tuple_ for page in pages(snapshot, ALL, 2, at=1) for tuple_ in page]
@@ -162,7 +162,7 @@ class ReadsContract:
         """A cursor at a tuple whose names the store does not know is refused."""
         write(store, create=SAMPLE)
         with store.snapshot() as snapshot, pytest.raises(InvalidCursor, match=r"`report:q9#viewer@user:nobody`"):
-            snapshot.read(ALL, 1, RelationTuple.parse("report:q9#viewer@user:nobody"), 10)
+            snapshot.read(ALL, 1, NOW, RelationTuple.parse("report:q9#viewer@user:nobody"), 10)
 
     # --- schemas
 
@@ -206,15 +206,15 @@ class ReadsContract:
         with store.transaction() as transaction:
             transaction.apply(delete=many("report:q2#viewer@user:anna"), create=many("report:q3#viewer@user:bob"))
             found = list(transaction.kinds())
-        counts = {kind[:6]: kind.living for kind in found}
+        counts = {kind[:7]: kind.living for kind in found}
         assert {
-            ("folder", "parent", "folder", "", False, False): 1,
-            ("report", "admin", "group", "member", False, True): 1,
-            ("report", "admin", "group", "member", False, False): 1,
-            ("report", "viewer", "user", "", True, False): 1,
-            ("report", "viewer", "user", "", False, False): 2,
-            ("group", "member", "user", "", False, False): 2,
-            ("group", "member", "group", "member", False, False): 1,
+            ("folder", "parent", "folder", "", False, False, False): 1,
+            ("report", "admin", "group", "member", False, True, False): 1,
+            ("report", "admin", "group", "member", False, False, False): 1,
+            ("report", "viewer", "user", "", True, False, False): 1,
+            ("report", "viewer", "user", "", False, False, False): 2,
+            ("group", "member", "user", "", False, False, False): 2,
+            ("group", "member", "group", "member", False, False, False): 1,
         } == counts
         examples = {str(kind.example) for kind in found}
         assert len(found) == len(examples)
@@ -240,7 +240,7 @@ class ReadsContract:
             row = snapshot.tuple(*key, 2)
             assert row is not None
             assert row.deleted is None
-            assert set(SAMPLE) == set(map(str, snapshot.read(ALL, 2, None, 100)))
+            assert set(SAMPLE) == set(map(str, snapshot.read(ALL, 2, NOW, None, 100)))
             assert len(SAMPLE) == len(list(snapshot.image().rows))
             assert "fresh" not in {name for _, name in snapshot.changes(0, 0, 0).names}
 
@@ -251,7 +251,7 @@ class ReadsContract:
             transaction.apply(delete=many(SAMPLE[0]), create=many("fresh:one#fresh@fresh:two"))
             with store.snapshot() as snapshot:
                 assert store.head() == snapshot.head
-                assert set(SAMPLE) == set(map(str, snapshot.read(ALL, 2, None, 100)))
+                assert set(SAMPLE) == set(map(str, snapshot.read(ALL, 2, NOW, None, 100)))
                 assert snapshot.name_id("fresh") is None
                 changes = snapshot.changes(0, 0, 0)
                 assert {None} == {row.deleted for row in changes.rows}
@@ -267,7 +267,7 @@ class ReadsContract:
         with store.transaction() as transaction:
             transaction.apply(delete=many(SAMPLE[0]), create=many(SAMPLE[4]))
             before, after = (
-                set(map(str, transaction.read(ALL, at, None, 10)))
+                set(map(str, transaction.read(ALL, at, NOW, None, 10)))
                 for at in (transaction.head.number, transaction.number)
             )
         assert (set(SAMPLE[:2]), {SAMPLE[1], SAMPLE[4]}) == (before, after)
@@ -299,5 +299,5 @@ class ReadsContract:
             write(store, create=[f"report:q{n}#viewer@user:anna"])
             opened.append(store.snapshot())
         for n, snapshot in enumerate(opened):
-            assert n + 1 == len(snapshot.read(ALL, n + 1, None, 100))
+            assert n + 1 == len(snapshot.read(ALL, n + 1, NOW, None, 100))
             snapshot.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relgraph.errors import StoreFormat, StoreReadOnly, StoreUnavailable
+from relgraph.instants import instant_of, parse_moment
 from relgraph.store import open_store
 from relgraph.store.base import Commit, Store
 from relgraph.store.sqlite import layout, paging, reading
@@ -20,7 +21,7 @@ from relgraph.store.sqlite.files import FileStore
 from relgraph.store.sqlite.library import VERSION_MIN, check_version, sqlite3
 from relgraph.store.sqlite.writing import LATE_ROWS_MIN
 from relgraph.tuples import RelationTuple, TupleFilter
-from tests.store_kit import SAMPLE, FakeClock, FakeRandom, many, texts, write
+from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, many, texts, until, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +135,20 @@ def test_an_administrator_looks_inside(store: Store, path: Path) -> None:
     assert set(SAMPLE[1:]) == {row[0] for row in found}
 
 
+def test_the_administrators_view_tells_expirations(path: Path) -> None:
+    """The view tells when tuples expire, to the microsecond, and hides what has, by the clock and by the stamps."""
+    future = "2999-12-31T23:59:59.000001Z"
+    gone = until("report:q2#viewer@user:anna", NOW + 1)
+    view = "SELECT resource_id, expires_at FROM living_tuples ORDER BY 1"
+    clock = FakeClock()
+    with closing(open_store(f"sqlite:///{path}", clock=clock, random=FakeRandom())) as store:
+        write(store, create=["report:q1#viewer@user:anna", gone, f"report:q3#viewer@user:anna[expiration:{future}]"])
+        assert [("q1", None), ("q3", future)] == ask(path, view)
+        clock.now = instant_of(parse_moment(future))
+        write(store, commit=Commit())
+        assert [("q1", None)] == ask(path, view)
+
+
 def test_integrity(store: Store, path: Path) -> None:
     """After a large load, deletes and a rollback SQLite finds the file sound, with every index in place."""
     indexes = ask(path, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name")
@@ -158,6 +173,7 @@ def test_integrity(store: Store, path: Path) -> None:
         reading._TUPLES,
         reading._HOLDERS,
         reading._CHANGED,
+        reading._REVISION_AT,
         paging._BY_RESOURCE + " AND r.type = ?" + paging._BY_RESOURCE_ORDER,
         paging._BY_RESOURCE + " AND (r.type, r.key) > (?, ?)" + paging._BY_RESOURCE_ORDER,
         paging._BY_RESOURCE + " AND t.resource = ?" + paging._BY_RESOURCE_ORDER,
@@ -268,14 +284,35 @@ def test_migration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older file is migrated when it is opened, once, and keeps what it holds."""
     with closing(open_file(path)) as store:
         write(store, create=SAMPLE)
-    monkeypatch.setattr(layout, "_STEPS", (*layout._STEPS, ("second", ("ALTER TABLE meta ADD COLUMN more TEXT",))))
-    monkeypatch.setattr(layout, "FORMAT", 2)
+    names = [(name,) for name, _ in (*layout._STEPS, ("later", ()))]
+    monkeypatch.setattr(layout, "_STEPS", (*layout._STEPS, ("later", ("ALTER TABLE meta ADD COLUMN more TEXT",))))
+    monkeypatch.setattr(layout, "FORMAT", len(names))
     for _ in range(2):
         with closing(open_file(path)) as store:
             assert set(SAMPLE) == texts(store)
-    assert [(2,)] == ask(path, "PRAGMA user_version")
+    assert [(len(names),)] == ask(path, "PRAGMA user_version")
     assert [(None,)] == ask(path, "SELECT more FROM meta")
-    assert [("first layout",), ("second",)] == ask(path, "SELECT name FROM _sqlite_migrations ORDER BY id")
+    assert names == ask(path, "SELECT name FROM _sqlite_migrations ORDER BY id")
+
+
+def test_the_first_format_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the first format, before expirations, opens with what it holds and takes tuples that expire."""
+    with monkeypatch.context() as older:
+        older.setattr(layout, "_STEPS", layout._STEPS[:1])
+        older.setattr(layout, "FORMAT", 1)
+        with closing(open_file(path)) as store:
+            first = write(store, create=SAMPLE)
+    soon = until("report:q9#viewer@user:anna", NOW + 1)
+    with closing(open_file(path)) as store:
+        write(store, create=[soon])
+        assert {*SAMPLE, soon} == texts(store)
+        assert set(SAMPLE) == texts(store, now=NOW + 1)
+        with store.snapshot() as snapshot:
+            assert first == snapshot.revision(1)
+    with monkeypatch.context() as older:
+        older.setattr(layout, "FORMAT", 1)
+        with pytest.raises(StoreFormat, match="install a newer one"):
+            open_file(path)
 
 
 def test_a_failing_migration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +322,7 @@ def test_a_failing_migration(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with monkeypatch.context() as patch:
         bad = ("bad", ("ALTER TABLE meta ADD COLUMN more TEXT", "NONSENSE"))
         patch.setattr(layout, "_STEPS", (*layout._STEPS, bad))
-        patch.setattr(layout, "FORMAT", 2)
+        patch.setattr(layout, "FORMAT", layout.FORMAT + 1)
         with pytest.raises(StoreUnavailable, match="NONSENSE"):
             open_file(path)
     with closing(open_file(path)) as store:
@@ -361,7 +398,7 @@ def test_two_processes(path: Path) -> None:
     assert list(range(1, 201)) == acknowledged
     with closing(open_file(path)) as store, store.snapshot() as snapshot:
         chain = snapshot.changes(0, 0, 0).chain
-        assert 400 == len(snapshot.read(TupleFilter(), 200, None, 1000))
+        assert 400 == len(snapshot.read(TupleFilter(), 200, NOW, None, 1000))
     assert all(left.nonce == predecessor for (left, _), (_, predecessor) in pairwise(chain))
 
 

@@ -11,7 +11,7 @@ from relgraph.errors import (
 )
 from relgraph.store.base import EMPTY, Commit, Store
 from relgraph.tuples import TupleFilter
-from tests.store_kit import ALL, MICROSECOND, SAMPLE, FakeClock, many, numbers, texts, write
+from tests.store_kit import ALL, MICROSECOND, NOW, SAMPLE, FakeClock, many, numbers, texts, write
 
 
 class WritesContract:
@@ -26,7 +26,7 @@ class WritesContract:
             assert EMPTY == snapshot.head
             assert EMPTY == snapshot.revision(0)
             assert snapshot.schema(0) is None
-            assert [] == snapshot.read(ALL, 0, None, 10)
+            assert [] == snapshot.read(ALL, 0, NOW, None, 10)
             assert [] == list(snapshot.image().rows)
             assert [] == list(snapshot.objects_in_history(snapshot.head.number))
 

@@ -28,7 +28,7 @@ from tests.oracle import (
     tuple_of,
 )
 from tests.oracle_examples import USER, V, X
-from tests.worlds import FEATURES_FIRST, questions, schema_text, stored_context, worlds
+from tests.worlds import FEATURES_SERVED, questions, schema_text, stored_context, worlds
 
 BRIEF = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -79,7 +79,7 @@ def test_never_named_ids_are_interchangeable(drawn: World) -> None:
 
 
 @BRIEF
-@given(worlds(FEATURES_FIRST))
+@given(worlds(FEATURES_SERVED))
 def test_the_first_engine_accepts_its_schemas(drawn: World) -> None:
     """Within the first features, relgraph's parser accepts every schema drawn, and knows every name in it."""
     parsed = parse(schema_text(drawn.schema))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CAVEATS",
     "FEATURES",
-    "FEATURES_FIRST",
+    "FEATURES_SERVED",
     "NEVER_MENTIONED",
     "Question",
     "all_questions",
@@ -57,10 +57,12 @@ __all__ = [
     "worlds",
 ]
 
-FEATURES_FIRST = frozenset({"wildcards", "usersets", "universal", "roles", "arrows", "sets", "stale"})
-"""What the first engine serves, in text and in tuples."""
+FEATURES_SERVED = frozenset(
+    {"wildcards", "usersets", "universal", "roles", "arrows", "sets", "stale", "all_arrow", "nil", "self", "expiration"}
+)
+"""What relgraph serves, in text and in tuples."""
 
-FEATURES = FEATURES_FIRST | {"all_arrow", "nil", "self", "expiration", "caveats", "conditions", "history"}
+FEATURES = FEATURES_SERVED | {"caveats", "conditions", "history"}
 """All there is. `conditions` gives tuples conditions even without a caveat's name; `history` gives them revisions."""
 
 CAVEATS = {"small": ("limit",), "near": ("site",), "paired": ("limit", "site")}

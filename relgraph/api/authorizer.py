@@ -26,17 +26,18 @@ from relgraph.engine import (
 )
 from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, quoted
 from relgraph.limits import Limits
-from relgraph.revision import Consistency, Token
+from relgraph.revision import Token
 from relgraph.schema import parse
 from relgraph.schema.diff import diff
 from relgraph.store import open_store
 from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from relgraph.answers import Imported, Way, Written
+    from relgraph.revision import Consistency
     from relgraph.store.base import OnDuplicate, Store
     from relgraph.tuples import RelationTuple
 
@@ -70,13 +71,13 @@ class Authorizer:
 
     May be used from many threads at once, not across a fork. Close it, or use it in a `with` block. Arguments named
     `consistency` default to fully consistent; `deadline` is in seconds from now, after which DeadlineExceeded is
-    raised. Every method may raise StoreUnavailable.
+    raised. Every method may raise StoreUnavailable. `clock` gives microseconds since 1970 UTC, as the store's own does.
     """
 
-    def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
+    def __init__(self, store: Store, *, limits: Limits | None = None, clock: Callable[[], int] = _now) -> None:
         self.limits = limits or Limits()
         self._store = store
-        self._following = Following(store, self.limits, _now, time.monotonic)
+        self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
 
     def __enter__(self) -> Self:
@@ -92,8 +93,12 @@ class Authorizer:
         self._store.close()
 
     @contextmanager
-    def _pinned(self, consistency: Consistency | None, deadline: float | None = None) -> Iterator[Pinned]:
-        pinned = self._following.pin(consistency, deadline)
+    def _pinned(
+        self, consistency: Consistency | None, deadline: float | None = None, page: Token | None = None
+    ) -> Iterator[Pinned]:
+        """Hold what to answer from: what a page before was answered from, or what `consistency` asks for."""
+        following = self._following
+        pinned = following.pin_again(page) if page is not None else following.pin(consistency, deadline)
         try:
             yield pinned
         finally:
@@ -281,8 +286,10 @@ class Authorizer:
         """Change tuples in one transaction and return its revision: all of it happens, or none.
 
         `touch` writes whether or not the tuple lives, `create` raises AlreadyExists if it does, `delete` does nothing
-        if it does not. A `request_id` makes a retry safe: the same write under the same id happens once. Raises
-        InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates, RequestIdReused, NoSchema.
+        if it does not. What tells one tuple from another is resource, relation and subject: a touch with another
+        expiration replaces the tuple, a delete names none. A `request_id` makes a retry safe: the same write under the
+        same id happens once. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates,
+        RequestIdReused, NoSchema.
         """
         return self._writing.write(touch, create, delete, reason, request_id)
 
@@ -314,23 +321,26 @@ class Authorizer:
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Page:
-        """Return at most `limit` tuples that match, and a cursor for the next page, which stays at this revision.
+        """Return at most `limit` tuples that match, and a cursor for the next page, of the same revision and instant.
 
         Raises InvalidCursor; UnknownDefinition or UnknownRelation for names that the schema lacks, and
         CannotUpdatePermission for a permission, which no tuple states.
         """
         if not 1 <= limit <= self.limits.read_page_max:
             raise InvalidInput(f"a page holds 1 to {self.limits.read_page_max} tuples, not {limit}")
-        last = None
+        last = page_before = None
         if cursor:
             if consistency is not None:
-                raise InvalidCursor("a cursor carries its own revision; leave the consistency out")
+                raise InvalidCursor("a cursor carries its own revision and instant; leave consistency and time out")
             parsed = Cursor.parse(cursor, filter)
-            last, consistency = parsed.last, Consistency.at_exactly(parsed.token)
-        with self._pinned(consistency, _instant(deadline)) as pinned, self._store.snapshot() as snapshot:
+            last, page_before = parsed.last, parsed.token
+        with (
+            self._pinned(consistency, _instant(deadline), page_before) as pinned,
+            self._store.snapshot() as snapshot,
+        ):
             if pinned.program is not None:
                 pinned.program.schema.check_filter(filter)
-            found = snapshot.read(filter, pinned.revision.number, last, limit + 1)
+            found = snapshot.read(filter, pinned.revision.number, pinned.now, last, limit + 1)
             page = tuple(found[:limit])
             after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""
             return Page(page, after, pinned.revision.number, pinned.token)

@@ -20,7 +20,10 @@ __all__ = ["Cursor"]
 
 
 class Cursor:
-    """Where a page of a read ended: the filter it belongs to, the revision it is pinned at, and its last tuple."""
+    """Where a page of a read ended: the filter it belongs to, the token it is pinned at, and its last tuple.
+
+    The token tells the revision and the instant of every page: what expires between two of them is missed by none.
+    """
 
     def __init__(self, digest: str, token: Token, last: RelationTuple) -> None:
         self.token = token

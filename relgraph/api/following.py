@@ -3,6 +3,8 @@
 Rule 1: the graph learns only from committed, chained revisions, its own process's writes included: after a commit it
 reads them back from the store like anybody else's. A chain that does not fit drops everything and starts over.
 Rule 2: a token is honoured exactly or refused (OUT_OF_RANGE); it never degrades to what happens to be there.
+Rule 3: a request has one instant, chosen here: the clock's, but never before the token's nor before the newest stamp. A
+read at a time has that time instead, and the pages of one read have the instant of the first.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING
 
 from relgraph.engine import Program
-from relgraph.errors import DeadlineExceeded, Forked, NoSchema, RevisionUnavailable
+from relgraph.errors import DeadlineExceeded, Forked, InvalidInput, NoSchema, RevisionUnavailable, quoted
 from relgraph.graph import Graph, GraphView, PastView
+from relgraph.instants import instant_text, moment
 from relgraph.revision import Consistency, Revision, Token
 from relgraph.schema import parse
 
@@ -161,7 +164,11 @@ class Following:
 
     def token(self, revision: Revision) -> str:
         """Return the token of a committed revision."""
-        return self._token(revision, max(self._clock(), revision.stamp))
+        return self._token(revision, self._now(revision))
+
+    def _now(self, newest: Revision) -> int:
+        """Return the instant of a request without a token."""
+        return max(self._clock(), newest.stamp)
 
     def _token(self, revision: Revision, now: int) -> str:
         return str(Token(self.store.id, self.store.epoch, revision.number, revision.nonce, now))
@@ -177,6 +184,8 @@ class Following:
             self._check_origin(wanted.token)
         if wanted.mode == "at_exactly" and wanted.token is not None:
             return self._pin_exactly(wanted.token)
+        if wanted.instant is not None:
+            return self._pin_time(wanted.instant)
         if wanted.mode == "at_least" and wanted.token is not None:
             self._reach(wanted.token, deadline)
         elif wanted.mode == "fully_consistent" or self._stale():
@@ -193,20 +202,54 @@ class Following:
             view = state.graph.view(revision.number)
             if view is not None:
                 program = state.program_at(revision.number, self.parsed)
-                now = max(self._clock(), revision.stamp, instant)
+                now = max(self._now(revision), instant)
                 return Pinned(view, program, revision, now, self._token(revision, now))
 
+    def pin_again(self, token: Token) -> Pinned:
+        """Hold the revision of a page's token once more, and its instant, whatever the clock says by now.
+
+        Raises RevisionUnavailable.
+        """
+        self.check_process()
+        self._check_origin(token)
+        return self._pin_past(lambda snapshot: (self._kept(snapshot, token), token.instant))
+
     def _pin_exactly(self, token: Token) -> Pinned:
+        return self._pin_past(
+            lambda snapshot: (self._kept(snapshot, token), max(self._now(snapshot.head), token.instant))
+        )
+
+    def _pin_time(self, instant: int) -> Pinned:
+        return self._pin_past(lambda snapshot: (self._standing_at(snapshot, instant), instant))
+
+    def _pin_past(self, choose: Callable[[Snapshot], tuple[Revision, int]]) -> Pinned:
+        """Hold the revision that `choose` finds in a snapshot of the store, at the instant that it names."""
         snapshot = self.store.snapshot()
         try:
-            revision = self._kept(snapshot, token)
+            revision, now = choose(snapshot)
             version = snapshot.schema(revision.number)
             program = None if version is None else Program(self.parsed(version), snapshot.name_id)
         except BaseException:
             snapshot.close()
             raise
-        now = max(self._clock(), snapshot.head.stamp, token.instant)
         return Pinned(PastView(snapshot, revision.number), program, revision, now, self._token(revision, now))
+
+    def _standing_at(self, snapshot: Snapshot, instant: int) -> Revision:
+        """Return the last revision stamped up to an instant that has passed."""
+        now = self._now(snapshot.head)
+        if instant > now:
+            asked, present = instant_text(moment(instant)), instant_text(moment(now))
+            raise InvalidInput(
+                f"{quoted(asked)} has not come yet: it is {quoted(present)}; ask about a time that has passed",
+                {"time": asked, "now": present},
+            )
+        revision = snapshot.revision_at(instant)
+        if revision is None:
+            asked = instant_text(moment(instant))
+            raise RevisionUnavailable(
+                f"no revision as old as {quoted(asked)} is kept; ask about a later time", {"time": asked}
+            )
+        return revision
 
     def _kept(self, snapshot: Snapshot, token: Token) -> Revision:
         revision = self._known(snapshot, token)

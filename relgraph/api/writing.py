@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from relgraph.answers import Imported, Written
 from relgraph.errors import (
     DuplicateUpdate,
     InvalidInput,
+    InvalidTuple,
     LimitExceeded,
     NoSchema,
     RelgraphError,
@@ -23,6 +25,7 @@ from relgraph.errors import (
     TupleNotAllowed,
     quoted,
 )
+from relgraph.instants import moment
 from relgraph.schema import parse
 from relgraph.store.base import Commit
 from relgraph.tuples import WILDCARD, RelationTuple
@@ -35,8 +38,13 @@ if TYPE_CHECKING:
     from relgraph.revision import Revision
     from relgraph.schema import Schema
     from relgraph.store.base import OnDuplicate, Transaction
+    from relgraph.tuples import Object, Subject
 
 __all__ = ["Writing"]
+
+# Long enough for a tuple's expiration, which follows the tuple.
+_LENGTH_MAX: Final = 240
+_SOME_DAY: Final = moment(0)
 
 
 class Writing:
@@ -67,9 +75,10 @@ class Writing:
             if repeated is not None:
                 return self._written(repeated)
             schema = self._schema(transaction)
-            for updates in parts.values():
-                for each in updates:
-                    schema.admit(each)
+            for each in (*parts["touch"], *parts["create"]):
+                schema.admit(each)
+            for each in parts["delete"]:
+                _admit_key(schema, each)
             transaction.apply(delete=parts["delete"], touch=parts["touch"], create=parts["create"])
             revision = self._commit(transaction, commit)
         return self._written(revision)
@@ -153,14 +162,23 @@ class Writing:
                 f"a write of {count} tuples is over the limit of {self._limits.updates_max}; split it, or import",
                 {"limit": "updates_max", "value": str(self._limits.updates_max)},
             )
-        seen: set[RelationTuple] = set()
+        for each in parts["delete"]:
+            if each.expires_at is not None:
+                raise InvalidTuple(
+                    f"the write deletes {quoted(str(each), _LENGTH_MAX)} with an expiration; a delete names the tuple "
+                    "alone, whenever that expires: leave the expiration out",
+                    {"tuple": str(each)},
+                )
+        seen: dict[tuple[Object, str, Subject], RelationTuple] = {}
         for updates in parts.values():
             for each in updates:
-                if each in seen:
+                first = seen.setdefault(each.key, each)
+                if first is not each:
+                    apart = "" if first == each else f", the other time as {quoted(str(first), _LENGTH_MAX)}"
                     raise DuplicateUpdate(
-                        f"the write names {quoted(str(each))} twice; name each tuple once", {"tuple": str(each)}
+                        f"the write names {quoted(str(each), _LENGTH_MAX)} twice{apart}; name each tuple once",
+                        {"tuple": str(each)},
                     )
-                seen.add(each)
 
     def _reason(self, reason: str) -> str:
         try:
@@ -210,6 +228,12 @@ class Writing:
                     "delete it first, or keep what admits it",
                     {"tuple": str(kind.example), "count": str(kind.living)},
                 )
+
+
+def _admit_key(schema: Schema, each: RelationTuple) -> None:
+    """Judge a tuple to delete, which is named by its key: the schema has to admit it, expiring or not."""
+    if not schema.admits(replace(each, expires_at=_SOME_DAY)):
+        schema.admit(each)
 
 
 def _admit_numbered(schema: Schema, each: RelationTuple, index: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.bulk.record import COLUMNS, OPTIONAL, REQUIRED, Record, refuse_unserved
+from relgraph.bulk.record import COLUMNS, EXPIRES_AT, REQUIRED, UNSERVED, Record, refuse_unserved
 from relgraph.errors import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def read_csv(lines: Lines) -> Iterator[Record]:
     else:
         lines.refuse(1, 1, f"the file is empty; a CSV file of tuples begins with the line {quoted(_HEADER)}")
     resource, relation, subject = (header.index(name) for name in REQUIRED)
-    unserved = [(header.index(name), name) for name in OPTIONAL if name in header]
+    unserved = [(header.index(name), name) for name in UNSERVED if name in header]
+    expires_at = header.index(EXPIRES_AT) if EXPIRES_AT in header else None
     for line, text in numbered:
         if not text:
             continue
@@ -49,6 +50,7 @@ def read_csv(lines: Lines) -> Iterator[Record]:
             columns[resource],
             columns[relation],
             columns[subject],
+            *(() if expires_at is None else (cells[expires_at], columns[expires_at])),
         )
 
 

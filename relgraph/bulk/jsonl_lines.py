@@ -1,4 +1,7 @@
-"""JSONL: one JSON object a line, `{"resource": …, "relation": …, "subject": …}`; the keys are CSV's columns."""
+"""JSONL: one JSON object a line, `{"resource": …, "relation": …, "subject": …}`; the keys are CSV's columns.
+
+A key that may be left out may be null as well.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from relgraph.bulk.record import COLUMNS, OPTIONAL, REQUIRED, Record, refuse_unserved
+from relgraph.bulk.record import COLUMNS, EXPIRES_AT, REQUIRED, UNSERVED, Record, refuse_unserved
 from relgraph.errors import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -34,12 +37,14 @@ def read_jsonl(lines: Lines) -> Iterator[Record]:
         if not text or text.isspace():
             continue
         values = _object(lines, line, text)
-        for name in OPTIONAL:
+        for name in UNSERVED:
             if values.get(name) not in (None, "", []):
                 refuse_unserved(lines, line, _column(text, name), name)
         cells: list[str] = []
         columns: list[int] = []
-        for name in REQUIRED:
+        if values.get(EXPIRES_AT) is None:
+            values[EXPIRES_AT] = ""
+        for name in (*REQUIRED, EXPIRES_AT):
             if name not in values:
                 lines.refuse(line, len(text), f"the key {quoted(name)} is missing; write {_EXAMPLE}")
             value = values[name]
@@ -48,7 +53,7 @@ def read_jsonl(lines: Lines) -> Iterator[Record]:
                 lines.refuse(line, column, f"the value of {quoted(name)} is not a string; write it in quotes")
             cells.append(value)
             columns.append(column)
-        yield Record(line, cells[0], cells[1], cells[2], columns[0], columns[1], columns[2])
+        yield Record(line, cells[0], cells[1], cells[2], columns[0], columns[1], columns[2], cells[3], columns[3])
 
 
 def _object(lines: Lines, line: int, text: str) -> dict[str, object]:

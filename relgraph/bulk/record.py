@@ -1,4 +1,4 @@
-"""One line's three cells with their columns, and how they become a relation tuple.
+"""One line's cells with their columns, and how they become a relation tuple.
 
 The three formats agree here: the same cells mean the same tuple, and are refused with the same words.
 """
@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from relgraph.bulk.lines import Position
 from relgraph.errors import InvalidFile, InvalidInput, InvalidTuple, Unsupported, quoted
+from relgraph.instants import parse_moment
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_relation
 
 if TYPE_CHECKING:
     from relgraph.bulk.lines import Lines
 
-__all__ = ["COLUMNS", "OPTIONAL", "REQUIRED", "Record", "refuse_unserved", "tuple_of"]
+__all__ = ["COLUMNS", "EXPIRES_AT", "REQUIRED", "UNSERVED", "Record", "refuse_unserved", "tuple_of"]
 
 REQUIRED = ("resource", "relation", "subject")
+EXPIRES_AT = "expires_at"
 # Named by the formats and refused when filled: a tuple without its caveat would grant more than the file says.
-OPTIONAL = ("caveat", "context", "expires_at")
-COLUMNS = REQUIRED + OPTIONAL
+UNSERVED = ("caveat", "context")
+COLUMNS = (*REQUIRED, *UNSERVED, EXPIRES_AT)
 
 # Files are mostly sorted, or name few subjects: remembering recent cells halves the time of a line.
 _CELLS_MAX = 4096
 
 
 class Record(NamedTuple):
-    """The cells of one tuple, as the file spells them, and the columns where they begin, from 1."""
+    """The cells of one tuple, as the file spells them, and the columns where they begin, from 1.
+
+    An empty `expires_at` means never.
+    """
 
     line: int
     resource: str
@@ -36,6 +41,8 @@ class Record(NamedTuple):
     resource_column: int
     relation_column: int
     subject_column: int
+    expires_at: str = ""
+    expires_at_column: int = 1
 
 
 @lru_cache(maxsize=_CELLS_MAX)
@@ -74,9 +81,11 @@ def tuple_of(record: Record, file: str, *, allow_universal: bool, allow_wildcard
                 "if that is meant, pass --allow-wildcards",
                 {"text": record.subject},
             )
+        column = record.expires_at_column
+        expires_at = parse_moment(record.expires_at) if record.expires_at else None
     except InvalidInput as error:
         raise Position(file, record.line, column).on(error, InvalidFile) from None
-    return RelationTuple(resource, relation, subject)
+    return RelationTuple(resource, relation, subject, expires_at)
 
 
 def refuse_unserved(lines: Lines, line: int, column: int, name: str) -> None:

@@ -1,4 +1,7 @@
-"""Plain text: `resource#relation@subject`, one tuple a line; blank lines and `//` comments are passed over."""
+"""Plain text, one tuple a line; blank lines and `//` comments are passed over.
+
+A tuple is `resource#relation@subject`, and with `[expiration:2027-01-31T12:00:00Z]` behind it counts until then.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["read_text"]
 
 _BLANKS = " \t"
+_EXPIRATION = "[expiration:"
 
 
 def read_text(lines: Lines) -> Iterator[Record]:
@@ -35,9 +39,23 @@ def read_text(lines: Lines) -> Iterator[Record]:
             )
         relation_column = column + len(resource) + 1
         subject_column = relation_column + len(relation) + 1
+        expires_at, bracket = "", len(subject)
         if subject.endswith("]") and "[" in subject:
             # SpiceDB's spelling: `[caveat:{…}]` and `[expiration:…]` after the subject.
             bracket = subject.index("[")
-            name = "expiration" if subject.startswith("[expiration:", bracket) else "caveat"
-            refuse_unserved(lines, line, subject_column + bracket, name)
-        yield Record(line, resource, relation, subject, column, relation_column, subject_column)
+            if not subject.startswith(_EXPIRATION, bracket):
+                refuse_unserved(lines, line, subject_column + bracket, "caveat")
+            subject, expires_at = subject[:bracket], subject[bracket + len(_EXPIRATION) : -1]
+            if not expires_at:
+                lines.refuse(line, subject_column + bracket, "the expiration is empty; write a time, or no brackets")
+        yield Record(
+            line,
+            resource,
+            relation,
+            subject,
+            column,
+            relation_column,
+            subject_column,
+            expires_at,
+            subject_column + bracket + len(_EXPIRATION),
+        )

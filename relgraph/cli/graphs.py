@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relgraph.cli.exits import OK
-from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import orphan_json, print_json, print_lines
 from relgraph.errors import InvalidInput
 from relgraph.tuples import Object
@@ -41,16 +41,13 @@ def graph(
     format: str | None,
     depth: int | None,
     nodes_max: int | None,
-    at_least: str | None,
-    at_exactly: str | None,
-    minimize_latency: bool,
+    consistency: Consistency | None,
 ) -> int:
     """Draw what surrounds RESOURCE: objects and usersets, tied by tuples.
 
     With --orphans, list instead the resources that nobody can reach, with their class: nobody, only-conditional or
     only-universal. All objects that tuples mention are looked at, and each CANDIDATE that is named besides.
     """
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     if orphans:
         drawing = [("--format", format), ("--depth", depth), ("--nodes-max", nodes_max)]
         _refuse([name for name, value in drawing if value is not None], "with --orphans")

@@ -57,12 +57,12 @@ def neighbourhood(door: Door, center: Object, *, depth: int, nodes_max: int, con
 
 
 class _Reader:
-    """Reads tuples page by page, every page at the revision of the first."""
+    """Reads tuples page by page, every page at the revision of the first, and at one time where that was asked for."""
 
     def __init__(self, door: Door, consistency: Consistency | None) -> None:
         self._door = door
         self._consistency = consistency
-        self._pinned = False
+        self._pinned = consistency is not None and consistency.mode == "at_time"
 
     def around(self, object_: Object) -> Iterator[RelationTuple]:
         """Yield the tuples with this object as resource, then those with it in the subject."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from relgraph.cli.target import Door, Target
 
-__all__ = ["Terminal", "common_options", "consistency_of", "consistency_options", "pass_terminal"]
+__all__ = ["Terminal", "common_options", "consistency_options", "pass_terminal"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,26 +80,44 @@ def common_options(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
-def consistency_options(command: Callable[P, R]) -> Callable[P, R]:
-    """Give a command `--at-least`, `--at-exactly` and `--minimize-latency`; see `consistency_of`."""
+def consistency_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--at-least`, `--at-exactly`, `--at` and `--minimize-latency`, as its one `consistency`.
+
+    That is None without any. Raises InvalidInput for more than one.
+    """
+
+    @wraps(command)
+    def asked(
+        *arguments: object,
+        at_least: str | None,
+        at_exactly: str | None,
+        at: str | None,
+        minimize_latency: bool,
+        **others: object,
+    ) -> R:
+        return command(*arguments, consistency=_consistency(at_least, at_exactly, at, minimize_latency), **others)
+
     for option in (
         click.option(
             "--minimize-latency", is_flag=True, help="Answer from what is at hand, at most a few seconds old."
         ),
+        click.option("--at", metavar="TIME", help="Answer as of that time, as in 2027-01-31T12:00:00Z."),
         click.option("--at-exactly", metavar="TOKEN", help="Answer as of the write that returned this token."),
         click.option("--at-least", metavar="TOKEN", help="Answer from any state that has this token's write."),
     ):
-        command = option(command)
-    return command
+        asked = option(asked)
+    return asked
 
 
-def consistency_of(at_least: str | None, at_exactly: str | None, minimize_latency: bool) -> Consistency | None:
-    """Return the consistency that the options ask for, None without any. Raises InvalidInput for more than one."""
+def _consistency(
+    at_least: str | None, at_exactly: str | None, at: str | None, minimize_latency: bool
+) -> Consistency | None:
     given = [
         name
         for name, value in (
             ("--at-least", at_least is not None),
             ("--at-exactly", at_exactly is not None),
+            ("--at", at is not None),
             ("--minimize-latency", minimize_latency),
         )
         if value
@@ -109,4 +128,6 @@ def consistency_of(at_least: str | None, at_exactly: str | None, minimize_latenc
         return Consistency.at_least(at_least)
     if at_exactly is not None:
         return Consistency.at_exactly(at_exactly)
+    if at is not None:
+        return Consistency.at_time(at)
     return Consistency.minimize_latency() if minimize_latency else None

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Verdict
+from relgraph.instants import instant_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -190,8 +191,11 @@ def imported_text(imported: Imported, seconds: float) -> Iterator[str]:
 
 
 def tuple_json(tuple_: RelationTuple) -> Json:
-    """The shape of a tuple: a line that `relgraph import --format jsonl` reads."""
-    return {"resource": str(tuple_.resource), "relation": tuple_.relation, "subject": str(tuple_.subject)}
+    """The shape of a tuple: a line that `relgraph import --format jsonl` reads. `expires_at` only where it does."""
+    shape: Json = {"resource": str(tuple_.resource), "relation": tuple_.relation, "subject": str(tuple_.subject)}
+    if tuple_.expires_at is not None:
+        shape["expires_at"] = instant_text(tuple_.expires_at)
+    return shape
 
 
 def schema_json(schema: SchemaText) -> Json:

@@ -8,7 +8,7 @@ import click
 
 from relgraph.answers import Verdict
 from relgraph.cli.exits import CONDITIONAL, DENIED, OK
-from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import (
     best_json,
     best_text,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relgraph.answers import Best
+    from relgraph.revision import Consistency
 
 __all__ = ["best", "check", "expand"]
 
@@ -40,9 +41,7 @@ def check(
     terminal: Terminal,
     question: tuple[str, ...],
     exit_code: bool,
-    at_least: str | None,
-    at_exactly: str | None,
-    minimize_latency: bool,
+    consistency: Consistency | None,
 ) -> int:
     """Answer whether SUBJECT has PERMISSION (or a relation) on RESOURCE.
 
@@ -54,7 +53,6 @@ def check(
             f"a check takes SUBJECT PERMISSION RESOURCE, or one word as in `report:q3#view@user:anna`, "
             f"not {len(question)} words"
         )
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     with terminal.open() as door:
         decision = door.decide(*question, consistency=consistency)
     if terminal.json:
@@ -84,15 +82,12 @@ def best(
     resources: tuple[str, ...],
     ways: Literal["none", "one", "all"],
     exit_code: bool,
-    at_least: str | None,
-    at_exactly: str | None,
-    minimize_latency: bool,
+    consistency: Consistency | None,
 ) -> int:
     """Tell the best access of SUBJECT on each RESOURCE, all at one revision.
 
     With a ladder of roles that is the strongest role held; without one, every permission held.
     """
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     with terminal.open() as door:
         rows = door.best_many(subject, resources, ways=ways, consistency=consistency)
     for row in rows:
@@ -122,15 +117,12 @@ def _best_exit(rows: Sequence[Best], exit_code: bool) -> int:
 def expand(
     terminal: Terminal,
     permission: str,
-    at_least: str | None,
-    at_exactly: str | None,
-    minimize_latency: bool,
+    consistency: Consistency | None,
 ) -> int:
     """Show how RESOURCE#PERMISSION comes about, whoever asks: its operators, its relations and their tuples."""
     resource, hash_, name = permission.partition("#")
     if not hash_ or not name:
         raise InvalidInput(f"{quoted(permission)} is not RESOURCE#PERMISSION; write it as in `report:q3#view`")
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     with terminal.open() as door:
         expansion = door.expand(resource, name, consistency=consistency)
     if terminal.json:

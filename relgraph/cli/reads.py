@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from relgraph.cli.exits import OK
-from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, tuple_json
 from relgraph.errors import InvalidFilter, quoted
 from relgraph.tuples import TupleFilter
 
 if TYPE_CHECKING:
     from relgraph.answers import Page
+    from relgraph.revision import Consistency
 
 __all__ = ["filter_of", "read"]
 
@@ -43,15 +44,12 @@ def read(
     subject: str | None,
     limit: int | None,
     cursor: str,
-    at_least: str | None,
-    at_exactly: str | None,
-    minimize_latency: bool,
+    consistency: Consistency | None,
 ) -> int:
     """Print tuples, one a line, all at one revision; `relgraph import` reads what this prints.
 
     When --limit leaves tuples over, standard error tells the cursor to continue with.
     """
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     filter_ = filter_of(resource, relation, subject)
     left = limit
     with terminal.open() as door:
@@ -60,9 +58,10 @@ def read(
                 filter_,
                 limit=_PAGE if left is None else min(left, _PAGE),
                 cursor=cursor,
-                # A cursor carries its revision; only the first page chooses one.
-                consistency=None if cursor else consistency,
+                consistency=consistency,
             )
+            # A cursor carries its revision and instant: only the first page chooses them.
+            consistency = None
             for tuple_ in page.tuples:
                 if terminal.json:
                     print_json(tuple_json(tuple_))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from relgraph.cli.exits import OK
-from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import print_json, print_lines, printable, schema_json, written_json, written_text
 from relgraph.cli.schema_files import about_file, composed
 from relgraph.cli.schema_format import format_command
 from relgraph.cli.schema_tools import diff_command, graph_command, lint_command
 from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
+
+if TYPE_CHECKING:
+    from relgraph.revision import Consistency
 
 __all__ = ["schema"]
 
@@ -31,9 +35,8 @@ for _command in (diff_command, format_command, graph_command, lint_command):
 @consistency_options
 @common_options
 @pass_terminal
-def _read(terminal: Terminal, at_least: str | None, at_exactly: str | None, minimize_latency: bool) -> int:
+def _read(terminal: Terminal, consistency: Consistency | None) -> int:
     """Print the schema, as it was written."""
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     with terminal.open() as door:
         found = door.schema(consistency=consistency)
     if terminal.json:

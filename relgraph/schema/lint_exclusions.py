@@ -35,9 +35,9 @@ def wildcard_under_exclusion(schema: Schema) -> Iterator[Remark]:
                 types = everyone.of(definition, left) & strangers
                 if types:
                     message = (
-                        f"{quoted(left.text())} can hold for every {_listed(types)} by a wildcard, so whoever {quoted(right.text())} "
-                        "does not name has access, strangers and later accounts too; name who may instead of who may "
-                        "not"
+                        f"{quoted(left.text())} can hold for every {_listed(types)} by a wildcard, so whoever "
+                        f"{quoted(right.text())} does not name has access, strangers and later accounts too; name "
+                        "who may instead of who may not"
                     )
                     yield Remark(definition.name, permission.name, message, left.at)
                 types = everyone.of(definition, right)

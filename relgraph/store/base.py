@@ -7,6 +7,10 @@ Rule 1: only committed, chained facts. Whoever follows a store applies revision 
 is the one already held, and learns names and objects only from snapshots, never from a transaction that may roll back.
 Rule 2: readers never wait for a writer. A snapshot answers from the revision it pinned, whatever is written meanwhile.
 Rule 3: a row counts at revision R when `created <= R` and `deleted` is None or `> R`.
+Rule 4: a row that expires counts before that instant only, and nothing happens to it when the instant comes. Who hands
+out rows leaves that to who reads them, who has an instant of its own; everything told in tuples and counts is judged
+here: a read by the `now` it is asked with, a write by its own stamp. An expired tuple is absent: it can be created
+again, and deleting it changes nothing.
 
 Numbers: every type name, relation name and object is interned to an integer from 1. As a `subject_relation`, 0 means
 "no relation". The object whose key is `*` stands for every object of its type (as a resource) or for every plain
@@ -75,7 +79,10 @@ class NumberedRow(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """The living tuples that a schema judges alike: how many are living, and one of them."""
+    """The living tuples that a schema judges alike: how many are living, and one of them.
+
+    `expiration` says whether they expire one day; none of them has.
+    """
 
     resource_type: str
     relation: str
@@ -83,6 +90,7 @@ class Kind(NamedTuple):
     subject_relation: str
     wildcard: bool
     universal: bool
+    expiration: bool
     living: int
     example: RelationTuple
 
@@ -163,6 +171,13 @@ class Reads(Protocol):
         """The revision of that number, or None where it does not exist (yet, or any more). 0 is the empty store."""
         ...
 
+    def revision_at(self, instant: int) -> Revision | None:
+        """The last revision stamped at or before that instant, or None where it is no longer kept.
+
+        At most the head: what is committed later may still be stamped at or before an instant that has just passed.
+        """
+        ...
+
     def schema(self, revision: int) -> SchemaVersion | None:
         """The newest schema version at or before `revision`, or None before the first."""
         ...
@@ -202,10 +217,13 @@ class Reads(Protocol):
         """The rows that name exactly this subject, living at `at`, in no particular order."""
         ...
 
-    def read(self, filter: TupleFilter, at: int, after: RelationTuple | None, limit: int) -> list[RelationTuple]:
-        """At most `limit` tuples that match `filter`, living at `at`, strictly after `after`.
+    def read(
+        self, filter: TupleFilter, at: int, now: int, after: RelationTuple | None, limit: int
+    ) -> list[RelationTuple]:
+        """At most `limit` tuples that match `filter`, living at revision `at` and instant `now`, behind `after`.
 
-        The order is total and stays the same for one store, filter and `at`, so pages neither gap nor repeat. With a
+        The order is total and stays the same for one store, filter and `at`, so pages neither gap nor repeat, and with
+        the same `now` none is missed that expires between two of them. A filter never looks at expirations. With a
         subject id but no resource id it is the store's own; otherwise tuples come grouped by resource type, then
         ascending by resource id (as bytes), then in the store's own order. `after` is the last tuple of the page
         before; InvalidCursor when the store cannot know it.
@@ -277,16 +295,18 @@ class Transaction(Reads, Protocol):
     ) -> int:
         """Delete, then touch, then create, each in the order of the tuples' keys. Returns how many tuples changed.
 
-        Touching a living tuple and deleting an absent one change nothing. Raises AlreadyExists, naming the first
-        tuple, when one to create is living; the transaction is then good for leaving only.
+        Touching a living tuple replaces it where it expires at another instant or never, and changes nothing
+        otherwise; deleting an absent one changes nothing, and no delete looks at expirations. Raises AlreadyExists,
+        naming the first tuple, when one to create is living; the transaction is then good for leaving only.
         """
         ...
 
     def load(self, tuples: Iterable[RelationTuple], on_duplicate: OnDuplicate = "error") -> int:
-        """Create many tuples the fast way. Returns how many were created.
+        """Create many tuples the fast way. Returns how many changed.
 
-        Duplicates, within the input or of living tuples, raise AlreadyExists naming the first with "error"; otherwise
-        they count once. After an error the transaction is good for leaving only.
+        A duplicate is a tuple whose key was met before in the input or is living. With "error" it raises AlreadyExists
+        naming the first; with "touch" it takes the place of what was there, with "skip" it gives way to it, and
+        each key counts once. After an error the transaction is good for leaving only.
         """
         ...
 

@@ -233,7 +233,7 @@ class RelationTuple(google.protobuf.message.Message):
 
     @property
     def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the tuple stops to count. Not served yet."""
+        """When the tuple stops to count; never, where it is absent. Kept to the microsecond."""
 
     def __init__(
         self,
@@ -362,7 +362,7 @@ class CheckRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -441,7 +441,7 @@ class BestAccessRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -654,7 +654,7 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -770,7 +770,7 @@ class ListOrphansRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -967,7 +967,7 @@ class ReadRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant, judged at this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
 
     def __init__(
         self,
@@ -1158,7 +1158,7 @@ class ReadSchemaRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time."""
 
     def __init__(
         self,
@@ -1270,7 +1270,7 @@ class DiffSchemaRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time."""
 
     def __init__(
         self,

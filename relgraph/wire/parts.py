@@ -1,24 +1,42 @@
-"""What both directions of the wire share: enum numbers, texts, and the tuple.
+"""What both directions of the wire share: enum numbers, texts, points in time, and the tuple.
 
 Rule 1: an enum number that is not known here is an error, never a default.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from relgraph.errors import InvalidInput, Unsupported, quoted
+from relgraph.instants import instant_of, moment
 from relgraph.tuples import Object, RelationTuple, Subject, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-__all__ = ["given", "known", "plain_text", "read_text", "read_tuple", "read_tuples", "tuple_message"]
+__all__ = [
+    "given",
+    "known",
+    "moment_message",
+    "plain_text",
+    "read_moment",
+    "read_text",
+    "read_tuple",
+    "read_tuples",
+    "tuple_message",
+]
 
 _Meaning = TypeVar("_Meaning")
 _Noun = TypeVar("_Noun")
 _Word = TypeVar("_Word")
+
+# The first second of year 1, and the last of year 9999.
+_SECONDS_MIN: Final = -62_135_596_800
+_SECONDS_MAX: Final = 253_402_300_799
 
 
 def known(table: Mapping[int, _Meaning], value: int, field: str) -> _Meaning:
@@ -63,9 +81,31 @@ def plain_text(text: str, name: str) -> str:
     return text
 
 
+def moment_message(value: datetime) -> Timestamp:
+    """Build the message of a point in time. Raises InvalidInput for one without a time zone."""
+    seconds, microseconds = divmod(instant_of(value), 1_000_000)
+    return Timestamp(seconds=seconds, nanos=microseconds * 1_000)
+
+
+def read_moment(message: Timestamp, field: str) -> datetime:
+    """Read a point in time; what is finer than a microsecond is cut off. Raises InvalidInput beyond years 1 to 9999."""
+    if not (_SECONDS_MIN <= message.seconds <= _SECONDS_MAX and 0 <= message.nanos < 1_000_000_000):
+        raise InvalidInput(
+            f"`{field}` has {message.seconds} seconds and {message.nanos} nanos, no point in time of the years "
+            "1 to 9999; give seconds since 1970 UTC, and 0 to 999999999 nanos",
+            {"field": field},
+        )
+    return moment(message.seconds * 1_000_000 + message.nanos // 1_000)
+
+
 def tuple_message(fact: RelationTuple) -> pb.RelationTuple:
     """Build the message of one tuple."""
-    return pb.RelationTuple(resource=str(fact.resource), relation=fact.relation, subject=str(fact.subject))
+    return pb.RelationTuple(
+        resource=str(fact.resource),
+        relation=fact.relation,
+        subject=str(fact.subject),
+        expires_at=None if fact.expires_at is None else moment_message(fact.expires_at),
+    )
 
 
 def read_tuple(message: pb.RelationTuple, field: str) -> RelationTuple:
@@ -76,10 +116,12 @@ def read_tuple(message: pb.RelationTuple, field: str) -> RelationTuple:
         part = "relation"
         relation = check_relation(message.relation)
         part = "subject"
-        return RelationTuple(resource, relation, Subject.parse(message.subject, wildcard=True))
+        subject = Subject.parse(message.subject, wildcard=True)
     except InvalidInput as error:
         error.details.setdefault("field", f"{field}.{part}")
         raise
+    expires_at = read_moment(message.expires_at, f"{field}.expires_at") if message.HasField("expires_at") else None
+    return RelationTuple(resource, relation, subject, expires_at)
 
 
 def read_tuples(messages: Sequence[pb.RelationTuple], field: str) -> tuple[RelationTuple, ...]:

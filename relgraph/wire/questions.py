@@ -5,23 +5,37 @@ A text that cannot be read is an InvalidInput whose `details["field"]` is the pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from relgraph.errors import InvalidInput, InvalidToken, InvalidTuple
+from relgraph.instants import moment
 from relgraph.revision import Consistency
 from relgraph.tuples import Object, RelationTuple, TupleFilter, check_type
 from relgraph.v1 import authorizer_pb2 as pb
-from relgraph.wire.parts import given, known, plain_text, read_text, read_tuple, tuple_message
+from relgraph.wire.parts import (
+    given,
+    known,
+    moment_message,
+    plain_text,
+    read_moment,
+    read_text,
+    read_tuple,
+    tuple_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from google.protobuf.timestamp_pb2 import Timestamp
+
     from relgraph.errors import RelgraphError
 
 __all__ = [
+    "Asked",
     "OnDuplicate",
     "Operation",
     "WaysWanted",
+    "at_message",
     "consistency_message",
     "filter_message",
     "import_options_message",
@@ -78,11 +92,34 @@ def read_types(names: Iterable[str], field: str) -> list[str]:
     return [read_text(check_type, name, f"{field}[{index}]") for index, name in enumerate(names)]
 
 
+class Asked(Protocol):
+    """What every question carries: in which world it is asked."""
+
+    @property
+    def consistency(self) -> pb.Consistency:
+        """Which revision to use."""
+
+    @property
+    def at(self) -> Timestamp:
+        """At what time instead."""
+
+    def HasField(self, field_name: Literal["at", "consistency"], /) -> bool:  # noqa: N802 - protobuf's name
+        """Say whether the field is there."""
+
+
+def at_message(consistency: Consistency | None) -> Timestamp | None:
+    """Build the time that a question is asked at; None unless it is asked at a time."""
+    instant = None if consistency is None else consistency.instant
+    return None if instant is None else moment_message(moment(instant))
+
+
 def consistency_message(consistency: Consistency | None) -> pb.Consistency | None:
-    """Build the message; None (the default) is left out of the request."""
+    """Build the message; None (the default), and a time, which `at_message` builds, are left out of the request."""
     if consistency is None:
         return None
     match consistency.mode:
+        case "at_time":
+            return None
         case "at_least":
             return pb.Consistency(at_least=str(consistency.token))
         case "at_exactly":
@@ -93,8 +130,19 @@ def consistency_message(consistency: Consistency | None) -> pb.Consistency | Non
             return pb.Consistency(fully_consistent=True)
 
 
-def read_consistency(message: pb.Consistency) -> Consistency:
-    """Read the message; absent and empty are fully consistent. Raises InvalidToken or InvalidInput."""
+def read_consistency(request: Asked) -> Consistency | None:
+    """Read in which world a question is asked; None where it does not say. Raises InvalidToken or InvalidInput."""
+    if not request.HasField("at"):
+        return _read_choice(request.consistency) if request.HasField("consistency") else None
+    if request.HasField("consistency"):
+        raise InvalidInput(
+            "the request has both a `consistency` and a time in `at`, which chooses a revision too; set only one",
+            {"field": "at"},
+        )
+    return Consistency.at_time(read_moment(request.at, "at"))
+
+
+def _read_choice(message: pb.Consistency) -> Consistency:
     choice = message.WhichOneof("requirement")
     match choice:
         case None:
@@ -124,11 +172,14 @@ def update_messages(operation: Operation, facts: Iterable[str | RelationTuple]) 
 
 
 def place_in_updates(error: RelgraphError, updates: Sequence[pb.Update]) -> None:
-    """Note in an error about one tuple which update of the request it was; of a tuple named twice, the second."""
+    """Note in an error about one tuple which of the updates, all of them read before, it was about.
+
+    Of a tuple named twice, the second.
+    """
     for index, update in enumerate(updates):
-        fact = update.tuple
-        if error.details.get("tuple") == f"{fact.resource}#{fact.relation}@{fact.subject}":
-            error.details["field"] = f"updates[{index}].tuple"
+        field = f"updates[{index}].tuple"
+        if error.details.get("tuple") == str(read_tuple(update.tuple, field)):
+            error.details["field"] = field
 
 
 def read_updates(messages: Sequence[pb.Update]) -> dict[Operation, list[RelationTuple]]:

@@ -18,12 +18,13 @@ from relgraph.errors import Unsupported
 
 __all__ = ["SERVED", "refuse_unserved"]
 
-_ASKED: Final = frozenset({"consistency"})
+_ASKED: Final = frozenset({"consistency", "at"})
 _WRITTEN: Final = frozenset({"reason"})
 
 SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.Consistency": frozenset({"fully_consistent", "at_least", "at_exactly", "minimize_latency"}),
-    "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject"}),
+    "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject", "expires_at"}),
+    "google.protobuf.Timestamp": frozenset({"seconds", "nanos"}),
     "relgraph.v1.TupleFilter": frozenset(
         {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
     ),

@@ -91,7 +91,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         subject = read_text(Subject.parse, request.subject, "subject")
         permission = read_text(check_relation, request.permission, "permission")
         resource = read_text(Object.parse, request.resource, "resource")
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         decision = await self._ask(
             lambda left: self._authorizer.decide(subject, permission, resource, consistency=consistency, deadline=left),
             context,
@@ -106,7 +106,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         if not resources:
             raise InvalidInput("the request names no resource; name at least one", {"field": "resources"})
         ways = questions.read_ways(request.ways)
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         bests = await self._ask(
             lambda left: self._authorizer.best_many(
                 subject, resources, ways=ways, consistency=consistency, deadline=left
@@ -120,7 +120,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         refuse_unserved(request)
         resource = read_text(Object.parse, request.resource, "resource")
         permission = read_text(check_relation, request.permission, "permission")
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         expansion = await self._ask(
             lambda left: self._authorizer.expand(resource, permission, consistency=consistency, deadline=left),
             context,
@@ -132,7 +132,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         refuse_unserved(request)
         candidates = questions.read_objects(request.candidates, "candidates")
         types = questions.read_types(request.types, "types")
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         orphans = await self._ask(
             lambda left: self._authorizer.orphans(candidates, types=types, consistency=consistency, deadline=left),
             context,
@@ -144,7 +144,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         refuse_unserved(request)
         wanted = questions.read_filter(request.filter)
         limit = request.limit if request.HasField("limit") else self._settings.limits.read_page_max
-        consistency = questions.read_consistency(request.consistency) if request.HasField("consistency") else None
+        consistency = questions.read_consistency(request)
         page = await self._ask(
             lambda left: self._authorizer.read(
                 wanted, limit=limit, cursor=request.cursor, consistency=consistency, deadline=left
@@ -156,14 +156,14 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def ReadSchema(self, request: pb.ReadSchemaRequest, context: Context) -> pb.ReadSchemaResponse:
         """Read the schema."""
         refuse_unserved(request)
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         schema = await self._ask(lambda left: self._authorizer.schema(consistency=consistency, deadline=left), context)
         return pb.ReadSchemaResponse(revision=schema.revision, token=schema.token, text=schema.text)
 
     async def DiffSchema(self, request: pb.DiffSchemaRequest, context: Context) -> pb.DiffSchemaResponse:
         """Compare a schema with the one in force."""
         refuse_unserved(request)
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         found = await self._ask(
             lambda left: self._authorizer.diff_schema(request.text, consistency=consistency, deadline=left), context
         )

@@ -65,13 +65,14 @@ class Interner:
             return None
         return (resource, relation, subject, subject_relation)
 
-    def keys(self, tuples: Iterable[RelationTuple]) -> list[Numbers]:
-        """Many tuples in numbers, in their order; new objects are added together at the end.
+    def keys(self, tuples: Iterable[RelationTuple]) -> tuple[list[Numbers], list[int | None]]:
+        """Many tuples in numbers, in their order, and when each expires; new objects are added together at the end.
 
         The dictionaries are looked into here, not through methods: three calls a tuple would double the time.
         """
         names, objects, fresh = self._names, self._objects, _Fresh(self, self._link)
         found: list[Numbers] = []
+        expirations: list[int | None] = []
         for tuple_ in tuples:
             resource, relation, subject = tuple_.resource, tuple_.relation, tuple_.subject
             subject_relation = subject.relation
@@ -87,8 +88,9 @@ class Interner:
                 found.append((resource_id, names[relation], subject_id, names[subject_relation]))
             except KeyError:
                 found.append((resource_id, self.name(relation), subject_id, self.name(subject_relation)))
+            expirations.append(None if tuple_.expires_at is None else tuple_.expires)
         self._link.run_many(_ADD_OBJECTS, fresh.rows)
-        return found
+        return found, expirations
 
     def _known_name(self, name: str) -> int | None:
         id_ = self._names.get(name)

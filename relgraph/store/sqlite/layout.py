@@ -69,7 +69,31 @@ _FIRST = (
         WHERE tuples.deleted IS NULL""",
 )
 
-_STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (("first layout", _FIRST),)
+_EXPIRATIONS = (
+    # From a time to its revision without walking back through the log.
+    "CREATE INDEX revisions_by_stamp ON revisions(stamp)",
+    "DROP VIEW living_tuples",
+    # What has expired is left out by a question's `now`: the clock, but never before the newest stamp. SQLite's clock
+    # tells milliseconds and is rounded up: better to hide a tuple that is about to expire than to show one that has.
+    """CREATE VIEW living_tuples AS
+        SELECT resource_type.name AS resource_type, resource.key AS resource_id, relation.name AS relation,
+            subject_type.name AS subject_type, subject.key AS subject_id,
+            coalesce(subject_relation.name, '') AS subject_relation, tuples.created AS created,
+            strftime('%Y-%m-%dT%H:%M:%S', (tuples.expires - (tuples.expires % 1000000 + 1000000) % 1000000) / 1000000,
+                'unixepoch') || printf('.%06dZ', (tuples.expires % 1000000 + 1000000) % 1000000) AS expires_at
+        FROM tuples
+            JOIN objects AS resource ON resource.id = tuples.resource
+            JOIN names AS resource_type ON resource_type.id = resource.type
+            JOIN names AS relation ON relation.id = tuples.relation
+            JOIN objects AS subject ON subject.id = tuples.subject
+            JOIN names AS subject_type ON subject_type.id = subject.type
+            LEFT JOIN names AS subject_relation ON subject_relation.id = tuples.subject_relation
+        WHERE tuples.deleted IS NULL AND (tuples.expires IS NULL OR tuples.expires > max(
+            (SELECT stamp FROM revisions WHERE number = (SELECT head FROM meta)),
+            strftime('%s', 'now') * 1000000 + (substr(strftime('%f', 'now'), 4) + 1) * 1000))""",
+)
+
+_STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (("first layout", _FIRST), ("expirations", _EXPIRATIONS))
 
 FORMAT = len(_STEPS)
 """The format that this relgraph writes: the number of migrations behind it."""

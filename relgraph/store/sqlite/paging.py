@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.errors import InvalidCursor, quoted
+from relgraph.instants import moment
 from relgraph.store.base import NO_RELATION
 from relgraph.tuples import Object, RelationTuple, Subject
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-_COLUMNS = "r.type, r.key, t.relation, s.type, s.key, t.subject_relation"
-_AT = "t.created <= ? AND (t.deleted IS NULL OR t.deleted > ?)"
+_COLUMNS = "r.type, r.key, t.relation, s.type, s.key, t.subject_relation, t.expires"
+_AT = "t.created <= ? AND (t.deleted IS NULL OR t.deleted > ?) AND (t.expires IS NULL OR t.expires > ?)"
 
 # CROSS JOIN is SQLite's way to say: in this order of loops. It makes the order below the order of the indexes.
 _BY_RESOURCE = (
@@ -34,16 +35,17 @@ _BY_SUBJECT = (
     f"SELECT {_COLUMNS}, t.resource AS resource FROM tuples AS t"
     f" CROSS JOIN objects AS r ON r.id = t.resource CROSS JOIN objects AS s ON s.id = t.subject WHERE {_AT}"
 )
-_BY_SUBJECT_ORDER = " ORDER BY 6, 7, 3 LIMIT ?"
+_BY_SUBJECT_ORDER = " ORDER BY 6, 8, 3 LIMIT ?"
 
 _Conditions = list[tuple[str, int | str]]
 _Numbers = tuple[int, int, int, int]
+_Living = tuple[int, int, int]
 
 
 def read(
-    link: Link, reads: Reads, filter: TupleFilter, at: int, after: RelationTuple | None, limit: int
+    link: Link, reads: Reads, filter: TupleFilter, at: int, now: int, after: RelationTuple | None, limit: int
 ) -> list[RelationTuple]:
-    """At most `limit` tuples that match `filter`, living at `at`, strictly after `after`.
+    """At most `limit` tuples that match `filter`, living at revision `at` and instant `now`, strictly after `after`.
 
     Raises InvalidCursor when `after` names what the store does not know.
     """
@@ -52,9 +54,9 @@ def read(
     if conditions is None or limit <= 0:
         return []
     if filter.subject_id is not None and filter.resource_id is None:
-        rows = _by_subject(link, conditions, at, start, limit)
+        rows = _by_subject(link, conditions, (at, at, now), start, limit)
     else:
-        rows = _by_resource(link, conditions, at, after, start, limit)
+        rows = _by_resource(link, conditions, (at, at, now), start, limit)
     return [_tuple(reads, row) for row in rows]
 
 
@@ -101,13 +103,11 @@ def _numbers(reads: Reads, after: RelationTuple) -> _Numbers:
     return objects[0], relation, objects[1], subject_relation
 
 
-def _by_resource(
-    link: Link, conditions: _Conditions, at: int, after: RelationTuple | None, start: _Numbers | None, limit: int
-) -> list[Row]:
+def _by_resource(link: Link, conditions: _Conditions, living: _Living, start: _Numbers | None, limit: int) -> list[Row]:
     """A page along resources: what is left of the resource where the last page ended, then the ones behind it."""
     where = "".join(f" AND {text}" for text, _ in conditions)
-    values = [at, at, *(value for _, value in conditions)]
-    if start is None or after is None:
+    values = [*living, *(value for _, value in conditions)]
+    if start is None:
         return link.all(_BY_RESOURCE + where + _BY_RESOURCE_ORDER, (*values, limit))
     resource, relation, subject, subject_relation = start
     rest = " AND t.resource = ? AND (t.relation, t.subject, t.subject_relation) > (?, ?, ?)"
@@ -121,21 +121,22 @@ def _by_resource(
     return rows
 
 
-def _by_subject(link: Link, conditions: _Conditions, at: int, start: _Numbers | None, limit: int) -> list[Row]:
+def _by_subject(link: Link, conditions: _Conditions, living: _Living, start: _Numbers | None, limit: int) -> list[Row]:
     """A page along one subject's index: the living and the ones that died after `at` have one each."""
     where = "".join(f" AND {text}" for text, _ in conditions)
-    values: list[int | str] = [at, at, *(value for _, value in conditions)]
+    values: list[int | str] = [*living, *(value for _, value in conditions)]
     if start is not None:
         where += " AND (t.subject_relation, t.resource, t.relation) > (?, ?, ?)"
         values += [start[3], start[0], start[1]]
-    living, dead = (f"{_BY_SUBJECT} AND t.deleted IS {state}{where}" for state in ("NULL", "NOT NULL"))
-    return link.all(f"{living} UNION ALL {dead}{_BY_SUBJECT_ORDER}", (*values, *values, limit))
+    current, ended = (f"{_BY_SUBJECT} AND t.deleted IS {state}{where}" for state in ("NULL", "NOT NULL"))
+    return link.all(f"{current} UNION ALL {ended}{_BY_SUBJECT_ORDER}", (*values, *values, limit))
 
 
 def _tuple(reads: Reads, row: Row) -> RelationTuple:
-    resource_type, resource_key, relation, subject_type, subject_key, subject_relation = row[:6]
+    resource_type, resource_key, relation, subject_type, subject_key, subject_relation, expires = row[:7]
     return RelationTuple(
         Object(reads.name(resource_type), resource_key),
         reads.name(relation),
         Subject(reads.name(subject_type), subject_key, reads.name(subject_relation) if subject_relation else ""),
+        None if expires is None else moment(expires),
     )

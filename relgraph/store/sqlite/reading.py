@@ -36,6 +36,11 @@ _AT = "created <= ? AND (deleted IS NULL OR deleted > ?)"
 
 _HEAD = "SELECT number, nonce, stamp FROM revisions WHERE number = (SELECT head FROM meta)"
 _REVISION = "SELECT number, nonce, stamp FROM revisions WHERE number = ?"
+# Stamps never go back, so the newest stamp's newest revision is the last one.
+_REVISION_AT = (
+    "SELECT number, nonce, stamp FROM revisions WHERE stamp <= ? AND number <= ?"
+    " ORDER BY stamp DESC, number DESC LIMIT 1"
+)
 _CHAIN = "SELECT number, nonce, stamp, predecessor FROM revisions WHERE number > ? AND number <= ? ORDER BY number"
 _SCHEMA = "SELECT revision, text FROM schemas WHERE revision <= ? ORDER BY revision DESC LIMIT 1"
 _SCHEMAS = "SELECT revision, text FROM schemas WHERE revision > ? AND revision <= ? ORDER BY revision"
@@ -114,6 +119,11 @@ class Reader:
         row = self._link.one(_REVISION, (number,))
         return Revision(*row) if row else None
 
+    def revision_at(self, instant: int) -> Revision | None:
+        """The last revision stamped at or before that instant, or None where it is no longer kept."""
+        row = self._link.one(_REVISION_AT, (instant, self._pin.head.number))
+        return Revision(*row) if row else None
+
     def schema(self, revision: int) -> SchemaVersion | None:
         """The newest schema version at or before `revision`."""
         row = self._link.one(_SCHEMA, (min(revision, self._seen),))
@@ -144,9 +154,11 @@ class Reader:
         row = self._link.one(_OBJECT_ID, (type_id, key, self._pin.object_id_max))
         return row[0] if row else None
 
-    def read(self, filter: TupleFilter, at: int, after: RelationTuple | None, limit: int) -> list[RelationTuple]:
-        """At most `limit` tuples that match, living at `at`, strictly after `after`."""
-        return paging.read(self._link, self, filter, min(at, self._seen), after, limit)
+    def read(
+        self, filter: TupleFilter, at: int, now: int, after: RelationTuple | None, limit: int
+    ) -> list[RelationTuple]:
+        """At most `limit` tuples that match, living at revision `at` and instant `now`, strictly after `after`."""
+        return paging.read(self._link, self, filter, min(at, self._seen), now, after, limit)
 
     def tuples(self, resource: int, relation: int, at: int, *, usersets: bool = False) -> Iterator[NumberedRow]:
         """The rows of one relation of one resource living at `at`, of usersets alone if so wanted."""

@@ -3,6 +3,8 @@
 Rule 1: rows of a write carry its number as `created` or `deleted`, and its number is head + 1, which the write lock
 keeps true until the end.
 Rule 2: what fails, undoes everything at once: a transaction that raised can only be left.
+Rule 3: a key has at most one row that is not deleted. Once that has expired by this write's stamp it stands for
+nothing: whoever writes its key ends it first, and nobody else touches it.
 """
 
 # ruff: noqa: S608 - the SQL is put together from the constants beside it; every value is bound
@@ -10,11 +12,11 @@ Rule 2: what fails, undoes everything at once: a transaction that raised can onl
 from __future__ import annotations
 
 from contextlib import contextmanager
-from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Self
 
 from relgraph.errors import AlreadyExists, RequestIdReused, StoreUnavailable, quoted
+from relgraph.instants import moment
 from relgraph.revision import Revision
 from relgraph.store.base import Clock, Commit, Kind, OnDuplicate, Random
 from relgraph.store.sqlite.interning import Interner, Numbers
@@ -24,7 +26,7 @@ from relgraph.store.sqlite.reading import Pin, Reader, committed_head
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 __all__ = ["SQLiteTransaction", "WriterLock"]
@@ -33,8 +35,8 @@ LATE_ROWS_MIN: Final = 20_000
 """From this many rows on, a load into an empty table builds indexes afterwards, which is faster."""
 
 _KEY = "resource = ? AND relation = ? AND subject = ? AND subject_relation = ?"
-_LIVING = f"SELECT created FROM tuples WHERE {_KEY} AND deleted IS NULL"
-_ADD = "INSERT INTO tuples(resource, relation, subject, subject_relation, created) VALUES (?, ?, ?, ?, ?)"
+_STANDING = f"SELECT created, expires FROM tuples WHERE {_KEY} AND deleted IS NULL"
+_ADD = "INSERT INTO tuples(resource, relation, subject, subject_relation, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
 _END = f"UPDATE tuples SET deleted = ? WHERE {_KEY} AND created = ?"
 _FORGET = f"DELETE FROM tuples WHERE {_KEY} AND created = ?"
 _ANY = "SELECT 1 FROM tuples LIMIT 1"
@@ -46,10 +48,10 @@ _REVISION = (
 )
 # min() makes SQLite take the bare columns from the row that holds the minimum: a whole tuple for an example.
 _KINDS = (
-    "SELECT r.type, t.relation, s.type, t.subject_relation, s.key = '*', r.key = '*', count(*),"
-    " min(t.resource), r.key, s.key"
+    "SELECT r.type, t.relation, s.type, t.subject_relation, s.key = '*', r.key = '*', t.expires IS NOT NULL, count(*),"
+    " min(t.resource), r.key, s.key, t.expires"
     " FROM tuples AS t CROSS JOIN objects AS r ON r.id = t.resource CROSS JOIN objects AS s ON s.id = t.subject"
-    " WHERE t.deleted IS NULL GROUP BY 1, 2, 3, 4, 5, 6"
+    " WHERE t.deleted IS NULL AND (t.expires IS NULL OR t.expires > ?) GROUP BY 1, 2, 3, 4, 5, 6, 7"
 )
 
 
@@ -151,31 +153,26 @@ class SQLiteTransaction(Reader):
         """Delete, then touch, then create, each in the order of the tuples' keys. Returns how many changed."""
         with self._all_or_nothing():
             changes = sum(self._delete(tuple_) for tuple_ in sorted(delete, key=_order))
-            changes += sum(self._create(tuple_) for tuple_ in sorted(touch, key=_order))
+            for tuple_ in sorted(touch, key=_order):
+                changes += self._put(self._interner.key(tuple_), tuple_.expires, "touch")
             for tuple_ in sorted(create, key=_order):
-                if not self._create(tuple_):
-                    raise _exists(tuple_)
-                changes += 1
+                changes += self._put(self._interner.key(tuple_), tuple_.expires, "error")
         self._changes += changes
         return changes
 
     def load(self, tuples: Iterable[RelationTuple], on_duplicate: OnDuplicate = "error") -> int:
-        """Create many tuples the fast way. Returns how many were created."""
+        """Create many tuples the fast way. Returns how many changed."""
         with self._all_or_nothing():
-            empty = self._link.one(_ANY) is None
+            wanted = self._distinct(*self._interner.keys(tuples), on_duplicate)
             # Sorted by primary key, rows fill page after page; at random each costs a page of the log.
-            keys = self._distinct(sorted(self._interner.keys(tuples)), on_duplicate)
-            if not empty:
-                keys = self._absent(keys, on_duplicate)
-            late = LATE_INDEXES if empty and len(keys) >= LATE_ROWS_MIN else {}
-            for name in late:
-                self._link.run(f"DROP INDEX {name}")
-            number = self.number
-            self._link.run_many(_ADD, ((*key, number) for key in keys))
-            for statement in late.values():
-                self._link.run(statement)
-        self._changes += len(keys)
-        return len(keys)
+            keys = sorted(wanted)
+            if self._link.one(_ANY) is None:
+                self._fill(keys, wanted)
+                changes = len(keys)
+            else:
+                changes = sum(self._put(key, wanted[key], on_duplicate) for key in keys)
+        self._changes += changes
+        return changes
 
     def write_schema(self, text: str, names: Iterable[str]) -> None:
         """Make `text` the schema from this revision on and intern all its `names`."""
@@ -189,7 +186,7 @@ class SQLiteTransaction(Reader):
 
     def kinds(self) -> Iterator[Kind]:
         """The kinds of all living tuples, this write's own included."""
-        for row in self._link.iterate(_KINDS):
+        for row in self._link.iterate(_KINDS, (self._stamp,)):
             resource_type, relation, subject_type = self.name(row[0]), self.name(row[1]), self.name(row[2])
             subject_relation = self.name(row[3]) if row[3] else ""
             yield Kind(
@@ -199,9 +196,13 @@ class SQLiteTransaction(Reader):
                 subject_relation,
                 wildcard=bool(row[4]),
                 universal=bool(row[5]),
-                living=row[6],
+                expiration=bool(row[6]),
+                living=row[7],
                 example=RelationTuple(
-                    Object(resource_type, row[8]), relation, Subject(subject_type, row[9], subject_relation)
+                    Object(resource_type, row[9]),
+                    relation,
+                    Subject(subject_type, row[10], subject_relation),
+                    None if row[11] is None else moment(row[11]),
                 ),
             )
 
@@ -249,47 +250,75 @@ class SQLiteTransaction(Reader):
 
     def _delete(self, tuple_: RelationTuple) -> bool:
         key = self._interner.known_key(tuple_)
-        row = None if key is None else self._link.one(_LIVING, key)
-        if key is None or row is None:
+        row = None if key is None else self._link.one(_STANDING, key)
+        if key is None or row is None or self._expired(row[1]):
             return False
-        if row[0] == self.number:
+        self._end(key, row[0])
+        return True
+
+    def _put(self, key: Numbers, expires: int | None, on_duplicate: OnDuplicate) -> bool:
+        """Make a tuple stand; say whether that changed anything. AlreadyExists with "error" where one is living."""
+        row = self._link.one(_STANDING, key)
+        if row is not None:
+            living = not self._expired(row[1])
+            if living and on_duplicate == "error":
+                raise _exists(self._spelled(key, expires))
+            if on_duplicate != "error" and (row[1] == expires or (living and on_duplicate == "skip")):
+                return False
+            self._end(key, row[0])
+        self._link.run(_ADD, (*key, self.number, expires))
+        return True
+
+    def _expired(self, expires: int | None) -> bool:
+        return expires is not None and expires <= self._stamp
+
+    def _end(self, key: Numbers, created: int) -> None:
+        """End a row, which was created at that revision."""
+        if created == self.number:
             # Made by this very write: a row that never lived at any revision must not be kept.
-            self._link.run(_FORGET, (*key, self.number))
+            self._link.run(_FORGET, (*key, created))
         else:
-            self._link.run(_END, (self.number, *key, row[0]))
-        return True
+            self._link.run(_END, (self.number, *key, created))
 
-    def _create(self, tuple_: RelationTuple) -> bool:
-        key = self._interner.key(tuple_)
-        if self._link.one(_LIVING, key) is not None:
-            return False
-        self._link.run(_ADD, (*key, self.number))
-        return True
+    def _fill(self, keys: Sequence[Numbers], expirations: Mapping[Numbers, int | None]) -> None:
+        """Add rows to the empty table."""
+        late = LATE_INDEXES if len(keys) >= LATE_ROWS_MIN else {}
+        for name in late:
+            self._link.run(f"DROP INDEX {name}")
+        number = self.number
+        self._link.run_many(_ADD, ((*key, number, expirations[key]) for key in keys))
+        for statement in late.values():
+            self._link.run(statement)
 
-    def _distinct(self, keys: list[Numbers], on_duplicate: OnDuplicate) -> list[Numbers]:
-        """Sorted keys without repetitions. With "error", the first one that repeats raises AlreadyExists."""
-        distinct = list(dict.fromkeys(keys))
-        if len(distinct) < len(keys) and on_duplicate == "error":
-            raise _exists(self._spelled(next(left for left, right in pairwise(keys) if left == right)))
-        return distinct
+    def _distinct(
+        self, keys: Sequence[Numbers], expirations: Sequence[int | None], on_duplicate: OnDuplicate
+    ) -> dict[Numbers, int | None]:
+        """When each key is to expire, as if its tuples were written one after the other.
 
-    def _absent(self, keys: list[Numbers], on_duplicate: OnDuplicate) -> list[Numbers]:
-        """The keys without a living row. With "error", the first one with a row raises AlreadyExists."""
-        absent = []
-        for key in keys:
-            if self._link.one(_LIVING, key) is None:
-                absent.append(key)
+        With "error", the first key that repeats raises AlreadyExists.
+        """
+        wanted: dict[Numbers, int | None] = {}
+        repeated: dict[Numbers, int | None] = {}
+        for key, expires in zip(keys, expirations, strict=True):
+            if key not in wanted:
+                wanted[key] = expires
             elif on_duplicate == "error":
-                raise _exists(self._spelled(key))
-        return absent
+                repeated.setdefault(key, expires)
+            elif on_duplicate == "touch" or self._expired(wanted[key]):
+                wanted[key] = expires
+        if repeated:
+            first = min(repeated)
+            raise _exists(self._spelled(first, repeated[first]))
+        return wanted
 
-    def _spelled(self, numbers: Numbers) -> RelationTuple:
+    def _spelled(self, numbers: Numbers, expires: int | None) -> RelationTuple:
         resource, relation, subject, subject_relation = numbers
         (resource_type, resource_id), (subject_type, subject_id) = self.object(resource), self.object(subject)
         return RelationTuple(
             Object(self.name(resource_type), resource_id),
             self.name(relation),
             Subject(self.name(subject_type), subject_id, self.name(subject_relation) if subject_relation else ""),
+            None if expires is None else moment(expires),
         )
 
 
