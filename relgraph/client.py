@@ -263,7 +263,9 @@ class Client:
     ) -> SchemaDiff:
         """What `text` would change, were it written in place of the schema in force."""
         request = pb.DiffSchemaRequest(
-            text=plain_text(text, "text"), consistency=messages.consistency_message(consistency)
+            text=plain_text(text, "text"),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
         )
         return answers.read_diff(self._call(self._stub.DiffSchema, request, deadline))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relgraph.cli.exits import FOUND, OK
-from relgraph.cli.options import Terminal, common_options, consistency_of, consistency_options, pass_terminal
+from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import (
     change_json,
     change_text,
@@ -47,7 +47,7 @@ def _refuse_where(terminal: Terminal, consistency: Consistency | None) -> None:
     if terminal.store or terminal.server:
         raise InvalidInput("a file and --store or --server were both given; one schema is wanted, keep one")
     if consistency is not None:
-        raise InvalidInput("a file has no revisions; leave --at-least, --at-exactly and --minimize-latency out")
+        raise InvalidInput("a file has no revisions; leave --at-least, --at-exactly, --at and --minimize-latency out")
 
 
 @click.command("graph", short_help="Draw what leans on what.")
@@ -56,21 +56,14 @@ def _refuse_where(terminal: Terminal, consistency: Consistency | None) -> None:
 @consistency_options
 @common_options
 @pass_terminal
-def graph_command(
-    terminal: Terminal,
-    file: str | None,
-    format: str | None,
-    at_least: str | None,
-    at_exactly: str | None,
-    minimize_latency: bool,
-) -> int:
+def graph_command(terminal: Terminal, file: str | None, format: str | None, consistency: Consistency | None) -> int:
     """Draw the relations and permissions of the schema in FILE, or of the one in force, and what each leans on."""
     from relgraph.cli.schema_drawing import SCHEMA_SPELLINGS, schema_drawing  # noqa: PLC0415  (networkx is slow)
 
     format_ = format or ("json" if terminal.json else "dot")
     if terminal.json and format_ != "json":
         raise InvalidInput(f"--json and --format {format_} contradict each other; keep one")
-    found, _ = _read(terminal, file, consistency_of(at_least, at_exactly, minimize_latency))
+    found, _ = _read(terminal, file, consistency)
     print_lines(SCHEMA_SPELLINGS[format_](schema_drawing(found)))
     return OK
 
@@ -80,14 +73,12 @@ def graph_command(
 @consistency_options
 @common_options
 @pass_terminal
-def lint_command(
-    terminal: Terminal, file: str | None, at_least: str | None, at_exactly: str | None, minimize_latency: bool
-) -> int:
+def lint_command(terminal: Terminal, file: str | None, consistency: Consistency | None) -> int:
     """Find in the schema in FILE, or in the one in force, what is valid and rarely meant; exit code 1 if there is any.
 
     A comment before a relation or permission silences one lint there: `// relgraph-ignore-warning: NAME`.
     """
-    found = lint(*_read(terminal, file, consistency_of(at_least, at_exactly, minimize_latency)))
+    found = lint(*_read(terminal, file, consistency))
     if terminal.json:
         for each in found:
             print_json(finding_json(each))
@@ -103,14 +94,11 @@ def lint_command(
 @consistency_options
 @common_options
 @pass_terminal
-def diff_command(
-    terminal: Terminal, files: tuple[str, ...], at_least: str | None, at_exactly: str | None, minimize_latency: bool
-) -> int:
+def diff_command(terminal: Terminal, files: tuple[str, ...], consistency: Consistency | None) -> int:
     """Tell what the schema in NEW changes in the one in OLD, or in the one in force; exit code 1 if there is anything.
 
     Order, spacing and comments that belong to nothing make no difference.
     """
-    consistency = consistency_of(at_least, at_exactly, minimize_latency)
     if len(files) not in (1, 2) or files == (STDIN, STDIN):
         raise InvalidInput("a comparison needs one schema file and the schema in force, or two different files")
     if len(files) == 2:

@@ -36,8 +36,8 @@ def wildcard_under_exclusion(schema: Schema) -> Iterator[Remark]:
                 if types:
                     message = (
                         f"{quoted(left.text())} can hold for every {_listed(types)} by a wildcard, so whoever "
-                        f"{quoted(right.text())} does not name has access, strangers and later accounts too; name who "
-                        "may instead of who may not"
+                        f"{quoted(right.text())} does not name has access, strangers and later accounts too; name "
+                        "who may instead of who may not"
                     )
                     yield Remark(definition.name, permission.name, message, left.at)
                 types = everyone.of(definition, right)

@@ -1407,7 +1407,7 @@ class DiffSchemaRequest(google.protobuf.message.Message):
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """The last revision up to this instant. Not served yet."""
+        """Instead of a consistency: the last revision stamped up to this time."""
 
     def __init__(
         self,

@@ -175,7 +175,7 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def DiffSchema(self, request: pb.DiffSchemaRequest, context: Context) -> pb.DiffSchemaResponse:
         """Compare a schema with the one in force."""
         refuse_unserved(request)
-        consistency = questions.read_consistency(request.consistency)
+        consistency = questions.read_consistency(request)
         found = await self._ask(
             lambda left: self._authorizer.diff_schema(request.text, consistency=consistency, deadline=left), context
         )
