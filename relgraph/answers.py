@@ -10,6 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from relgraph.tuples import Object, RelationTuple, Subject
 
 __all__ = [
@@ -45,12 +47,17 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to a check: a verdict other than UNDECIDED (that is an error), and what a CONDITIONAL lacks."""
+    """The answer to a check: a verdict, and what a CONDITIONAL lacks. UNDECIDED occurs among many answers only.
+
+    `valid_until` is when the first tuple expires that the answer may lean on: before that, asking again at the same
+    revision gives the same. None: at any time.
+    """
 
     verdict: Verdict
     missing: tuple[str, ...]
     revision: int
     token: str
+    valid_until: datetime | None = None
 
     @property
     def allowed(self) -> bool:
@@ -99,6 +106,7 @@ class Best:
 
     With a `roles` ladder, `role` is the strongest rung held and `held` the rungs from it downward; without one,
     `role` is None and `held` lists every permission held. `truncated` says that there are more ways than listed.
+    Before `valid_until` the roles stay so at this revision (None: at any time), though not every way listed may.
     """
 
     subject: Subject
@@ -111,6 +119,7 @@ class Best:
     truncated: bool
     revision: int
     token: str
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

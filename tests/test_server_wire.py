@@ -297,3 +297,12 @@ def test_an_error_about_a_tuple_says_which_update_it_was() -> None:
         error = InvalidTuple("no", {"tuple": f"report:q3#viewer@user:{name}"})
         questions.place_in_updates(error, updates)
         assert field == error.details.get("field")
+
+
+def test_an_error_about_a_tuple_that_expires_says_which_update_it_was() -> None:
+    """An expiration belongs to the text of a tuple that an error names."""
+    updates = questions.update_messages("touch", [*EXPIRING, str(EXPIRING[0]).partition("[")[0]])
+    for index, update in enumerate(updates):
+        error = InvalidTuple("no", {"tuple": str(read_tuple(update.tuple, "x"))})
+        questions.place_in_updates(error, updates)
+        assert error.details["field"] == f"updates[{index}].tuple"

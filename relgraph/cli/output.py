@@ -84,13 +84,15 @@ def decision_json(decision: Decision) -> Json:
         "missing": list(decision.missing),
         "revision": decision.revision,
         "token": decision.token,
+        "valid_until": None if decision.valid_until is None else instant_text(decision.valid_until),
     }
 
 
 def decision_text(decision: Decision) -> str:
     """A check in a line."""
     needs = f", needs {', '.join(decision.missing)}" if decision.verdict is Verdict.CONDITIONAL else ""
-    return f"{decision.verdict.value}{needs} (revision {decision.revision})"
+    until = "" if decision.valid_until is None else f", valid until {instant_text(decision.valid_until)}"
+    return f"{decision.verdict.value}{needs} (revision {decision.revision}{until})"
 
 
 def best_json(best: Best) -> Json:
@@ -103,6 +105,7 @@ def best_json(best: Best) -> Json:
         "undecided": list(best.undecided),
         "ways": [_way_json(way) for way in best.ways],
         "truncated": best.truncated,
+        "valid_until": None if best.valid_until is None else instant_text(best.valid_until),
     }
 
 

@@ -388,6 +388,7 @@ class CheckResponse(google.protobuf.message.Message):
     TOKEN_FIELD_NUMBER: builtins.int
     VERDICT_FIELD_NUMBER: builtins.int
     MISSING_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision the answer holds for."""
     token: builtins.str
@@ -397,6 +398,12 @@ class CheckResponse(google.protobuf.message.Message):
     def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """For VERDICT_CONDITIONAL: the names of the context that is missing."""
 
+    @property
+    def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the first tuple expires that the answer may lean on: before that, asking again at this revision gives the
+        same. Absent: at any time.
+        """
+
     def __init__(
         self,
         *,
@@ -404,10 +411,130 @@ class CheckResponse(google.protobuf.message.Message):
         token: builtins.str = ...,
         verdict: global___Verdict.ValueType = ...,
         missing: collections.abc.Iterable[builtins.str] | None = ...,
+        valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["missing", b"missing", "revision", b"revision", "token", b"token", "verdict", b"verdict"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["valid_until", b"valid_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["missing", b"missing", "revision", b"revision", "token", b"token", "valid_until", b"valid_until", "verdict", b"verdict"]) -> None: ...
 
 global___CheckResponse = CheckResponse
+
+@typing.final
+class Question(google.protobuf.message.Message):
+    """One of many checks; the fields are those of CheckRequest."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    permission: builtins.str
+    resource: builtins.str
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        permission: builtins.str = ...,
+        resource: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["permission", b"permission", "resource", b"resource", "subject", b"subject"]) -> None: ...
+
+global___Question = Question
+
+@typing.final
+class CheckBulkRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    @property
+    def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Question]:
+        """At least one."""
+
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use, one for all questions."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this request only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The last revision up to this instant, judged at this instant. Not together with `consistency`."""
+
+    def __init__(
+        self,
+        *,
+        questions: collections.abc.Iterable[global___Question] | None = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "questions", b"questions"]) -> None: ...
+
+global___CheckBulkRequest = CheckBulkRequest
+
+@typing.final
+class CheckBulkResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    ANSWERS_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision the answers hold for."""
+    token: builtins.str
+    """A token for that revision."""
+    @property
+    def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Answer]:
+        """One for each question, in their order."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        answers: collections.abc.Iterable[global___Answer] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answers", b"answers", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___CheckBulkResponse = CheckBulkResponse
+
+@typing.final
+class Answer(google.protobuf.message.Message):
+    """One of many answers; the fields mean what they mean in CheckResponse."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
+    verdict: global___Verdict.ValueType
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        verdict: global___Verdict.ValueType = ...,
+        missing: collections.abc.Iterable[builtins.str] | None = ...,
+        valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["valid_until", b"valid_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["missing", b"missing", "valid_until", b"valid_until", "verdict", b"verdict"]) -> None: ...
+
+global___Answer = Answer
 
 @typing.final
 class BestAccessRequest(google.protobuf.message.Message):
@@ -502,6 +629,7 @@ class BestAccess(google.protobuf.message.Message):
     UNDECIDED_FIELD_NUMBER: builtins.int
     WAYS_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
     resource: builtins.str
     role: builtins.str
     """The strongest rung held. Absent: none is, or the definition has no ladder."""
@@ -521,6 +649,10 @@ class BestAccess(google.protobuf.message.Message):
 
     @property
     def ways(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Way]: ...
+    @property
+    def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Before this, the roles stay so at this revision; not every way listed may. Absent: at any time."""
+
     def __init__(
         self,
         *,
@@ -531,9 +663,10 @@ class BestAccess(google.protobuf.message.Message):
         undecided: collections.abc.Iterable[builtins.str] | None = ...,
         ways: collections.abc.Iterable[global___Way] | None = ...,
         truncated: builtins.bool = ...,
+        valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_role", b"_role", "role", b"role"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_role", b"_role", "conditional", b"conditional", "held", b"held", "resource", b"resource", "role", b"role", "truncated", b"truncated", "undecided", b"undecided", "ways", b"ways"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_role", b"_role", "role", b"role", "valid_until", b"valid_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_role", b"_role", "conditional", b"conditional", "held", b"held", "resource", b"resource", "role", b"role", "truncated", b"truncated", "undecided", b"undecided", "valid_until", b"valid_until", "ways", b"ways"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_role", b"_role"]) -> typing.Literal["role"] | None: ...
 
 global___BestAccess = BestAccess
@@ -632,6 +765,7 @@ class ExpandRequest(google.protobuf.message.Message):
 
     RESOURCE_FIELD_NUMBER: builtins.int
     PERMISSION_FIELD_NUMBER: builtins.int
+    USERSETS_FIELD_NUMBER: builtins.int
     CONSISTENCY_FIELD_NUMBER: builtins.int
     CONTEXT_FIELD_NUMBER: builtins.int
     CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
@@ -640,6 +774,8 @@ class ExpandRequest(google.protobuf.message.Message):
     """An object; not `type:*`."""
     permission: builtins.str
     """A permission or relation of its type."""
+    usersets: builtins.bool
+    """Open every userset among the tuples as well, as nodes of their own."""
     @property
     def consistency(self) -> global___Consistency:
         """Which revision to use."""
@@ -661,13 +797,14 @@ class ExpandRequest(google.protobuf.message.Message):
         *,
         resource: builtins.str = ...,
         permission: builtins.str = ...,
+        usersets: builtins.bool = ...,
         consistency: global___Consistency | None = ...,
         context: google.protobuf.struct_pb2.Struct | None = ...,
         contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
         at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "permission", b"permission", "resource", b"resource"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "permission", b"permission", "resource", b"resource", "usersets", b"usersets"]) -> None: ...
 
 global___ExpandRequest = ExpandRequest
 
@@ -848,21 +985,21 @@ class Update(google.protobuf.message.Message):
         OPERATION_UNSPECIFIED: Update._Operation.ValueType  # 0
         """Refused."""
         OPERATION_TOUCH: Update._Operation.ValueType  # 1
-        """Write the tuple whether it exists or not."""
+        """Write the tuple whether it exists or not; another expiration replaces the one it has."""
         OPERATION_CREATE: Update._Operation.ValueType  # 2
         """Write the tuple; ALREADY_EXISTS when it does."""
         OPERATION_DELETE: Update._Operation.ValueType  # 3
-        """Remove the tuple whether it exists or not."""
+        """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
 
     class Operation(_Operation, metaclass=_OperationEnumTypeWrapper): ...
     OPERATION_UNSPECIFIED: Update.Operation.ValueType  # 0
     """Refused."""
     OPERATION_TOUCH: Update.Operation.ValueType  # 1
-    """Write the tuple whether it exists or not."""
+    """Write the tuple whether it exists or not; another expiration replaces the one it has."""
     OPERATION_CREATE: Update.Operation.ValueType  # 2
     """Write the tuple; ALREADY_EXISTS when it does."""
     OPERATION_DELETE: Update.Operation.ValueType  # 3
-    """Remove the tuple whether it exists or not."""
+    """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
 
     OPERATION_FIELD_NUMBER: builtins.int
     TUPLE_FIELD_NUMBER: builtins.int

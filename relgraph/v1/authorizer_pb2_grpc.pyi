@@ -39,6 +39,12 @@ class AuthorizerServiceStub:
     ]
     """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict."""
 
+    CheckBulk: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CheckBulkRequest,
+        relgraph.v1.authorizer_pb2.CheckBulkResponse,
+    ]
+    """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered."""
+
     BestAccess: grpc.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.BestAccessRequest,
         relgraph.v1.authorizer_pb2.BestAccessResponse,
@@ -101,6 +107,12 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.CheckResponse,
     ]
     """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict."""
+
+    CheckBulk: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CheckBulkRequest,
+        relgraph.v1.authorizer_pb2.CheckBulkResponse,
+    ]
+    """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered."""
 
     BestAccess: grpc.aio.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.BestAccessRequest,
@@ -166,6 +178,14 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.CheckResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.CheckResponse]]:
         """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict."""
+
+    @abc.abstractmethod
+    def CheckBulk(
+        self,
+        request: relgraph.v1.authorizer_pb2.CheckBulkRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.CheckBulkResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.CheckBulkResponse]]:
+        """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered."""
 
     @abc.abstractmethod
     def BestAccess(

@@ -29,20 +29,25 @@ from relgraph.answers import (
 )
 from relgraph.tuples import Object, Subject
 from relgraph.v1 import authorizer_pb2 as pb
-from relgraph.wire.parts import known, read_tuple, read_tuples, tuple_message
+from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, tuple_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 __all__ = [
     "best_messages",
     "decision_message",
+    "decisions_message",
     "diff_message",
     "expansion_message",
     "orphans_message",
     "page_message",
     "read_best",
     "read_decision",
+    "read_decisions",
     "read_diff",
     "read_expansion",
     "read_imported",
@@ -97,13 +102,45 @@ def decision_message(decision: Decision) -> pb.CheckResponse:
         token=decision.token,
         verdict=_VERDICT[decision.verdict],
         missing=decision.missing,
+        valid_until=_moment(decision.valid_until),
     )
+
+
+def _moment(value: datetime | None) -> Timestamp | None:
+    return None if value is None else moment_message(value)
+
+
+def _read_until(message: pb.CheckResponse | pb.Answer | pb.BestAccess) -> datetime | None:
+    return read_moment(message.valid_until, "valid_until") if message.HasField("valid_until") else None
+
+
+def decisions_message(decisions: Sequence[Decision]) -> pb.CheckBulkResponse:
+    """Build the answer to many checks, which all hold at one revision."""
+    rows = [
+        pb.Answer(verdict=_VERDICT[each.verdict], missing=each.missing, valid_until=_moment(each.valid_until))
+        for each in decisions
+    ]
+    return pb.CheckBulkResponse(revision=decisions[0].revision, token=decisions[0].token, answers=rows)
+
+
+def read_decisions(message: pb.CheckBulkResponse) -> list[Decision]:
+    """Read the answer to many checks. Raises Unsupported for a verdict not known."""
+    return [
+        Decision(
+            known(_VERDICT_READ, each.verdict, f"answers[{index}].verdict"),
+            tuple(each.missing),
+            message.revision,
+            message.token,
+            _read_until(each),
+        )
+        for index, each in enumerate(message.answers)
+    ]
 
 
 def read_decision(message: pb.CheckResponse) -> Decision:
     """Read the answer to a check. Raises Unsupported for a verdict not known."""
     verdict = known(_VERDICT_READ, message.verdict, "verdict")
-    return Decision(verdict, tuple(message.missing), message.revision, message.token)
+    return Decision(verdict, tuple(message.missing), message.revision, message.token, _read_until(message))
 
 
 def _way_message(way: Way) -> pb.Way:
@@ -143,6 +180,7 @@ def best_messages(bests: Sequence[Best], subject: Subject) -> pb.BestAccessRespo
             undecided=best.undecided,
             ways=[_way_message(way) for way in best.ways],
             truncated=best.truncated,
+            valid_until=_moment(best.valid_until),
         )
         for best in bests
     ]
@@ -165,6 +203,7 @@ def read_best(message: pb.BestAccessResponse) -> list[Best]:
             truncated=row.truncated,
             revision=message.revision,
             token=message.token,
+            valid_until=_read_until(row),
         )
         for row in message.results
     ]

@@ -98,6 +98,16 @@ class AuthorizerService(AuthorizerServiceServicer):
         )
         return answers.decision_message(decision)
 
+    async def CheckBulk(self, request: pb.CheckBulkRequest, context: Context) -> pb.CheckBulkResponse:
+        """Answer many checks."""
+        refuse_unserved(request)
+        asked = questions.read_questions(request.questions)
+        consistency = questions.read_consistency(request)
+        decisions = await self._ask(
+            lambda left: self._authorizer.decide_many(asked, consistency=consistency, deadline=left), context
+        )
+        return answers.decisions_message(decisions)
+
     async def BestAccess(self, request: pb.BestAccessRequest, context: Context) -> pb.BestAccessResponse:
         """Find the best access of one subject on many resources."""
         refuse_unserved(request)
@@ -122,7 +132,9 @@ class AuthorizerService(AuthorizerServiceServicer):
         permission = read_text(check_relation, request.permission, "permission")
         consistency = questions.read_consistency(request)
         expansion = await self._ask(
-            lambda left: self._authorizer.expand(resource, permission, consistency=consistency, deadline=left),
+            lambda left: self._authorizer.expand(
+                resource, permission, usersets=request.usersets, consistency=consistency, deadline=left
+            ),
             context,
         )
         return answers.expansion_message(expansion)
