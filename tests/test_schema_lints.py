@@ -192,6 +192,14 @@ def test_recursion_through_exclusion(body: str, found_at: str) -> None:
     assert all(found_at in message for message in messages)
 
 
+def test_a_long_way_is_cut() -> None:
+    """In a circle of many permissions the way is told by its first step alone, and each of them is found."""
+    circle = "".join(f"permission step{i} = vip - step{(i + 1) % 30}\n" for i in range(30))
+    findings = lint(parse(doc(f"relation vip: user\n{circle}")))
+    assert [each.lint for each in findings] == ["recursion-through-exclusion"] * 30
+    assert "(doc#step0 → doc#step1 → … → doc#step0)" in findings[0].message
+
+
 def test_a_tupleset_is_no_recursion() -> None:
     """An arrow from a relation that takes usersets of the permission itself reads tuples, and does not recur."""
     body = "relation parent: doc#view | folder\nrelation vip: user\npermission view = vip - (vip & parent->owner)"

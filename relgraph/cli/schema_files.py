@@ -42,16 +42,16 @@ def text_of(file: str) -> str:
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "not a path").lower()
         raise InvalidFile(
-            f"{quoted(file)} cannot be read: {reason}; name a file with a schema, or `-` for stdin", {"file": file}
+            f"{quoted(file, 200)} cannot be read: {reason}; name a file with a schema, or `-` for stdin", {"file": file}
         ) from error
     if len(data) > _SIZE_MAX:
-        raise InvalidFile(f"{quoted(file)} has more than {_SIZE_MAX} bytes; is this a schema?", {"file": file})
+        raise InvalidFile(f"{quoted(file, 200)} has more than {_SIZE_MAX} bytes; is this a schema?", {"file": file})
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InvalidFile(
-            f"{quoted(file)}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8",
+            f"{quoted(file, 200)}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8",
             {"file": file, "line": str(line)},
         ) from error
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relgraph.schema.dependencies import Member
     from relgraph.schema.model import Definition, Schema, SubjectKind
 
-__all__ = ["Holders", "taken_whole"]
+__all__ = ["Holders"]
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 
@@ -30,11 +30,12 @@ class Holders:
     The least fixed point, as in the semantics: what leads only to itself holds for nobody.
     """
 
-    __slots__ = ("_everyone", "_found", "_schema")
+    __slots__ = ("_emptied", "_everyone", "_found", "_schema")
 
     def __init__(self, schema: Schema, *, everyone: bool = False) -> None:
         self._schema = schema
         self._everyone = everyone
+        self._emptied: dict[Exclusion, bool] = {}
         self._found: dict[Member, frozenset[str]] = {
             (definition.name, name): _NOBODY
             for definition in schema.definitions.values()
@@ -44,13 +45,15 @@ class Holders:
         for each in dependencies(schema):
             if each.why != "tupleset":
                 readers.setdefault(each.target, set()).add(each.source)
-        agenda = list(self._found)
+        # First come, first judged, and nobody stands in line twice: so a union of thousands is not judged for each.
+        agenda = dict.fromkeys(self._found)
         while agenda:
-            member = agenda.pop()
+            member = next(iter(agenda))
+            del agenda[member]
             types = self._judge(*member)
             if types != self._found[member]:
                 self._found[member] = types
-                agenda.extend(readers.get(member, ()))
+                agenda.update(dict.fromkeys(readers.get(member, ())))
 
     @property
     def found(self) -> Mapping[Member, frozenset[str]]:
@@ -65,10 +68,19 @@ class Holders:
         if isinstance(rewrite, Intersection):
             return below[0].intersection(*below)
         if isinstance(rewrite, Exclusion):
-            return _NOBODY if taken_whole(rewrite) else below[0]
+            return _NOBODY if self._is_emptied(rewrite) else below[0]
         if isinstance(rewrite, SelfObject):
             return _NOBODY if self._everyone else frozenset({definition.name})
         return _NOBODY.union(*(self._found[member] for member in memberships(self._schema, definition, rewrite)))
+
+    def _is_emptied(self, exclusion: Exclusion) -> bool:
+        """Return whether the excluded side names all of what stands before it, so that nothing is left."""
+        known = self._emptied.get(exclusion)
+        if known is None:
+            left, right = exclusion.operands
+            taken = right.operands if isinstance(right, Union) else (right,)
+            known = self._emptied[exclusion] = left.text() in {each.text() for each in taken}
+        return known
 
     def _judge(self, type_: str, name: str) -> frozenset[str]:
         definition = self._schema.definitions[type_]
@@ -80,10 +92,3 @@ class Holders:
         if kind.relation:
             return self._found[kind.type, kind.relation]
         return frozenset({kind.type}) if kind.wildcard or not self._everyone else _NOBODY
-
-
-def taken_whole(exclusion: Exclusion) -> bool:
-    """Return whether the excluded side names all of what stands before it, so that nothing is left."""
-    left, right = exclusion.operands
-    taken = right.operands if isinstance(right, Union) else (right,)
-    return left.text() in {each.text() for each in taken}

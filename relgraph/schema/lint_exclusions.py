@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import quoted
 from relgraph.rewrites import Exclusion, Intersection, Name, Nil, Union
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from relgraph.schema.model import Definition, Schema
 
 __all__ = ["grant_on_subtracted_relation", "recursion_through_exclusion", "wildcard_under_exclusion"]
+
+_TANGLE: Final = 20
 
 
 def wildcard_under_exclusion(schema: Schema) -> Iterator[Remark]:
@@ -80,26 +82,27 @@ def recursion_through_exclusion(schema: Schema) -> Iterator[Remark]:
 
     leans: nx.DiGraph[Member] = nx.DiGraph()
     leans.add_edges_from((each.source, each.target) for each in dependencies(schema) if each.why != "tupleset")
-    component = {
-        member: number for number, found in enumerate(nx.strongly_connected_components(leans)) for member in found
-    }
+    together = {member: found for found in nx.strongly_connected_components(leans) for member in found}
+
+    def way(source: Member, target: Member) -> str:
+        """Return the shortest way back; in a large tangle any would be long, and dear to find."""
+        if len(together[source]) > _TANGLE:
+            return f"{'#'.join(source)} → {'#'.join(target)} → … → {'#'.join(source)}"
+        return " → ".join("#".join(member) for member in (source, *nx.shortest_path(leans, target, source)))
+
     for definition in schema.definitions.values():
         for permission in definition.permissions.values():
             source = (definition.name, permission.name)
             for node, taken in parts(permission.rewrite):
-                if not taken:
-                    continue
-                for target in memberships(schema, definition, node):
-                    if component[target] == component[source]:
-                        way = [source, *nx.shortest_path(leans, target, source)]
-                        shown = " → ".join("#".join(member) for member in way)
-                        message = (
-                            f"{quoted(node.text())} is subtracted from {quoted(permission.name)} and leans on it "
-                            f"again ({shown}), so tuples can make the answer undecided, which is an error; subtract "
-                            "what does not lean on it"
-                        )
-                        yield Remark(definition.name, permission.name, message, node.at)
-                        break
+                targets = memberships(schema, definition, node) if taken else ()
+                target = next((each for each in targets if together[each] is together[source]), None)
+                if target is not None:
+                    message = (
+                        f"{quoted(node.text())} is subtracted from {quoted(permission.name)} and leans on it again "
+                        f"({way(source, target)}), so tuples can make the answer undecided, which is an error; "
+                        "subtract what does not lean on it"
+                    )
+                    yield Remark(definition.name, permission.name, message, node.at)
 
 
 def grant_on_subtracted_relation(schema: Schema) -> Iterator[Remark]:
@@ -178,10 +181,11 @@ def _grown(definition: Definition, names: set[str], judge: Callable[[Rewrite, se
         for node, _ in parts(permission.rewrite):
             if isinstance(node, Name):
                 readers.setdefault(node.name, set()).add(permission.name)
-    agenda = list(definition.permissions)
+    agenda = dict.fromkeys(definition.permissions)
     while agenda:
-        name = agenda.pop()
+        name = next(iter(agenda))
+        del agenda[name]
         if name not in names and judge(definition.permissions[name].rewrite, names):
             names.add(name)
-            agenda.extend(readers.get(name, ()))
+            agenda.update(dict.fromkeys(readers.get(name, ())))
     return names
