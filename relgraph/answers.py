@@ -10,10 +10,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from relgraph.tuples import Object, RelationTuple, Subject
 
 __all__ = [
     "Best",
+    "ChangeKind",
     "ConditionalRole",
     "Decision",
     "ExpandNode",
@@ -23,6 +26,8 @@ __all__ = [
     "OrphanClass",
     "Orphans",
     "Page",
+    "SchemaChange",
+    "SchemaDiff",
     "SchemaText",
     "Step",
     "Verdict",
@@ -42,12 +47,17 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to a check: a verdict other than UNDECIDED (that is an error), and what a CONDITIONAL lacks."""
+    """The answer to a check: a verdict, and what a CONDITIONAL lacks. UNDECIDED occurs among many answers only.
+
+    `valid_until` is when the first tuple expires that the answer may lean on: before that, asking again at the same
+    revision gives the same. None: at any time.
+    """
 
     verdict: Verdict
     missing: tuple[str, ...]
     revision: int
     token: str
+    valid_until: datetime | None = None
 
     @property
     def allowed(self) -> bool:
@@ -96,6 +106,7 @@ class Best:
 
     With a `roles` ladder, `role` is the strongest rung held and `held` the rungs from it downward; without one,
     `role` is None and `held` lists every permission held. `truncated` says that there are more ways than listed.
+    Before `valid_until` the roles stay so at this revision (None: at any time), though not every way listed may.
     """
 
     subject: Subject
@@ -108,6 +119,7 @@ class Best:
     truncated: bool
     revision: int
     token: str
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,5 +206,52 @@ class Orphans:
     """The resources out of reach, in order of type and id."""
 
     orphans: tuple[Orphan, ...]
+    revision: int
+    token: str
+
+
+class ChangeKind(Enum):
+    """How one schema differs from another in one place."""
+
+    FLAG_ADDED = "flag_added"
+    FLAG_REMOVED = "flag_removed"
+    DEFINITION_ADDED = "definition_added"
+    DEFINITION_REMOVED = "definition_removed"
+    RELATION_ADDED = "relation_added"
+    RELATION_REMOVED = "relation_removed"
+    RELATION_KIND_ADDED = "relation_kind_added"
+    RELATION_KIND_REMOVED = "relation_kind_removed"
+    RELATION_BECAME_PERMISSION = "relation_became_permission"
+    PERMISSION_ADDED = "permission_added"
+    PERMISSION_REMOVED = "permission_removed"
+    PERMISSION_EXPRESSION_CHANGED = "permission_expression_changed"
+    PERMISSION_BECAME_RELATION = "permission_became_relation"
+    ANNOTATION_CHANGED = "annotation_changed"
+    ROLES_CHANGED = "roles_changed"
+    GRANT_ADDED = "grant_added"
+    GRANT_REMOVED = "grant_removed"
+    GRANT_CHANGED = "grant_changed"
+    DOC_CHANGED = "doc_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """One difference: of what kind, in which definition, at which name, and both texts; what is not there is empty.
+
+    `type` is empty for flags, `name` is the flag, relation or permission, and empty for a definition as a whole.
+    """
+
+    kind: ChangeKind
+    type: str
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDiff:
+    """How a schema would change the one in force: nothing in `changes` means that they say the same."""
+
+    changes: tuple[SchemaChange, ...]
     revision: int
     token: str

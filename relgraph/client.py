@@ -16,10 +16,11 @@ import grpc
 
 from relgraph import errors
 from relgraph.answers import Verdict
-from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of
+from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of, questions_of
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
-from relgraph.wire import answers, questions
+from relgraph.wire import answers
+from relgraph.wire import questions as messages
 from relgraph.wire.failures import error_from
 from relgraph.wire.parts import plain_text, tuple_message
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal, Self
 
-    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaText, Written
+    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaDiff, SchemaText, Written
     from relgraph.revision import Consistency
+    from relgraph.tuples import Question
 
 __all__ = ["Client"]
 
@@ -123,13 +125,35 @@ class Client:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
         who, name, what = question_of(subject, permission, resource)
         request = pb.CheckRequest(
-            consistency=questions.consistency_message(consistency),
-            at=questions.at_message(consistency),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
             subject=str(who),
             permission=name,
             resource=str(what),
         )
         return answers.read_decision(self._call(self._stub.Check, request, deadline))
+
+    def decide_many(
+        self,
+        questions: Sequence[Question],
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Decision]:
+        """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
+        asked = questions_of(questions)
+        request = pb.CheckBulkRequest(
+            questions=messages.question_messages(asked),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
+        )
+        decisions = answers.read_decisions(self._call(self._stub.CheckBulk, request, deadline))
+        if len(decisions) != len(asked):
+            raise errors.RelgraphError(
+                f"the server at {errors.quoted(self._target)} answered {len(decisions)} of {len(asked)} questions; "
+                "use a server of this version"
+            )
+        return decisions
 
     def best(
         self,
@@ -156,9 +180,9 @@ class Client:
         request = pb.BestAccessRequest(
             subject=str(Subject.of(subject)),
             resources=[str(Object.of(resource)) for resource in resources],
-            ways=questions.ways_value(ways),
-            consistency=questions.consistency_message(consistency),
-            at=questions.at_message(consistency),
+            ways=messages.ways_value(ways),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
         )
         bests = answers.read_best(self._call(self._stub.BestAccess, request, deadline))
         if [str(best.resource) for best in bests] != list(request.resources):
@@ -173,15 +197,17 @@ class Client:
         resource: str | Object,
         permission: str,
         *,
+        usersets: bool = False,
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
-        """How a permission or relation of the resource comes about."""
+        """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
         request = pb.ExpandRequest(
             resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
-            consistency=questions.consistency_message(consistency),
-            at=questions.at_message(consistency),
+            usersets=usersets,
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
         )
         return answers.read_expansion(self._call(self._stub.Expand, request, deadline))
 
@@ -197,8 +223,8 @@ class Client:
         request = pb.ListOrphansRequest(
             candidates=[str(Object.of(candidate)) for candidate in candidates],
             types=[plain_text(name, "types") for name in types],
-            consistency=questions.consistency_message(consistency),
-            at=questions.at_message(consistency),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
         )
         return answers.read_orphans(self._call(self._stub.ListOrphans, request, deadline))
 
@@ -217,20 +243,31 @@ class Client:
                 f"a page cannot hold {errors.quoted(str(limit))} tuples; use a whole number from 1"
             )
         request = pb.ReadRequest(
-            filter=questions.filter_message(filter),
+            filter=messages.filter_message(filter),
             limit=limit,
             cursor=plain_text(cursor, "cursor"),
-            consistency=questions.consistency_message(consistency),
-            at=questions.at_message(consistency),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
         )
         return answers.read_page(self._call(self._stub.Read, request, deadline))
 
     def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """The schema as it was written. Raises NoSchema before the first."""
         request = pb.ReadSchemaRequest(
-            consistency=questions.consistency_message(consistency), at=questions.at_message(consistency)
+            consistency=messages.consistency_message(consistency), at=messages.at_message(consistency)
         )
         return answers.read_schema(self._call(self._stub.ReadSchema, request, deadline))
+
+    def diff_schema(
+        self, text: str, *, consistency: Consistency | None = None, deadline: float | None = None
+    ) -> SchemaDiff:
+        """What `text` would change, were it written in place of the schema in force."""
+        request = pb.DiffSchemaRequest(
+            text=plain_text(text, "text"),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
+        )
+        return answers.read_diff(self._call(self._stub.DiffSchema, request, deadline))
 
     # --- writes ---
 
@@ -248,9 +285,9 @@ class Client:
         When the connection breaks, only a `request_id` tells a write that was made from one that was not: repeat it.
         """
         request = pb.WriteRequest(reason=plain_text(reason, "reason"), request_id=plain_text(request_id, "request_id"))
-        request.updates.extend(questions.update_messages("touch", touch))
-        request.updates.extend(questions.update_messages("create", create))
-        request.updates.extend(questions.update_messages("delete", delete))
+        request.updates.extend(messages.update_messages("touch", touch))
+        request.updates.extend(messages.update_messages("create", create))
+        request.updates.extend(messages.update_messages("delete", delete))
         return answers.read_written(self._call(self._stub.Write, request))
 
     def write_schema(self, text: str, *, reason: str = "") -> Written:
@@ -269,7 +306,7 @@ class Client:
     ) -> Imported:
         """Load many tuples in one revision, all or nothing. `tuples` is read here, in the caller's thread."""
         self._refuse_fork()
-        options = questions.import_options_message(
+        options = messages.import_options_message(
             on_duplicate, allow_universal=allow_universal, allow_wildcards=allow_wildcards, reason=reason
         )
         ahead: queue.Queue[pb.ImportRequest | None] = queue.Queue(_BATCHES_AHEAD_MAX)

@@ -26,10 +26,11 @@ Rule 3: messages are lower case without a full stop, quote the input in backtick
 from __future__ import annotations
 
 import difflib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "AlreadyExists",
@@ -66,9 +67,20 @@ __all__ = [
     "UnknownDefinition",
     "UnknownRelation",
     "Unsupported",
+    "at_index",
     "did_you_mean",
     "quoted",
 ]
+
+
+@contextmanager
+def at_index(index: int) -> Iterator[None]:
+    """Say in an error's details which of many questions or tuples it is about, counted from 0."""
+    try:
+        yield
+    except RelgraphError as error:
+        error.details["index"] = str(index)
+        raise
 
 
 class RelgraphError(Exception):

@@ -23,6 +23,8 @@ class Limits:
     """Ways listed for one role; beyond it the answer says that there are more."""
     ways_work_max: int = 2_000_000
     """Steps spent on looking for the ways to one role; beyond it the answer says that there may be more."""
+    checks_max: int = 1_000
+    """Questions in one bulk of checks; `nodes_max` and `tuples_max` hold for each of them."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
     updates_max: int = 1_000

@@ -99,13 +99,13 @@ class Consistency:
         return cls("at_exactly", Token.parse(token) if isinstance(token, str) else token)
 
     @classmethod
-    def at_time(cls, time: datetime | str) -> Consistency:
+    def at_time(cls, moment: datetime | str) -> Consistency:
         """What was true at a time that has passed: the last revision stamped up to it, judged at that very instant.
 
         Text is written as in `2027-01-31T12:00:00Z`. A write still being committed may be stamped before a time that
         has only just passed. Raises InvalidInput for a time without a zone.
         """
-        return cls("at_time", instant=instant_of(parse_moment(time) if isinstance(time, str) else time))
+        return cls("at_time", instant=instant_of(parse_moment(moment) if isinstance(moment, str) else moment))
 
     @classmethod
     def fully_consistent(cls) -> Consistency:

@@ -17,15 +17,17 @@ from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 from typing import TYPE_CHECKING, Self
 
-from relgraph.errors import InvalidFilter, InvalidId, InvalidInput, InvalidName, InvalidTuple, quoted
+from relgraph.errors import InvalidFilter, InvalidId, InvalidInput, InvalidName, InvalidTuple, at_index, quoted
 from relgraph.instants import instant_of, instant_text, moment, parse_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 __all__ = [
     "WILDCARD",
     "Object",
+    "Question",
     "RelationTuple",
     "Subject",
     "TupleFilter",
@@ -33,6 +35,7 @@ __all__ = [
     "check_relation",
     "check_type",
     "question_of",
+    "questions_of",
 ]
 
 WILDCARD = "*"
@@ -309,6 +312,19 @@ class TupleFilter:
             raise InvalidFilter("a filter by resource id needs the resource type as well")
         if self.subject_type is None and (self.subject_id is not None or self.subject_relation is not None):
             raise InvalidFilter("a filter by subject id or relation needs the subject type as well")
+
+
+Question = str | tuple[str | Subject, str, str | Object]
+"""What one of many checks asks: `resource#permission@subject` in one text, or subject, permission and resource."""
+
+
+def questions_of(questions: Iterable[Question]) -> list[tuple[Subject, str, Object]]:
+    """Return what many checks ask about. Raises as `question_of`, with the place, from 0, in `details["index"]`."""
+    asked = []
+    for index, question in enumerate(questions):
+        with at_index(index):
+            asked.append(question_of(question, None, None) if isinstance(question, str) else question_of(*question))
+    return asked
 
 
 def question_of(

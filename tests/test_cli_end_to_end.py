@@ -113,7 +113,7 @@ def test_check(where: list[str], capsys: Screen) -> None:
     (yes,) = answer(capsys, where, "check", "user:anna", "administer", "record:q3")
     (no,) = answer(capsys, where, "check", "record:q3#observe@user:zoe")
     assert (yes["verdict"], no["verdict"]) == ("yes", "no")
-    assert set(yes) == {"verdict", "missing", "revision", "token"}
+    assert set(yes) == {"verdict", "missing", "revision", "token", "valid_until"}
     assert main([*where, "check", "user:zoe", "observe", "record:q3", "--exit-code"]) == 1
 
 
@@ -228,6 +228,21 @@ def test_import_is_all_or_nothing(
     assert found[:2] == (2, code)
     assert found[2].startswith(f"{path}, {place}")
     assert answer(capsys, where, "read") == before
+
+
+def test_schema_against_the_one_in_force(where: list[str], capsys: Screen, tmp_path: Path) -> None:
+    """Comparing, drawing and looking into the schema in force work on a store and over a server alike."""
+    path = tmp_path / "changed.zed"
+    path.write_text(SCHEMA)
+    assert main([*where, "schema", "diff", str(path)]) == 0
+    path.write_text(SCHEMA.replace("observer + administer", "administer + observer"))
+    assert main([*where, "schema", "diff", str(path), "--json"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "no differences"
+    assert json.loads(said[1])["kind"] == "permission_expression_changed"
+    assert main([*where, "schema", "graph", "--format", "json"]) == 0
+    assert '"record#administer"' in capsys.readouterr().out
+    assert main([*where, "schema", "lint"]) == 0
 
 
 def test_bad_schema(where: list[str], capsys: Screen, tmp_path: Path) -> None:

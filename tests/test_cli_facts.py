@@ -155,7 +155,7 @@ def test_schema(double: Double, capsys: Screen, tmp_path: Path) -> None:
     assert double.calls[-1] == ("write_schema", ("definition user {}\n",), {"reason": "why"})
     path.write_bytes(b"definition user {}\n// \xff\n")
     assert main(["schema", "write", str(path)]) == 2
-    assert "line 2: the byte 0xff is not UTF-8" in capsys.readouterr().err
+    assert "the byte 0xff in line 2 is not UTF-8" in capsys.readouterr().err
 
 
 def test_orphans(double: Double, capsys: Screen) -> None:

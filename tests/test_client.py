@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from relgraph import errors
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaText, Verdict
+from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api import Authorizer, open_authorizer
 from relgraph.client import Client
 from relgraph.revision import Consistency, Token
@@ -80,6 +80,8 @@ QUESTIONS: dict[str, Callable[[Door], object]] = {
     "read": lambda door: door.read(),
     "read some": lambda door: door.read(TupleFilter(resource_type="report", subject_type="user", subject_id="*")),
     "schema": lambda door: door.schema(),
+    "no difference": lambda door: door.diff_schema(SCHEMA),
+    "differences": lambda door: door.diff_schema("definition user {}"),
     "orphans": lambda door: door.orphans(["report:q9"], types=["report"]),
     "least latency": lambda door: door.decide(
         "user:anna", "observe", "report:q3", consistency=Consistency.minimize_latency()
@@ -91,7 +93,7 @@ def _plain(answer: object) -> object:
     """An answer without its token, which carries the instant of the question."""
     if isinstance(answer, list):
         return [_plain(one) for one in answer]
-    if isinstance(answer, Best | Decision | Expansion | Orphans | Page | SchemaText):
+    if isinstance(answer, Best | Decision | Expansion | Orphans | Page | SchemaDiff | SchemaText):
         assert Token.parse(answer.token).revision == answer.revision
         return replace(answer, token="")
     return answer
@@ -130,6 +132,8 @@ REFUSED: dict[str, Callable[[Door], object]] = {
     "too many": lambda door: door.write(touch=[f"report:r{n}#viewer@user:anna" for n in range(1_001)]),
     "reason too long": lambda door: door.write(touch=[TUPLES[0]], reason="x" * 5_000),
     "schema syntax": lambda door: door.write_schema("definition user {\n  relation x user\n}"),
+    "diff syntax": lambda door: door.diff_schema("definition user {\n  relation x user\n}"),
+    "diff elsewhere": lambda door: door.diff_schema(SCHEMA, consistency=OTHER_STORE),
     "schema orphans": lambda door: door.write_schema("definition user {}"),
     "import of wildcards": lambda door: door.load(["report:q5#viewer@user:anna", "report:q5#viewer@user:*"]),
     "import of a stranger": lambda door: door.load(["report:q5#viewer@user:anna", "repot:q5#viewer@user:anna"]),

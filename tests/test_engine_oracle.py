@@ -205,7 +205,7 @@ def test_expand_shows_every_subject(world: World) -> None:
     if any(operator in text for operator in (" - ", " & ", ".all(", "self")):
         return
     for resource, name in {(each.resource, each.name) for each in questions(world)}:
-        nodes = expand(engine.every_subject(), engine.object(resource), name)
+        nodes = expand(engine.every_subject(), engine.object(resource), name, usersets=True)
         leaves = {fact.subject for node in nodes if node.kind == "relation" for fact in node.tuples}
         for subject in (Object("user", "a"), Object("user", "b"), Object("user", "zed")):
             named = any(

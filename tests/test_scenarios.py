@@ -5,147 +5,192 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import relgraph
-from relgraph.cli.scenario import Change, Scenario, read_scenario
+from relgraph.cli import demo as cli_demo
+from relgraph.cli import main
+from relgraph.cli.exits import TEST_FAILED
+from relgraph.cli.scenario import Claims, read_scenario
 from relgraph.client import Client
 from relgraph.errors import InvalidFile
+from relgraph.instants import moment
+from relgraph.revision import Consistency, Token
 from relgraph.tuples import RelationTuple
-from tests.serving import program, program_environment
+from tests.scenario_doors import BestAnswer, Door, MethodsDoor, TerminalDoor
+from tests.serving import in_process, program, program_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from relgraph.answers import Best
-    from relgraph.cli.scenario import BestCase
+    from collections.abc import Iterator
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
+SCENARIOS_MIN = 40
+STORY = """
+schema: |-
+  definition user {}
+  definition rule {
+    relation asked: user
+    relation exception: rule
+    permission applies = asked - exception->applies
+  }
+tuples: |-
+  rule:one#asked@user:anna
+  rule:one#exception@rule:one
+assertions: {assertUndecided: ["rule:one#applies@user:anna"]}
+refused: [{touch: "rule:one#applies@user:bob", error: CANNOT_UPDATE_PERMISSION}]
+changes:
+  - title: "Another permission."
+    schema: |-
+      definition user {}
+      definition rule {
+        relation asked: user
+        relation exception: rule
+        permission asked_too = asked
+      }
+    best: [{subject: "user:anna", resource: "rule:one", held: [asked_too], ways: [directly]}]
+  - title: "A creation, and a deletion of both."
+    create: ["rule:one#asked@user:bob"]
+    assertions: {assertTrue: ["rule:one#asked_too@user:bob"]}
+  - title: "Nobody is left."
+    delete: ["rule:one#asked@user:anna", "rule:one#asked@user:bob"]
+    orphans: {"rule:one": nobody}
+"""
 CATGLOBE = next(path for path in FILES if path.stem == "catglobe")
 
 
-class Door:
-    """The library or the client: both have the same methods."""
-
-    def __init__(self, authorizer: relgraph.Authorizer | Client) -> None:
-        self._authorizer = authorizer
-
-    def begin(self, scenario: Scenario) -> None:
-        self._authorizer.write_schema(scenario.schema)
-        self._authorizer.load(scenario.tuples, allow_universal=True, allow_wildcards=True)
-
-    def check(self, question: str) -> bool:
-        return self._authorizer.check(question)
-
-    def best(self, subject: str, resource: str) -> tuple[str | None, tuple[str, ...], list[str]]:
-        best: Best = self._authorizer.best(subject, resource, ways="all")
-        return best.role, best.held, sorted(way.via for way in best.ways)
-
-    def change(self, change: Change) -> None:
-        self._authorizer.write(touch=change.touch, delete=change.delete)
-
-    def orphans(self) -> dict[str, str]:
-        return {str(each.resource): each.kind.value for each in self._authorizer.orphans().orphans}
-
-
-class Terminal:
-    """The commands, each a process of its own, over one SQLite file."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._environment = {**program_environment(), "RELGRAPH_STORE": f"sqlite:///{folder / 'scenario.db'}"}
-
-    def _run(self, *arguments: str, ends: int = 0) -> list[dict[str, object]]:
-        command = [sys.executable, "-m", "relgraph.cli", *arguments, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, env=self._environment, check=False)
-        assert ends == done.returncode, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def denies(self, question: str) -> bool:
-        """Return whether the verdict is no and the exit code says so; any other exit code fails."""
-        return self._run("check", question, "--exit-code", ends=1)[0]["verdict"] == "no"
-
-    def refuses(self, *arguments: str) -> None:
-        """Fail unless the command ends as bad input does, without an answer."""
-        assert [] == self._run(*arguments, ends=2)
-
-    def begin(self, scenario: Scenario) -> None:
-        (self._folder / "schema.zed").write_text(scenario.schema)
-        (self._folder / "tuples.txt").write_text("\n".join(scenario.tuples))
-        self._run("schema", "write", str(self._folder / "schema.zed"))
-        allowed = ("--allow-universal", "--allow-wildcards")
-        self._run("import", str(self._folder / "tuples.txt"), *allowed)
-
-    def check(self, question: str) -> bool:
-        return self._run("check", question)[0]["verdict"] == "yes"
-
-    def best(self, subject: str, resource: str) -> tuple[str | None, tuple[str, ...], list[str]]:
-        row = json.loads(json.dumps(self._run("best", subject, resource, "--ways", "all")[0]))
-        return row["role"], tuple(row["held"]), sorted(way["via"] for way in row["ways"])
-
-    def change(self, change: Change) -> None:
-        touch = [word for each in change.touch for word in ("--touch", each)]
-        self._run("write", *touch, *(word for each in change.delete for word in ("--delete", each)))
-
-    def orphans(self) -> dict[str, str]:
-        return {str(row["resource"]): str(row["class"]) for row in self._run("graph", "--orphans")}
-
-
 @pytest.fixture(params=["library", "gRPC", "terminal"])
-def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door | Terminal]:
-    if request.param == "library":
-        with relgraph.open(f"sqlite:///{tmp_path / 'scenario.db'}") as authorizer:
-            yield Door(authorizer)
-    elif request.param == "gRPC":
-        with program(f"sqlite:///{tmp_path / 'scenario.db'}") as (address, _), Client(address) as client:
-            yield Door(client)
-    else:
-        yield Terminal(tmp_path)
+def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
+    if request.param == "terminal":
+        yield TerminalDoor(tmp_path)
+        return
+    with relgraph.open("sqlite://") as authorizer:
+        if request.param == "library":
+            yield MethodsDoor(authorizer)
+        else:
+            with in_process(authorizer) as address, Client(address) as client:
+                yield MethodsDoor(client)
 
 
-def _best_is(door: Door | Terminal, cases: Iterable[BestCase]) -> None:
-    for case in cases:
-        role, held, ways = door.best(case.subject, case.resource)
-        assert (case.role, sorted(case.ways)) == (role, ways), (case.subject, case.resource)
-        if case.held is not None:
-            assert case.held == held
+def _differences(door: Door, claims: Claims, when: Consistency | None = None) -> list[object]:
+    """Return what the door says otherwise than the claims, now or of the past; the past refuses no writes."""
+    found: list[object] = []
+    for question, verdict in claims.checks:
+        answer = door.check(question, when)
+        found += [(question, verdict, answer)] if answer != verdict else []
+    for case in claims.best:
+        best = door.best(case.subject, case.resource, when)
+        wanted = BestAnswer(
+            case.role,
+            best.held if case.held is None else list(case.held),
+            list(case.undecided),
+            sorted(case.ways),
+            sorted(best.tuples if case.tuples is None else map(sorted, case.tuples)),
+        )
+        told = replace(best, ways=sorted(best.ways), tuples=sorted(map(sorted, best.tuples)))
+        found += [(case.subject, case.resource, wanted, told)] if told != wanted else []
+    orphans = None if claims.orphans is None else door.orphans(when)
+    found += [(claims.orphans, orphans)] if orphans != claims.orphans else []
+    for refusal in claims.refused if when is None else ():
+        code = door.refusal(refusal)
+        found += [(refusal, code)] if code != refusal.error else []
+    return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_scenario_is_true(path: Path, door: Door | Terminal) -> None:
-    """Its assertions, best access with all ways and orphans hold, and so does what it says of each change."""
+def test_a_scenario_is_true(path: Path, door: Door) -> None:
+    """What it claims holds after each step, and still holds of that step, by token and time, when all are made."""
     scenario = read_scenario(path)
-    door.begin(scenario)
-    # A process for each question takes its time: the terminal is asked every third one.
-    step = 3 if isinstance(door, Terminal) else 1
-    assert scenario.holds or scenario.fails
-    for question in scenario.holds[::step]:
-        assert door.check(question), question
-    for question in scenario.fails[::step]:
-        assert not door.check(question), question
-    _best_is(door, scenario.best[::step])
-    if scenario.orphans is not None:
-        assert scenario.orphans == door.orphans()
+    steps = [(scenario.claims, door.begin(scenario))]
+    assert [] == _differences(door, scenario.claims)
     for change in scenario.changes:
-        door.change(change)
-        _best_is(door, change.best)
-        if change.orphans is not None:
-            assert change.orphans == door.orphans()
+        steps.append((change.claims, door.change(change)))
+        assert [] == _differences(door, change.claims), change.title
+    # A command takes its time: the terminal, which only hands on what it is given, goes back by one step at most.
+    for claims, token in steps[-2:-1] if isinstance(door, TerminalDoor) else steps:
+        for when in _past(token):
+            assert [] == _differences(door, claims, when), when.mode
+
+
+def _past(token: str) -> tuple[Consistency, Consistency]:
+    """Return the two ways to name a step that was made: its token, and the time at which the token was given out."""
+    return Consistency.at_exactly(token), Consistency.at_time(moment(Token.parse(token).instant))
+
+
+def test_scenarios_are_many_and_each_says_what_it_shows() -> None:
+    """There are forty files at least; each begins with a comment, has a title of its own, and claims both ways."""
+    titles: dict[str, Path] = {}
+    for path in FILES:
+        scenario = read_scenario(path)
+        assert path.read_text("utf-8").startswith("# "), path
+        assert scenario.title != path.stem, path
+        titles.setdefault(scenario.title, path)
+        claims = [scenario.claims, *(change.claims for change in scenario.changes)]
+        assert any(each.holds or any(case.ways for case in each.best) for each in claims), path
+        assert any(each.fails or each.undecided or each.refused for each in claims), path
+        assert all(each != Claims((), (), (), (), None, ()) for each in claims), path
+    assert len(titles) == len(FILES)
+    assert len(FILES) >= SCENARIOS_MIN
+
+
+_WRONG = [
+    ("assertions: {assertTrue: ['page:one#view@user:bob']}", 3),
+    ("assertions: {assertFalse: ['page:one#view@user:anna']}", 3),
+    ("assertions: {assertUndecided: ['page:one#view@user:anna']}", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', role: view, ways: [directly]}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [], ways: [directly]}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: []}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: [directly], undecided: [view]}]", 3),
+    ("best: [{subject: 'user:anna', resource: 'page:one', held: [view], ways: [directly], tuples: [[]]}]", 3),
+    ("orphans: {'page:one': nobody}", 3),
+    ("refused: [{touch: 'page:one#viewer@user:bob', error: TUPLE_NOT_ALLOWED}]", 1),
+    ("refused: [{check: 'page:one#view@user:anna', error: UNDECIDED}]", 1),
+    ("refused: [{schema: 'definition user {', error: SCHEMA_TYPE_ERROR}]", 1),
+]
+
+
+@pytest.mark.parametrize(("claim", "times"), _WRONG)
+def test_a_wrong_claim_is_found_out(claim: str, times: int, tmp_path: Path) -> None:
+    """A claim of any kind that is not true is a difference, now and of the past; what is refused is asked only now."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(f"""
+schema: |-
+  definition user {{}}
+  definition page {{
+    relation viewer: user
+    permission view = viewer
+  }}
+tuples: 'page:one#viewer@user:anna'
+{claim}
+""")
+    scenario = read_scenario(path)
+    with relgraph.open("sqlite://") as authorizer:
+        door = MethodsDoor(authorizer)
+        token = door.begin(scenario)
+        found = [_differences(door, scenario.claims, when) for when in (None, *_past(token))]
+    assert sum(map(len, found)) == times
 
 
 def test_the_exit_code_reaches_the_shell(tmp_path: Path) -> None:
     """`python -m relgraph.cli` ends with what the command says: 0, 1 for a denial if wanted, 2 for bad input."""
-    terminal = Terminal(tmp_path)
-    terminal.begin(read_scenario(CATGLOBE))
-    assert terminal.check("resource:survey#administer@user:anna")
-    assert terminal.denies("resource:survey#administer@user:dora")
-    terminal.refuses("check", "resource:survey#administr@user:anna")
-    terminal.refuses("best", "resource:survey", "user:anna")
-    terminal.refuses("read", "--relation", "inherit")
-    terminal.refuses("demo")
+    TerminalDoor(tmp_path).begin(read_scenario(CATGLOBE))
+    environment = {**program_environment(), "RELGRAPH_STORE": f"sqlite:///{tmp_path / 'scenario.db'}"}
+
+    def ended(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "relgraph.cli", *arguments, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        return done.returncode, json.loads(done.stdout)["verdict"] if done.stdout else ""
+
+    assert ended("check", "resource:survey#administer@user:anna", "--exit-code") == (0, "yes")
+    assert ended("check", "resource:survey#administer@user:dora", "--exit-code") == (1, "no")
+    assert ended("check", "resource:survey#administer@user:dora") == (0, "no")
+    assert ended("check", "resource:survey#administr@user:anna") == (2, "")
+    assert ended("best", "resource:survey", "user:anna") == (2, "")
+    assert ended("read", "--relation", "inherit") == (2, "")
+    assert ended("demo") == (2, "")
 
 
 def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:
@@ -174,7 +219,7 @@ def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:
         ],
     }
     with program(f"sqlite:///{tmp_path / 'ways.db'}") as (address, _), Client(address) as client:
-        Door(client).begin(scenario)
+        MethodsDoor(client).begin(scenario)
         for (subject, resource), tuples in expected.items():
             (way,) = client.best(subject, resource, ways="all").ways
             assert list(map(RelationTuple.parse, tuples)) == list(way.tuples)
@@ -187,7 +232,7 @@ def test_the_demo_tells_catglobe_and_leaves_nothing_running(tmp_path: Path) -> N
     command = [sys.executable, "-m", "relgraph.cli", "demo"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (0, "") == (done.returncode, done.stderr)
-    for case in read_scenario(CATGLOBE).best:
+    for case in read_scenario(CATGLOBE).claims.best:
         assert f"│ {case.subject} " in done.stdout
         for via in case.ways:
             assert via in done.stdout
@@ -198,6 +243,23 @@ def test_the_demo_tells_catglobe_and_leaves_nothing_running(tmp_path: Path) -> N
         client.schema()
 
 
+def test_the_demo_tells_whatever_a_scenario_claims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Undecided answers, refusals, new schemas and creations are told and compared; each difference is counted."""
+    path = tmp_path / "story.yaml"
+    path.write_text(STORY)
+    monkeypatch.setattr(cli_demo, "find_scenario", lambda _: path)
+    assert main(["demo"]) == 0
+    told = capsys.readouterr().out
+    for words in ("undecided", "another schema", "+ rule:one#asked@user:bob", "computed", "nobody"):
+        assert words in told
+    wrong = STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED").replace("assertUndecided", "assertTrue")
+    path.write_text(wrong.replace("held: [asked_too]", "held: []").replace("nobody", "only-universal"))
+    assert main(["demo"]) == TEST_FAILED
+    assert "4 answers differ from what the scenario says" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -205,6 +267,11 @@ def test_the_demo_tells_catglobe_and_leaves_nothing_running(tmp_path: Path) -> N
         ("assertions: {assertTru: []}", "did you mean `assertTrue`"),
         ("best: [{subject: 'user:a', resource: 'doc:b'}]", "either `role` or `held`"),
         ("best: [{subject: 'user:a', resource: 'doc:b', role: a, wayz: []}]", "did you mean `ways`"),
+        ("refused: [{check: 'doc:a#view@user:b', touch: 'doc:a#view@user:b', error: X}]", "exactly one of `check`"),
+        ("refused: [{check: 'doc:a#view@user:b'}]", "`None` is not a text"),
+        ("changes: [{title: nothing}]", "either tuples"),
+        ("changes: [{title: both, schema: '', touch: []}]", "either tuples"),
+        ("changes: [{title: a, touch: [], assertions: {assertFals: []}}]", "did you mean `assertFalse`"),
         ("tuples: ''\nrelationships: ''", "two names for one thing"),
         ("title: [a]", "not a text"),
         ("- a", "not a mapping"),

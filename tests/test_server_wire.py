@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from relgraph.answers import (
     Best,
+    ChangeKind,
     ConditionalRole,
     Decision,
     ExpandNode,
@@ -15,6 +16,8 @@ from relgraph.answers import (
     OrphanClass,
     Orphans,
     Page,
+    SchemaChange,
+    SchemaDiff,
     Step,
     Verdict,
     Way,
@@ -250,6 +253,18 @@ def test_orphans_and_pages_survive() -> None:
     assert page == answers.read_page(answers.page_message(page))
 
 
+def test_every_kind_of_change_survives() -> None:
+    """A difference between schemas is read as it was written, whatever its kind; a kind not known is an error."""
+    changes = tuple(SchemaChange(kind, "report", "view", "owner", "nil") for kind in ChangeKind)
+    found = SchemaDiff(changes, 7, str(TOKEN))
+    message = answers.diff_message(found)
+    assert found == answers.read_diff(message)
+    for number in (0, 99):
+        message.changes[0].kind = number  # type: ignore[assignment]  # a newer server's
+        with pytest.raises(Unsupported, match=f"`changes.kind` has the value `{number}`"):
+            answers.read_diff(message)
+
+
 @pytest.mark.parametrize(("value", "expected"), [(0, "none"), (1, "none"), (2, "one"), (3, "all")])
 def test_ways_have_a_default(value: int, expected: str) -> None:
     """How many ways are wanted defaults to none on the wire."""
@@ -282,3 +297,12 @@ def test_an_error_about_a_tuple_says_which_update_it_was() -> None:
         error = InvalidTuple("no", {"tuple": f"report:q3#viewer@user:{name}"})
         questions.place_in_updates(error, updates)
         assert field == error.details.get("field")
+
+
+def test_an_error_about_a_tuple_that_expires_says_which_update_it_was() -> None:
+    """An expiration belongs to the text of a tuple that an error names."""
+    updates = questions.update_messages("touch", [*EXPIRING, str(EXPIRING[0]).partition("[")[0]])
+    for index, update in enumerate(updates):
+        error = InvalidTuple("no", {"tuple": str(read_tuple(update.tuple, "x"))})
+        questions.place_in_updates(error, updates)
+        assert error.details["field"] == f"updates[{index}].tuple"

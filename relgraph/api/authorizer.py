@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaText, Verdict
+from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.cursors import Cursor
 from relgraph.api.following import Following, Pinned
 from relgraph.api.writing import Writing
@@ -24,20 +24,24 @@ from relgraph.engine import (
     find_orphans,
     find_ways,
 )
-from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, quoted
+from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, at_index, quoted
+from relgraph.instants import moment
 from relgraph.limits import Limits
 from relgraph.revision import Token
+from relgraph.schema import parse
+from relgraph.schema.diff import diff
 from relgraph.store import open_store
-from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of
+from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of, questions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
     from types import TracebackType
 
     from relgraph.answers import Imported, Way, Written
     from relgraph.revision import Consistency
     from relgraph.store.base import OnDuplicate, Store
-    from relgraph.tuples import RelationTuple
+    from relgraph.tuples import Question, RelationTuple
 
 __all__ = ["Authorizer", "Ways", "open_authorizer"]
 
@@ -62,6 +66,10 @@ def open_authorizer(url: str, *, limits: Limits | None = None) -> Authorizer:
     Raises InvalidSetting for a URL that names no store, StoreFormat or StoreUnavailable when it cannot be opened.
     """
     return Authorizer(open_store(url, clock=_now, random=os.urandom), limits=limits)
+
+
+def _valid_until(walk: Walk) -> datetime | None:
+    return None if walk.valid_until is None else moment(walk.valid_until)
 
 
 class Authorizer:
@@ -146,15 +154,53 @@ class Authorizer:
         ends = _instant(deadline)
         with self._pinned(consistency, ends) as pinned:
             pinned.rules.schema.check_question(who, name, what)
-            walk = Walk(SubjectScope(self._world(pinned, ends), who))
-            verdict, missing = check(walk, what, name)
-            if verdict is Verdict.UNDECIDED:
+            decision = self._decision(pinned, Walk(SubjectScope(self._world(pinned, ends), who)), what, name)
+            if decision.verdict is Verdict.UNDECIDED:
                 raise Undecided(
                     f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
                     "it depends on its own negation; look for a permission that excludes itself through the tuples",
                     {"subject": str(who), "permission": name, "resource": str(what)},
                 )
-            return Decision(verdict, missing, pinned.revision.number, pinned.token)
+            return decision
+
+    @staticmethod
+    def _decision(pinned: Pinned, walk: Walk, resource: Object, name: str) -> Decision:
+        verdict, missing = check(walk, resource, name)
+        return Decision(verdict, missing, pinned.revision.number, pinned.token, _valid_until(walk))
+
+    def decide_many(
+        self,
+        questions: Sequence[Question],
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Decision]:
+        """Return the verdict on each question, in their order, all at one revision; UNDECIDED is one of them here.
+
+        A question is a text `report:q3#view@user:anna`, or subject, permission and resource. Raises as `check`, with
+        the question's place, from 0, in `details["index"]`.
+        """
+        asked = questions_of(questions)
+        if not asked:
+            raise InvalidInput("a bulk of checks asks nothing; give at least one question")
+        if len(asked) > self.limits.checks_max:
+            raise InvalidInput(
+                f"{len(asked)} questions are over the limit of {self.limits.checks_max}; split them",
+                {"limit": "checks_max", "value": str(self.limits.checks_max)},
+            )
+        ends = _instant(deadline)
+        with self._pinned(consistency, ends) as pinned:
+            world = self._world(pinned, ends)
+            walks: dict[Subject, Walk] = {}
+            decisions = []
+            for index, (who, name, what) in enumerate(asked):
+                with at_index(index):
+                    pinned.rules.schema.check_question(who, name, what)
+                if who not in walks:
+                    walks[who] = Walk(SubjectScope(world, who))
+                world.budget.renew()
+                decisions.append(self._decision(pinned, walks[who], what, name))
+            return decisions
 
     def best(
         self,
@@ -219,6 +265,7 @@ class Authorizer:
             truncated,
             pinned.revision.number,
             pinned.token,
+            _valid_until(walk),
         )
 
     def expand(
@@ -226,15 +273,19 @@ class Authorizer:
         resource: str | Object,
         permission: str,
         *,
+        usersets: bool = False,
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
-        """Return how a permission or relation comes about, whoever asks."""
+        """Return how a permission or relation comes about, whoever asks.
+
+        Usersets stand among the tuples; with `usersets`, each is opened as well, and what is in it, and so on.
+        """
         what, name = Object.of(resource), check_relation(permission)
         ends = _instant(deadline)
         with self._pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
-            nodes = expand(EverySubjectScope(self._world(pinned, ends)), what, name)
+            nodes = expand(EverySubjectScope(self._world(pinned, ends)), what, name, usersets=usersets)
             return Expansion(nodes, pinned.revision.number, pinned.token)
 
     def orphans(
@@ -349,6 +400,18 @@ class Authorizer:
             if pinned.program is None:
                 raise NoSchema("the store has no schema yet; write one first")
             return SchemaText(pinned.program.schema.text, pinned.revision.number, pinned.token)
+
+    def diff_schema(
+        self, text: str, *, consistency: Consistency | None = None, deadline: float | None = None
+    ) -> SchemaDiff:
+        """Return what `text` would change, were it written in place of the schema in force; nothing is written.
+
+        Raises SchemaParseError, SchemaTypeError or Unsupported as `write_schema` does, and NoSchema before the first.
+        Whether living tuples allow the change is not judged.
+        """
+        new = parse(text)
+        with self._pinned(consistency, _instant(deadline)) as pinned:
+            return SchemaDiff(diff(pinned.rules.schema, new), pinned.revision.number, pinned.token)
 
     def write_schema(self, text: str, *, reason: str = "") -> Written:
         """Make `text` the schema from a new revision on; the same text again changes nothing.

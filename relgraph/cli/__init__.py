@@ -1,20 +1,25 @@
 """The terminal: `relgraph COMMAND …`, over a store (`--store URL`) or a server (`--server HOST:PORT`) alike.
 
-    app         the group of commands, and the one place where errors become exit codes
-    questions   check, best, expand
-    writes      write, import
-    reads       read
-    schemas     schema read, schema write
-    graphs      graph: what nobody can reach, and what surrounds an object
-    serving     serve
-    demo        demo: one scenario told from beginning to end
-    options     what several commands take: where, how to print, how fresh
-    target      the one place that opens a store or a server
-    output      answers as JSON lines and as text for people
-    exits       exit codes
-    trees       expansions as trees for people
-    neighbours  the part of the graph around one object
-    scenario    scenario files: a schema, tuples, and what must hold
+    app             the group of commands, and the one place where errors become exit codes
+    questions       check, best, expand
+    writes          write, import
+    reads           read
+    schemas         schema: its group, read and write
+    schema_tools    schema graph, lint and diff
+    schema_format   schema format
+    schema_files    schemas in files
+    schema_drawing  a schema's dependencies, drawn
+    graphs          graph: what nobody can reach, and what surrounds an object
+    serving         serve
+    demo            demo: one scenario told from beginning to end
+    options         what several commands take: where, how to print, how fresh
+    target          the one place that opens a store or a server
+    output          answers as JSON lines and as text for people
+    exits           exit codes
+    trees           expansions as trees for people
+    drawing         graphs in the spellings of other programs
+    neighbours      the part of the graph around one object
+    scenario        scenario files: a schema, tuples, and what must hold
 
 Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.
 Rule 2: no control character from data or from a file reaches the terminal.

@@ -85,8 +85,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.
 
-    Exit codes: 0 ok; 1 denied (with --exit-code); 2 usage or bad input; 3 conditional (with --exit-code) or
-    undecided; 4 a scenario did not hold (demo); 5 server, store or a limit.
+    Exit codes: 0 ok; 1 denied (with --exit-code), or a difference or finding in a schema; 2 usage or bad input;
+    3 conditional (with --exit-code) or undecided; 4 a scenario did not hold (demo); 5 server, store or a limit.
     """
 
 

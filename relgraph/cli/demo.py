@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,13 @@ from relgraph.cli.exits import OK, TEST_FAILED
 from relgraph.cli.options import Terminal, pass_terminal
 from relgraph.cli.scenario import find_scenario, read_scenario
 from relgraph.client import Client
-from relgraph.errors import InvalidSetting, ServerUnavailable
+from relgraph.errors import InvalidSetting, RelgraphError, ServerUnavailable, Undecided
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from relgraph.answers import Best
-    from relgraph.cli.scenario import BestCase, Scenario
+    from relgraph.answers import Best, Written
+    from relgraph.cli.scenario import BestCase, Change, Claims, Refusal, Scenario
 
 __all__ = ["demo"]
 
@@ -97,18 +98,12 @@ class _Teller:
         client.write_schema(scenario.schema)
         loaded = client.load(scenario.tuples, allow_universal=True, allow_wildcards=True)
         self._say(f"imported {loaded.changed} tuples in one transaction, revision {loaded.revision}")
-        self._checks()
-        self._best(f"Best access and every way it came about, at revision {loaded.revision}", scenario.best)
-        self._orphans(scenario.orphans)
+        self._claims(f"Best access and every way it came about, at revision {loaded.revision}", scenario.claims)
         for change in scenario.changes:
             self._say("")
             self._say(change.title, style="bold")
-            written = client.write(touch=change.touch, delete=change.delete, reason=change.title)
-            for sign, tuples in (("-", change.delete), ("+", change.touch)):
-                for each in tuples:
-                    self._say(f"  {sign} {each}")
-            self._best(f"now, at revision {written.revision}", change.best)
-            self._orphans(change.orphans)
+            written = self._change(change)
+            self._claims(f"now, at revision {written.revision}", change.claims)
         self._say("")
         if self.differences:
             self._say(f"{self.differences} answers differ from what the scenario says", style="bold red")
@@ -123,23 +118,65 @@ class _Teller:
         self.differences += differs
         return differs
 
-    def _checks(self) -> None:
+    def _change(self, change: Change) -> Written:
+        if change.schema is not None:
+            self._say("  another schema")
+            return self._client.write_schema(change.schema, reason=change.title)
+        for sign, tuples in (("-", change.delete), ("+", (*change.create, *change.touch))):
+            for each in tuples:
+                self._say(f"  {sign} {each}")
+        return self._client.write(touch=change.touch, create=change.create, delete=change.delete, reason=change.title)
+
+    def _claims(self, title: str, claims: Claims) -> None:
+        self._checks(claims)
+        self._best(title, claims.best)
+        self._orphans(claims.orphans)
+        self._refused(claims.refused)
+
+    def _checks(self, claims: Claims) -> None:
+        if not claims.checks:
+            return
         table = Table("Question", "Answer", title="Checks", title_justify="left")
-        for questions, expected in ((self._scenario.holds, True), (self._scenario.fails, False)):
-            for question in questions:
-                found = self._client.check(question)
-                wrong = " (expected otherwise)" if self._differs(expected, found) else ""
-                table.add_row(Text(question), Text(("yes" if found else "no") + wrong, "green" if found else "red"))
+        for question, expected in claims.checks:
+            found = self._verdict(question)
+            wrong = " (expected otherwise)" if self._differs(expected, found) else ""
+            table.add_row(Text(question), Text(found + wrong, "green" if found == "yes" else "red"))
         self._console.print(table)
 
-    def _best(self, title: str, cases: Iterable[BestCase]) -> None:
+    def _verdict(self, question: str) -> str:
+        try:
+            return "yes" if self._client.check(question) else "no"
+        except Undecided:
+            return "undecided"
+
+    def _refused(self, refusals: Iterable[Refusal]) -> None:
+        client = self._client
+        for refusal in refusals:
+            words, text = [refusal.text], refusal.text
+            calls: dict[str, Callable[[], object]] = {
+                "check": partial(client.check, text),
+                "touch": partial(client.write, touch=words),
+                "create": partial(client.write, create=words),
+                "delete": partial(client.write, delete=words),
+                "schema": partial(client.write_schema, text),
+            }
+            try:
+                calls[refusal.kind]()
+                found, told = "", "not refused"
+            except RelgraphError as error:
+                found, told = error.code, error.message
+            wrong = " (expected otherwise)" if self._differs(refusal.error, found) else ""
+            self._say(f"  {refusal.kind} {text}: {told}{wrong}")
+
+    def _best(self, title: str, cases: Sequence[BestCase]) -> None:
+        if not cases:
+            return
         table = Table("Who, on what", title=title, title_justify="left")
         table.add_column("Best access, and every way to it", overflow="fold")
         for case in cases:
             best = self._client.best(case.subject, case.resource, ways="all")
             held = best.role or ", ".join(best.held) or "none"
-            expected = (case.role, case.held if case.held is not None else best.held, sorted(case.ways))
-            if self._differs(expected, (best.role, best.held, sorted(way.via for way in best.ways))):
+            if self._differs(*_compared(case, best)):
                 held += " (expected otherwise)"
             table.add_row(Text(f"{case.subject}\n{case.resource}"), _access(held, best))
             table.add_section()
@@ -161,6 +198,21 @@ _REACHED_BY = {
     "only-conditional": "nobody for certain",
     "only-universal": "the system group only",
 }
+
+
+def _compared(case: BestCase, best: Best) -> tuple[object, object]:
+    """Return what a best access must be and what it is; what the file does not say is as it is."""
+    told = sorted(sorted(map(str, way.tuples)) for way in best.ways)
+    return (
+        (
+            case.role,
+            best.held if case.held is None else case.held,
+            case.undecided,
+            sorted(case.ways),
+            told if case.tuples is None else sorted(map(sorted, case.tuples)),
+        ),
+        (best.role, best.held, best.undecided, sorted(way.via for way in best.ways), told),
+    )
 
 
 def _access(held: str, best: Best) -> Text:

@@ -19,6 +19,7 @@ __all__ = [
     "BAD_INPUT",
     "CONDITIONAL",
     "DENIED",
+    "FOUND",
     "INTERRUPTED",
     "OK",
     "PIPE_CLOSED",
@@ -30,6 +31,8 @@ __all__ = [
 OK: Final = 0
 # With --exit-code only: an answer is not an error.
 DENIED: Final = 1
+# A difference, a finding or a file to be formatted: what was looked for is there.
+FOUND: Final = 1
 # Usage, or input that can never succeed as it stands.
 BAD_INPUT: Final = 2
 # Conditional with --exit-code; undecided always, since it is no answer.

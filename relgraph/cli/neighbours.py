@@ -6,11 +6,11 @@ its object by an edge of its own kind, so that the tuples that fill it are seen 
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from relgraph.cli.drawing import dot_quoted, graphml_lines, json_lines
 from relgraph.errors import LimitExceeded, quoted
 from relgraph.revision import Consistency
 from relgraph.tuples import Object, TupleFilter
@@ -18,15 +18,13 @@ from relgraph.tuples import Object, TupleFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from relgraph.cli.drawing import Graph
     from relgraph.cli.target import Door
     from relgraph.tuples import RelationTuple
 
 __all__ = ["SPELLINGS", "neighbourhood"]
 
 _PAGE = 1_000
-
-# Attributes are strings throughout: GraphML knows no others that all readers share.
-Graph: TypeAlias = "nx.MultiDiGraph[str]"
 
 
 def neighbourhood(door: Door, center: Object, *, depth: int, nodes_max: int, consistency: Consistency | None) -> Graph:
@@ -106,30 +104,14 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield "  rankdir=LR;"
     for node, attributes in graph.nodes(data=True):
         shape = "box" if attributes["kind"] == "object" else "ellipse"
-        yield f"  {_dot_quoted(node)} [shape={shape}];"
+        yield f"  {dot_quoted(node)} [shape={shape}];"
     for source, target, attributes in graph.edges(data=True):
         if attributes["kind"] == "tuple":
-            yield f"  {_dot_quoted(source)} -> {_dot_quoted(target)} [label={_dot_quoted(attributes['relation'])}];"
+            yield f"  {dot_quoted(source)} -> {dot_quoted(target)} [label={dot_quoted(attributes['relation'])}];"
         else:
-            yield f"  {_dot_quoted(source)} -> {_dot_quoted(target)} [style=dashed, arrowhead=none];"
+            yield f"  {dot_quoted(source)} -> {dot_quoted(target)} [style=dashed, arrowhead=none];"
     yield "}"
 
 
-def _dot_quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _graphml(graph: Graph) -> Iterator[str]:
-    yield from nx.generate_graphml(graph)
-
-
-def _json(graph: Graph) -> Iterator[str]:
-    nodes = [{"name": node, **attributes} for node, attributes in graph.nodes(data=True)]
-    edges = [
-        {"source": source, "target": target, **attributes} for source, target, attributes in graph.edges(data=True)
-    ]
-    yield json.dumps({"nodes": nodes, "edges": edges})
-
-
-SPELLINGS = {"dot": _dot, "graphml": _graphml, "json": _json}
+SPELLINGS = {"dot": _dot, "graphml": graphml_lines, "json": json_lines}
 """How a graph is written down, line by line, by the name of the format."""

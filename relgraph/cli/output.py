@@ -22,18 +22,25 @@ if TYPE_CHECKING:
         Expansion,
         Imported,
         Orphan,
+        SchemaChange,
         SchemaText,
         Way,
         Written,
     )
+    from relgraph.schema.lints import Finding
     from relgraph.tuples import RelationTuple
 
 __all__ = [
     "best_json",
     "best_text",
+    "change_json",
+    "change_text",
+    "counted",
     "decision_json",
     "decision_text",
     "expansion_json",
+    "finding_json",
+    "finding_text",
     "imported_json",
     "imported_text",
     "orphan_json",
@@ -77,13 +84,15 @@ def decision_json(decision: Decision) -> Json:
         "missing": list(decision.missing),
         "revision": decision.revision,
         "token": decision.token,
+        "valid_until": None if decision.valid_until is None else instant_text(decision.valid_until),
     }
 
 
 def decision_text(decision: Decision) -> str:
     """A check in a line."""
     needs = f", needs {', '.join(decision.missing)}" if decision.verdict is Verdict.CONDITIONAL else ""
-    return f"{decision.verdict.value}{needs} (revision {decision.revision})"
+    until = "" if decision.valid_until is None else f", valid until {instant_text(decision.valid_until)}"
+    return f"{decision.verdict.value}{needs} (revision {decision.revision}{until})"
 
 
 def best_json(best: Best) -> Json:
@@ -96,6 +105,7 @@ def best_json(best: Best) -> Json:
         "undecided": list(best.undecided),
         "ways": [_way_json(way) for way in best.ways],
         "truncated": best.truncated,
+        "valid_until": None if best.valid_until is None else instant_text(best.valid_until),
     }
 
 
@@ -199,3 +209,48 @@ def schema_json(schema: SchemaText) -> Json:
 def orphan_json(orphan: Orphan) -> Json:
     """The shape of one resource out of reach."""
     return {"resource": str(orphan.resource), "class": orphan.kind.value}
+
+
+def finding_json(finding: Finding) -> Json:
+    """The shape of what a lint found."""
+    return {
+        "lint": finding.lint,
+        "message": finding.message,
+        "file": finding.file,
+        "line": finding.line,
+        "column": finding.column,
+        "type": finding.type,
+        "name": finding.name,
+        "excerpt": finding.excerpt,
+    }
+
+
+def finding_text(finding: Finding) -> Iterator[str]:
+    """What a lint found: the place, the words and the lint's name; then the line with a caret."""
+    where = f"{finding.file}, " if finding.file else ""
+    yield f"{where}line {finding.line}, column {finding.column}: {finding.message} ({finding.lint})"
+    yield from finding.excerpt.split("\n")
+
+
+def change_json(change: SchemaChange) -> Json:
+    """The shape of one difference between two schemas."""
+    return {
+        "kind": change.kind.value,
+        "type": change.type,
+        "name": change.name,
+        "old": change.old,
+        "new": change.new,
+    }
+
+
+def change_text(change: SchemaChange) -> Iterator[str]:
+    """One difference between two schemas: where and of what kind, then the old lines and the new ones."""
+    where = "#".join(filter(None, (change.type, change.name))) if change.type else f"use {change.name}"
+    yield f"{where}: {change.kind.value.replace('_', ' ')}"
+    yield from (f"  - {line}" for line in change.old.splitlines())
+    yield from (f"  + {line}" for line in change.new.splitlines())
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: `no findings`, `1 finding`, `2 findings`."""
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

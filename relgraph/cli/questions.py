@@ -111,12 +111,14 @@ def _best_exit(rows: Sequence[Best], exit_code: bool) -> int:
 
 @click.command(short_help="How a permission comes about, as a tree.")
 @click.argument("permission", metavar="RESOURCE#PERMISSION")
+@click.option("--usersets", is_flag=True, help="Open every userset as well: who is in it, and so on.")
 @consistency_options
 @common_options
 @pass_terminal
 def expand(
     terminal: Terminal,
     permission: str,
+    usersets: bool,
     consistency: Consistency | None,
 ) -> int:
     """Show how RESOURCE#PERMISSION comes about, whoever asks: its operators, its relations and their tuples."""
@@ -124,7 +126,7 @@ def expand(
     if not hash_ or not name:
         raise InvalidInput(f"{quoted(permission)} is not RESOURCE#PERMISSION; write it as in `report:q3#view`")
     with terminal.open() as door:
-        expansion = door.expand(resource, name, consistency=consistency)
+        expansion = door.expand(resource, name, usersets=usersets, consistency=consistency)
     if terminal.json:
         print_json(expansion_json(expansion))
     else:

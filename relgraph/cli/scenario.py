@@ -3,9 +3,15 @@
 A superset of SpiceDB's validation YAML (`schema`, `relationships` or `tuples`, `assertions`), read so that every scalar
 stays the text it is (`yes` is not True):
 
-    best:      rows of subject, resource, `role` (or `held`, without a ladder) and the words of all ways
-    orphans:   every resource out of reach, with its class
-    changes:   steps of `title`, `touch`, `delete`, then again `best` and `orphans`
+    assertions:  `assertTrue`, `assertFalse`, `assertUndecided`: checks, each `resource#permission@subject`
+    best:        rows of subject, resource, `role` (or `held`, without a ladder), `undecided`, the words of all ways,
+                 and `tuples`: a list for each way of the tuples it needs
+    orphans:     every resource out of reach, with its class
+    refused:     rows of `error`, a code, and what is refused with it: `check`, `touch`, `create`, `delete` or `schema`
+    changes:     steps of `title`, what is written (`touch`, `create` and `delete`, or else `schema`), then again
+                 `assertions`, `best`, `orphans` and `refused`
+
+What a step claims is true of its revision for good: it is asked again, by token and by time, after all changes.
 
 Here is the reader alone; `demo` tells a scenario, and the tests ask it through every door.
 """
@@ -24,46 +30,80 @@ from relgraph.errors import InvalidFile, did_you_mean, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BestCase", "Change", "Scenario", "find_scenario", "read_scenario"]
+__all__ = ["BestCase", "Change", "Claims", "Refusal", "Scenario", "find_scenario", "read_scenario"]
 
-_FILE_KEYS: Final = ("title", "schema", "tuples", "relationships", "assertions", "best", "orphans", "changes")
-_CASE_KEYS: Final = ("subject", "resource", "role", "held", "ways")
-_CHANGE_KEYS: Final = ("title", "touch", "delete", "best", "orphans")
+_CLAIM_KEYS: Final = ("assertions", "best", "orphans", "refused")
+_FILE_KEYS: Final = ("title", "schema", "tuples", "relationships", "changes", *_CLAIM_KEYS)
+_ASSERTION_KEYS: Final = ("assertTrue", "assertFalse", "assertUndecided")
+_CASE_KEYS: Final = ("subject", "resource", "role", "held", "undecided", "ways", "tuples")
+_WRITE_KEYS: Final = ("touch", "create", "delete")
+_CHANGE_KEYS: Final = ("title", "schema", *_WRITE_KEYS, *_CLAIM_KEYS)
+_REFUSAL_KEYS: Final = ("check", "schema", *_WRITE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
 class BestCase:
-    """What best access must be: `held` is None where there is a ladder; `ways` are the words of all ways, in order."""
+    """What best access must be: `held` is None where there is a ladder; `ways` are the words of all ways.
+
+    `tuples` holds the texts of the tuples of each way, in any order, None where the file does not say.
+    """
 
     subject: str
     resource: str
     role: str | None
     held: tuple[str, ...] | None
+    undecided: tuple[str, ...]
     ways: tuple[str, ...]
+    tuples: tuple[tuple[str, ...], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What must be refused, and the error's code; `kind` is check, touch, create, delete or schema."""
+
+    kind: str
+    text: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What must hold at one revision; `orphans` is None where the file does not say."""
+
+    holds: tuple[str, ...]
+    fails: tuple[str, ...]
+    undecided: tuple[str, ...]
+    best: tuple[BestCase, ...]
+    orphans: Mapping[str, str] | None
+    refused: tuple[Refusal, ...]
+
+    @property
+    def checks(self) -> tuple[tuple[str, str], ...]:
+        """Every assertion, with the verdict it must get: `yes`, `no` or `undecided`."""
+        asserted = (("yes", self.holds), ("no", self.fails), ("undecided", self.undecided))
+        return tuple((question, verdict) for verdict, questions in asserted for question in questions)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write and what is true after it; `orphans` is None where the file does not say."""
+    """One write and what is true after it: of tuples, or of a schema where that is not None."""
 
     title: str
+    schema: str | None
     touch: tuple[str, ...]
+    create: tuple[str, ...]
     delete: tuple[str, ...]
-    best: tuple[BestCase, ...]
-    orphans: Mapping[str, str] | None
+    claims: Claims
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One file's content."""
+    """One file's content; `claims` hold once schema and tuples are written."""
 
     title: str
     schema: str
     tuples: tuple[str, ...]
-    holds: tuple[str, ...]
-    fails: tuple[str, ...]
-    best: tuple[BestCase, ...]
-    orphans: Mapping[str, str] | None
+    claims: Claims
     changes: tuple[Change, ...]
 
 
@@ -85,7 +125,6 @@ def read_scenario(path: Path) -> Scenario:
         raise InvalidFile(f"{path}: cannot be read as YAML: {error}") from None
     reader = _Reader(path)
     content = reader.mapping(loaded, "the file", _FILE_KEYS)
-    assertions = reader.mapping(content.get("assertions", {}), "`assertions`", ("assertTrue", "assertFalse"))
     if "tuples" in content and "relationships" in content:
         raise InvalidFile(f"{path}: has both `tuples` and `relationships`, two names for one thing; keep one")
     lines = reader.text(content.get("tuples", content.get("relationships", ""))).splitlines()
@@ -93,10 +132,7 @@ def read_scenario(path: Path) -> Scenario:
         title=reader.text(content.get("title", path.stem)),
         schema=reader.text(content.get("schema", "")),
         tuples=tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("//")),
-        holds=reader.texts(assertions.get("assertTrue", [])),
-        fails=reader.texts(assertions.get("assertFalse", [])),
-        best=reader.cases(content.get("best", [])),
-        orphans=reader.orphans(content),
+        claims=reader.claims(content),
         changes=tuple(reader.change(each) for each in reader.items(content.get("changes", []))),
     )
 
@@ -131,13 +167,22 @@ class _Reader:
     def texts(self, value: object) -> tuple[str, ...]:
         return tuple(self.text(each) for each in self.items(value))
 
-    def orphans(self, content: dict[str, object]) -> Mapping[str, str] | None:
+    def claims(self, content: dict[str, object]) -> Claims:
+        assertions = self.mapping(content.get("assertions", {}), "`assertions`", _ASSERTION_KEYS)
+        holds, fails, undecided = (self.texts(assertions.get(key, [])) for key in _ASSERTION_KEYS)
+        return Claims(
+            holds=holds,
+            fails=fails,
+            undecided=undecided,
+            best=tuple(self._case(each) for each in self.items(content.get("best", []))),
+            orphans=self._orphans(content),
+            refused=tuple(self._refusal(each) for each in self.items(content.get("refused", []))),
+        )
+
+    def _orphans(self, content: dict[str, object]) -> Mapping[str, str] | None:
         if "orphans" not in content:
             return None
         return {key: self.text(each) for key, each in self.mapping(content["orphans"], "`orphans`").items()}
-
-    def cases(self, value: object) -> tuple[BestCase, ...]:
-        return tuple(self._case(each) for each in self.items(value))
 
     def _case(self, value: object) -> BestCase:
         content = self.mapping(value, "a row of `best`", _CASE_KEYS)
@@ -148,15 +193,28 @@ class _Reader:
             resource=self.text(content.get("resource")),
             role=self.text(content.get("role", "")) or None,
             held=self.texts(content["held"]) if "held" in content else None,
+            undecided=self.texts(content.get("undecided", [])),
             ways=self.texts(content.get("ways", [])),
+            tuples=tuple(map(self.texts, self.items(content["tuples"]))) if "tuples" in content else None,
         )
+
+    def _refusal(self, value: object) -> Refusal:
+        content = self.mapping(value, "a row of `refused`", ("error", *_REFUSAL_KEYS))
+        kinds = [key for key in _REFUSAL_KEYS if key in content]
+        if len(kinds) != 1:
+            raise self._refuse(f"a row of `refused` needs exactly one of {', '.join(map(quoted, _REFUSAL_KEYS))}")
+        return Refusal(kinds[0], self.text(content[kinds[0]]), self.text(content.get("error")))
 
     def change(self, value: object) -> Change:
         content = self.mapping(value, "a row of `changes`", _CHANGE_KEYS)
+        writes = any(key in content for key in _WRITE_KEYS)
+        if writes == ("schema" in content):
+            raise self._refuse("a row of `changes` writes either tuples (`touch`, `create`, `delete`) or a `schema`")
         return Change(
             title=self.text(content.get("title")),
+            schema=self.text(content["schema"]) if "schema" in content else None,
             touch=self.texts(content.get("touch", [])),
+            create=self.texts(content.get("create", [])),
             delete=self.texts(content.get("delete", [])),
-            best=self.cases(content.get("best", [])),
-            orphans=self.orphans(content),
+            claims=self.claims(content),
         )

@@ -1,7 +1,8 @@
 """Expand: how a permission or relation comes about, whoever asks, as a flat list of nodes.
 
 Every node stands once, however many nodes lead to it, so a diamond of 2^40 paths is a short list; a node that is
-reached again from below itself is marked as a cycle. Nothing is left out.
+reached again from below itself is marked as a cycle. No operand and no tuple is left out. A userset is a tuple like any
+other, and is opened, as a node of its own, on request.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ class _Node:
         self.cycle = False
 
 
-def expand(scope: EverySubjectScope, resource: Object, name: str) -> tuple[ExpandNode, ...]:
-    """Return the nodes of `resource#name`, node 0 first. The name was checked before."""
+def expand(scope: EverySubjectScope, resource: Object, name: str, *, usersets: bool) -> tuple[ExpandNode, ...]:
+    """Return the nodes of `resource#name`, node 0 first; with `usersets`, those of every userset in it as well.
+
+    The name was checked before.
+    """
     root = scope.member(scope.number(resource), name)
     if root is None:
         return ()
-    nodes = {root: _node(scope, root, 0)}
+    nodes = {root: _node(scope, root, 0, usersets=usersets)}
     path = [(nodes[root], iter(nodes[root].below))]
     while path:
         node, below = path[-1]
@@ -47,7 +51,7 @@ def expand(scope: EverySubjectScope, resource: Object, name: str) -> tuple[Expan
         elif atom in nodes:
             nodes[atom].cycle |= nodes[atom].open
         else:
-            nodes[atom] = _node(scope, atom, len(nodes))
+            nodes[atom] = _node(scope, atom, len(nodes), usersets=usersets)
             path.append((nodes[atom], iter(nodes[atom].below)))
     return tuple(
         ExpandNode(
@@ -62,13 +66,14 @@ def expand(scope: EverySubjectScope, resource: Object, name: str) -> tuple[Expan
     )
 
 
-def _node(scope: EverySubjectScope, atom: Atom, number: int) -> _Node:
+def _node(scope: EverySubjectScope, atom: Atom, number: int, *, usersets: bool) -> _Node:
     scope.budget.node()
+    closed = atom.formula.label == "relation" and not usersets
     edges: list[Edge] = []
     below: list[Atom] = []
     for term in atom.formula.terms(scope, atom.object):
         if term.edge is not None:
             edges.append(term.edge)
-        if term.atom is not None:
+        if term.atom is not None and not closed:
             below.append(term.atom)
     return _Node(number, edges, below)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from relgraph.engine.plans import marks
 from relgraph.instants import moment
-from relgraph.rewrites import Atom, Combine, Name, Nil, Term
+from relgraph.rewrites import Atom, Combine, Name, Nil, PermissionMember, Term
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from relgraph.engine.plans import Kinds
     from relgraph.engine.program import Program
     from relgraph.engine.reader import Reader
-    from relgraph.rewrites import Edge, Rewrite
+    from relgraph.rewrites import Edge, Formula, Rewrite
 
 __all__ = ["BaseScope", "EverySubjectScope", "SubjectScope", "World"]
 
@@ -46,7 +46,8 @@ class World(NamedTuple):
 class BaseScope(ABC):
     """What holds whoever is asked about; subclasses say which tuples of a relation matter.
 
-    With `flattens`, a union within a union is read as one: fewer atoms, the same answers.
+    With `flattens`, a union within a union is read as one, and a permission as its expression: fewer atoms, the same
+    answers.
     """
 
     def __init__(self, world: World, *, flattens: bool) -> None:
@@ -85,6 +86,13 @@ class BaseScope(ABC):
             yield from rewrite.terms(self, object_)
         else:
             yield Term(None, Atom(object_, rewrite))
+
+    def meaning(self, atom: Atom) -> Formula:
+        """Return the formula to evaluate for an atom: a permission's expression where identity has no say."""
+        formula = atom.formula
+        if self._flattens and isinstance(formula, PermissionMember) and not self.is_subject(atom.object, formula.name):
+            return formula.rewrite
+        return formula
 
     def member(self, object_: int, name: str) -> Atom | None:
         """Return the atom of membership in `object#name`; None where the object's type has no such name."""

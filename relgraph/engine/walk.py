@@ -40,9 +40,9 @@ class _Frame:
 
     __slots__ = ("atom", "combine", "decided", "exists", "index", "leans", "low", "source", "terms", "value", "waiting")
 
-    def __init__(self, atom: Atom, source: Iterator[Term], index: int) -> None:
+    def __init__(self, atom: Atom, combine: Combine, source: Iterator[Term], index: int) -> None:
         self.atom = atom
-        self.combine = atom.formula.combine
+        self.combine = combine
         self.source = source
         self.index = index
         self.low = index
@@ -79,8 +79,7 @@ class Walk:
     """One evaluation for one subject at one revision. Asking twice, or about several resources, shares all work.
 
     With `exhaustive`, no operand is skipped, so that `equations` says everything there is to say (for ways). Without
-    `searches`, unions are read like everything else: slower, the same answers. `valid_until` is the instant, in
-    microseconds, up to which everything answered so far stays true at this revision: then a tuple expires.
+    `searches`, unions are read like everything else: slower, the same answers.
     """
 
     def __init__(
@@ -95,13 +94,21 @@ class Walk:
         self.conditions: Conditions = conditions or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
-        self.valid_until = NEVER
+        self._valid_until = NEVER
         self._exhaustive = exhaustive
         self._reach = Reach(scope, conditions)
         self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []
         self._opened = 0
+
+    @property
+    def valid_until(self) -> int | None:
+        """The instant, in microseconds, before which everything answered so far stays so at this revision.
+
+        The first tuple that an answer may lean on expires then; None where none does.
+        """
+        return None if self._valid_until == NEVER else self._valid_until
 
     def value(self, root: Atom) -> Value:
         """Return the final value of an atom. Raises LimitExceeded or DeadlineExceeded."""
@@ -135,14 +142,16 @@ class Walk:
             self._searches = False
             return None
         if until is not None:
-            self.valid_until = min(self.valid_until, until)
+            self._valid_until = min(self._valid_until, until)
         value = self.values[atom] = REFUSED if until is None else _GRANTED
         return value
 
     def _open(self, atom: Atom) -> _Frame:
         self.scope.budget.node()
         self._opened += 1
-        frame = _Frame(atom, atom.formula.terms(self.scope, atom.object), self._opened)
+        # An equation that ways are told from keeps every name apart from what it stands for.
+        formula = atom.formula if self._exhaustive else self.scope.meaning(atom)
+        frame = _Frame(atom, formula.combine, formula.terms(self.scope, atom.object), self._opened)
         self._indexes[atom] = frame.index
         self._stack.append(frame)
         return frame
@@ -168,7 +177,7 @@ class Walk:
                 value = weaker(value, known)
             if term.edge is not None:
                 if term.edge.expires is not None:
-                    self.valid_until = min(self.valid_until, term.edge.expires)
+                    self._valid_until = min(self._valid_until, term.edge.expires)
                 if frame.combine is Combine.EACH:
                     presence = self.conditions.presence(term.edge)
                     frame.exists = stronger(frame.exists, presence)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from relgraph.schema.source import Source
 
-__all__ = ["END", "KEYWORD", "NAME", "NEWLINE", "STRING", "Token", "tokens"]
+__all__ = ["END", "KEYWORD", "NAME", "NEWLINE", "STRING", "Token", "comment_lines", "tokens"]
 
 NAME: Final = "name"
 KEYWORD: Final = "keyword"
@@ -101,10 +101,11 @@ def _stray(source: Source, position: int) -> SchemaParseError:
 
 def _doc(source: Source, comments: list[tuple[int, int]]) -> str:
     """Return comments with their delimiters, one below the other, free of the indentation they had in the text."""
-    lines: list[str] = []
-    for start, end in comments:
-        first, *others = _LINE_END.split(source.text[start:end])
-        indent = source.column(start) - 1
-        lines.append(first.rstrip())
-        lines.extend((line[:indent].lstrip(" \t") + line[indent:]).rstrip() for line in others)
-    return "\n".join(lines)
+    return "\n".join(line for start, end in comments for line in comment_lines(source, start, end))
+
+
+def comment_lines(source: Source, start: int, end: int) -> list[str]:
+    """Return the lines of the comment at these offsets, free of the indentation that its first line has."""
+    first, *others = _LINE_END.split(source.text[start:end])
+    indent = source.column(start) - 1
+    return [first.rstrip(), *((line[:indent].lstrip(" \t") + line[indent:]).rstrip() for line in others)]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from relgraph.schema.model import Relation
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relgraph.schema.model import Definition, Grant, Schema
+    from relgraph.schema.model import Definition, Grant, Permission, Schema
 
-__all__ = ["print_schema"]
+__all__ = ["print_definition", "print_grant", "print_member", "print_schema"]
 
 _INDENT: Final = "  "
 
@@ -23,8 +25,28 @@ def print_schema(schema: Schema) -> str:
     """Return the canonical text: the schema's flags, sorted, then its definitions, in order."""
     flags = "".join(f"use {flag}\n" for flag in sorted(schema.flags))
     blocks = [flags] if flags else []
-    blocks.extend("".join(f"{line}\n" for line in _lines(each)) for each in schema.definitions.values())
+    blocks.extend(map(print_definition, schema.definitions.values()))
     return "\n".join(blocks)
+
+
+def print_definition(definition: Definition) -> str:
+    """Return the canonical text of one definition."""
+    return "".join(f"{line}\n" for line in _lines(definition))
+
+
+def print_member(member: Relation | Permission) -> str:
+    """Return a relation or permission as a line of its own, without its doc."""
+    if isinstance(member, Relation):
+        return f"relation {member.name}: {' | '.join(map(str, member.kinds))}"
+    annotation = f": {' | '.join(member.annotation)}" if member.annotation else ""
+    return f"permission {member.name}{annotation} = {member.rewrite.text()}"
+
+
+def print_grant(grant: Grant) -> str:
+    """Return a grant as a line of its own."""
+    wildcard = f" to {grant.wildcard}:*" if grant.wildcard else ""
+    subject = f" and subject {grant.subject_permission}" if grant.subject_permission else ""
+    return f"grant {grant.relation}{wildcard} by {grant.permission}{subject}"
 
 
 def _lines(definition: Definition) -> Iterator[str]:
@@ -36,23 +58,13 @@ def _lines(definition: Definition) -> Iterator[str]:
     yield f"definition {definition.name} {{"
     if definition.roles:
         yield f"{_INDENT}roles {' > '.join(definition.roles)}"
-    for relation in definition.relations.values():
-        yield from _doc(relation.doc, _INDENT)
-        yield f"{_INDENT}relation {relation.name}: {' | '.join(map(str, relation.kinds))}"
-    for permission in definition.permissions.values():
-        yield from _doc(permission.doc, _INDENT)
-        annotation = f": {' | '.join(permission.annotation)}" if permission.annotation else ""
-        yield f"{_INDENT}permission {permission.name}{annotation} = {permission.rewrite.text()}"
+    members: list[Relation | Permission] = [*definition.relations.values(), *definition.permissions.values()]
+    for member in members:
+        yield from _doc(member.doc, _INDENT)
+        yield f"{_INDENT}{print_member(member)}"
     for grant in definition.grants:
-        yield f"{_INDENT}{_grant(grant)}"
+        yield f"{_INDENT}{print_grant(grant)}"
     yield "}"
-
-
-def _grant(grant: Grant) -> str:
-    """Return a grant as a line of its own."""
-    wildcard = f" to {grant.wildcard}:*" if grant.wildcard else ""
-    subject = f" and subject {grant.subject_permission}" if grant.subject_permission else ""
-    return f"grant {grant.relation}{wildcard} by {grant.permission}{subject}"
 
 
 def _doc(doc: str, indent: str) -> Iterator[str]:

@@ -76,11 +76,11 @@ class Source:
         """Return an error that names line and column, shows the line and puts a caret under each character of `at`."""
         file, line = self.origin(at)
         name = f"{quoted(file, _FILE_MAX)[1:-1]}, " if file else ""
-        text = f"{name}line {line}, column {at.column}: {message}\n{self._excerpt(at)}"
+        text = f"{name}line {line}, column {at.column}: {message}\n{self.excerpt(at)}"
         details = {"line": str(line), "column": str(at.column)}
         return error(text, {**details, "file": file} if file else details)
 
-    def _excerpt(self, at: Span) -> str:
+    def excerpt(self, at: Span) -> str:
         """Return the line, indented by two, and the caret line below it."""
         line = self.line(at.line)
         first = at.column - 1

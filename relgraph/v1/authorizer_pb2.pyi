@@ -113,6 +113,68 @@ ORPHAN_KIND_ONLY_UNIVERSAL: OrphanKind.ValueType  # 3
 """Only universal tuples give access to it."""
 global___OrphanKind = OrphanKind
 
+class _SchemaChangeKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SchemaChangeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SchemaChangeKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SCHEMA_CHANGE_KIND_UNSPECIFIED: _SchemaChangeKind.ValueType  # 0
+    """Never sent; a client that reads it must treat it as an error."""
+    SCHEMA_CHANGE_KIND_FLAG_ADDED: _SchemaChangeKind.ValueType  # 1
+    """What a `use` line switches on."""
+    SCHEMA_CHANGE_KIND_FLAG_REMOVED: _SchemaChangeKind.ValueType  # 2
+    SCHEMA_CHANGE_KIND_DEFINITION_ADDED: _SchemaChangeKind.ValueType  # 3
+    SCHEMA_CHANGE_KIND_DEFINITION_REMOVED: _SchemaChangeKind.ValueType  # 4
+    SCHEMA_CHANGE_KIND_RELATION_ADDED: _SchemaChangeKind.ValueType  # 5
+    SCHEMA_CHANGE_KIND_RELATION_REMOVED: _SchemaChangeKind.ValueType  # 6
+    SCHEMA_CHANGE_KIND_RELATION_KIND_ADDED: _SchemaChangeKind.ValueType  # 7
+    """A relation takes one more kind of subject."""
+    SCHEMA_CHANGE_KIND_RELATION_KIND_REMOVED: _SchemaChangeKind.ValueType  # 8
+    SCHEMA_CHANGE_KIND_RELATION_BECAME_PERMISSION: _SchemaChangeKind.ValueType  # 9
+    SCHEMA_CHANGE_KIND_PERMISSION_ADDED: _SchemaChangeKind.ValueType  # 10
+    SCHEMA_CHANGE_KIND_PERMISSION_REMOVED: _SchemaChangeKind.ValueType  # 11
+    SCHEMA_CHANGE_KIND_PERMISSION_EXPRESSION_CHANGED: _SchemaChangeKind.ValueType  # 12
+    SCHEMA_CHANGE_KIND_PERMISSION_BECAME_RELATION: _SchemaChangeKind.ValueType  # 13
+    SCHEMA_CHANGE_KIND_ANNOTATION_CHANGED: _SchemaChangeKind.ValueType  # 14
+    """The types of subjects that a permission is declared for."""
+    SCHEMA_CHANGE_KIND_ROLES_CHANGED: _SchemaChangeKind.ValueType  # 15
+    SCHEMA_CHANGE_KIND_GRANT_ADDED: _SchemaChangeKind.ValueType  # 16
+    SCHEMA_CHANGE_KIND_GRANT_REMOVED: _SchemaChangeKind.ValueType  # 17
+    SCHEMA_CHANGE_KIND_GRANT_CHANGED: _SchemaChangeKind.ValueType  # 18
+    SCHEMA_CHANGE_KIND_DOC_CHANGED: _SchemaChangeKind.ValueType  # 19
+    """The comment before a definition, relation or permission."""
+
+class SchemaChangeKind(_SchemaChangeKind, metaclass=_SchemaChangeKindEnumTypeWrapper):
+    """How two schemas differ in one place."""
+
+SCHEMA_CHANGE_KIND_UNSPECIFIED: SchemaChangeKind.ValueType  # 0
+"""Never sent; a client that reads it must treat it as an error."""
+SCHEMA_CHANGE_KIND_FLAG_ADDED: SchemaChangeKind.ValueType  # 1
+"""What a `use` line switches on."""
+SCHEMA_CHANGE_KIND_FLAG_REMOVED: SchemaChangeKind.ValueType  # 2
+SCHEMA_CHANGE_KIND_DEFINITION_ADDED: SchemaChangeKind.ValueType  # 3
+SCHEMA_CHANGE_KIND_DEFINITION_REMOVED: SchemaChangeKind.ValueType  # 4
+SCHEMA_CHANGE_KIND_RELATION_ADDED: SchemaChangeKind.ValueType  # 5
+SCHEMA_CHANGE_KIND_RELATION_REMOVED: SchemaChangeKind.ValueType  # 6
+SCHEMA_CHANGE_KIND_RELATION_KIND_ADDED: SchemaChangeKind.ValueType  # 7
+"""A relation takes one more kind of subject."""
+SCHEMA_CHANGE_KIND_RELATION_KIND_REMOVED: SchemaChangeKind.ValueType  # 8
+SCHEMA_CHANGE_KIND_RELATION_BECAME_PERMISSION: SchemaChangeKind.ValueType  # 9
+SCHEMA_CHANGE_KIND_PERMISSION_ADDED: SchemaChangeKind.ValueType  # 10
+SCHEMA_CHANGE_KIND_PERMISSION_REMOVED: SchemaChangeKind.ValueType  # 11
+SCHEMA_CHANGE_KIND_PERMISSION_EXPRESSION_CHANGED: SchemaChangeKind.ValueType  # 12
+SCHEMA_CHANGE_KIND_PERMISSION_BECAME_RELATION: SchemaChangeKind.ValueType  # 13
+SCHEMA_CHANGE_KIND_ANNOTATION_CHANGED: SchemaChangeKind.ValueType  # 14
+"""The types of subjects that a permission is declared for."""
+SCHEMA_CHANGE_KIND_ROLES_CHANGED: SchemaChangeKind.ValueType  # 15
+SCHEMA_CHANGE_KIND_GRANT_ADDED: SchemaChangeKind.ValueType  # 16
+SCHEMA_CHANGE_KIND_GRANT_REMOVED: SchemaChangeKind.ValueType  # 17
+SCHEMA_CHANGE_KIND_GRANT_CHANGED: SchemaChangeKind.ValueType  # 18
+SCHEMA_CHANGE_KIND_DOC_CHANGED: SchemaChangeKind.ValueType  # 19
+"""The comment before a definition, relation or permission."""
+global___SchemaChangeKind = SchemaChangeKind
+
 @typing.final
 class Consistency(google.protobuf.message.Message):
     """Which revision a read uses. Absent or empty means fully consistent."""
@@ -326,6 +388,7 @@ class CheckResponse(google.protobuf.message.Message):
     TOKEN_FIELD_NUMBER: builtins.int
     VERDICT_FIELD_NUMBER: builtins.int
     MISSING_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision the answer holds for."""
     token: builtins.str
@@ -335,6 +398,12 @@ class CheckResponse(google.protobuf.message.Message):
     def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """For VERDICT_CONDITIONAL: the names of the context that is missing."""
 
+    @property
+    def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the first tuple expires that the answer may lean on: before that, asking again at this revision gives the
+        same. Absent: at any time.
+        """
+
     def __init__(
         self,
         *,
@@ -342,10 +411,130 @@ class CheckResponse(google.protobuf.message.Message):
         token: builtins.str = ...,
         verdict: global___Verdict.ValueType = ...,
         missing: collections.abc.Iterable[builtins.str] | None = ...,
+        valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["missing", b"missing", "revision", b"revision", "token", b"token", "verdict", b"verdict"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["valid_until", b"valid_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["missing", b"missing", "revision", b"revision", "token", b"token", "valid_until", b"valid_until", "verdict", b"verdict"]) -> None: ...
 
 global___CheckResponse = CheckResponse
+
+@typing.final
+class Question(google.protobuf.message.Message):
+    """One of many checks; the fields are those of CheckRequest."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    permission: builtins.str
+    resource: builtins.str
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        permission: builtins.str = ...,
+        resource: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["permission", b"permission", "resource", b"resource", "subject", b"subject"]) -> None: ...
+
+global___Question = Question
+
+@typing.final
+class CheckBulkRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    @property
+    def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Question]:
+        """At least one."""
+
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use, one for all questions."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this request only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The last revision up to this instant, judged at this instant. Not together with `consistency`."""
+
+    def __init__(
+        self,
+        *,
+        questions: collections.abc.Iterable[global___Question] | None = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "questions", b"questions"]) -> None: ...
+
+global___CheckBulkRequest = CheckBulkRequest
+
+@typing.final
+class CheckBulkResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    ANSWERS_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision the answers hold for."""
+    token: builtins.str
+    """A token for that revision."""
+    @property
+    def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Answer]:
+        """One for each question, in their order."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        answers: collections.abc.Iterable[global___Answer] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answers", b"answers", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___CheckBulkResponse = CheckBulkResponse
+
+@typing.final
+class Answer(google.protobuf.message.Message):
+    """One of many answers; the fields mean what they mean in CheckResponse."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
+    verdict: global___Verdict.ValueType
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        verdict: global___Verdict.ValueType = ...,
+        missing: collections.abc.Iterable[builtins.str] | None = ...,
+        valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["valid_until", b"valid_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["missing", b"missing", "valid_until", b"valid_until", "verdict", b"verdict"]) -> None: ...
+
+global___Answer = Answer
 
 @typing.final
 class BestAccessRequest(google.protobuf.message.Message):
@@ -440,6 +629,7 @@ class BestAccess(google.protobuf.message.Message):
     UNDECIDED_FIELD_NUMBER: builtins.int
     WAYS_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
     resource: builtins.str
     role: builtins.str
     """The strongest rung held. Absent: none is, or the definition has no ladder."""
@@ -459,6 +649,10 @@ class BestAccess(google.protobuf.message.Message):
 
     @property
     def ways(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Way]: ...
+    @property
+    def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Before this, the roles stay so at this revision; not every way listed may. Absent: at any time."""
+
     def __init__(
         self,
         *,
@@ -469,9 +663,10 @@ class BestAccess(google.protobuf.message.Message):
         undecided: collections.abc.Iterable[builtins.str] | None = ...,
         ways: collections.abc.Iterable[global___Way] | None = ...,
         truncated: builtins.bool = ...,
+        valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_role", b"_role", "role", b"role"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_role", b"_role", "conditional", b"conditional", "held", b"held", "resource", b"resource", "role", b"role", "truncated", b"truncated", "undecided", b"undecided", "ways", b"ways"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_role", b"_role", "role", b"role", "valid_until", b"valid_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_role", b"_role", "conditional", b"conditional", "held", b"held", "resource", b"resource", "role", b"role", "truncated", b"truncated", "undecided", b"undecided", "valid_until", b"valid_until", "ways", b"ways"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_role", b"_role"]) -> typing.Literal["role"] | None: ...
 
 global___BestAccess = BestAccess
@@ -570,6 +765,7 @@ class ExpandRequest(google.protobuf.message.Message):
 
     RESOURCE_FIELD_NUMBER: builtins.int
     PERMISSION_FIELD_NUMBER: builtins.int
+    USERSETS_FIELD_NUMBER: builtins.int
     CONSISTENCY_FIELD_NUMBER: builtins.int
     CONTEXT_FIELD_NUMBER: builtins.int
     CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
@@ -578,6 +774,8 @@ class ExpandRequest(google.protobuf.message.Message):
     """An object; not `type:*`."""
     permission: builtins.str
     """A permission or relation of its type."""
+    usersets: builtins.bool
+    """Open every userset among the tuples as well, as nodes of their own."""
     @property
     def consistency(self) -> global___Consistency:
         """Which revision to use."""
@@ -599,13 +797,14 @@ class ExpandRequest(google.protobuf.message.Message):
         *,
         resource: builtins.str = ...,
         permission: builtins.str = ...,
+        usersets: builtins.bool = ...,
         consistency: global___Consistency | None = ...,
         context: google.protobuf.struct_pb2.Struct | None = ...,
         contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
         at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "permission", b"permission", "resource", b"resource"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "permission", b"permission", "resource", b"resource", "usersets", b"usersets"]) -> None: ...
 
 global___ExpandRequest = ExpandRequest
 
@@ -786,21 +985,21 @@ class Update(google.protobuf.message.Message):
         OPERATION_UNSPECIFIED: Update._Operation.ValueType  # 0
         """Refused."""
         OPERATION_TOUCH: Update._Operation.ValueType  # 1
-        """Write the tuple whether it exists or not."""
+        """Write the tuple whether it exists or not; another expiration replaces the one it has."""
         OPERATION_CREATE: Update._Operation.ValueType  # 2
         """Write the tuple; ALREADY_EXISTS when it does."""
         OPERATION_DELETE: Update._Operation.ValueType  # 3
-        """Remove the tuple whether it exists or not."""
+        """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
 
     class Operation(_Operation, metaclass=_OperationEnumTypeWrapper): ...
     OPERATION_UNSPECIFIED: Update.Operation.ValueType  # 0
     """Refused."""
     OPERATION_TOUCH: Update.Operation.ValueType  # 1
-    """Write the tuple whether it exists or not."""
+    """Write the tuple whether it exists or not; another expiration replaces the one it has."""
     OPERATION_CREATE: Update.Operation.ValueType  # 2
     """Write the tuple; ALREADY_EXISTS when it does."""
     OPERATION_DELETE: Update.Operation.ValueType  # 3
-    """Remove the tuple whether it exists or not."""
+    """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
 
     OPERATION_FIELD_NUMBER: builtins.int
     TUPLE_FIELD_NUMBER: builtins.int
@@ -1192,3 +1391,91 @@ class WriteSchemaResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["revision", b"revision", "token", b"token"]) -> None: ...
 
 global___WriteSchemaResponse = WriteSchemaResponse
+
+@typing.final
+class DiffSchemaRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The whole schema to compare."""
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision's schema to compare it with."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time."""
+
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "text", b"text"]) -> None: ...
+
+global___DiffSchemaRequest = DiffSchemaRequest
+
+@typing.final
+class DiffSchemaResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision of the schema that was compared with."""
+    token: builtins.str
+    """A token for that revision."""
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SchemaChange]:
+        """Empty: both say the same. Order, spacing and comments that are no docs make no difference."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        changes: collections.abc.Iterable[global___SchemaChange] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___DiffSchemaResponse = DiffSchemaResponse
+
+@typing.final
+class SchemaChange(google.protobuf.message.Message):
+    """One difference between two schemas."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    OLD_FIELD_NUMBER: builtins.int
+    NEW_FIELD_NUMBER: builtins.int
+    kind: global___SchemaChangeKind.ValueType
+    type: builtins.str
+    """The definition. Empty for a flag."""
+    name: builtins.str
+    """The flag, relation or permission. Empty for a definition as a whole, its doc and its ladder."""
+    old: builtins.str
+    """The text in force; empty where there is none."""
+    new: builtins.str
+    """The text to compare; empty where there is none."""
+    def __init__(
+        self,
+        *,
+        kind: global___SchemaChangeKind.ValueType = ...,
+        type: builtins.str = ...,
+        name: builtins.str = ...,
+        old: builtins.str = ...,
+        new: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "name", b"name", "new", b"new", "old", b"old", "type", b"type"]) -> None: ...
+
+global___SchemaChange = SchemaChange

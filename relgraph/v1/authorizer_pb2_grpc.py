@@ -45,6 +45,11 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.CheckRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CheckResponse.FromString,
                 _registered_method=True)
+        self.CheckBulk = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/CheckBulk',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.CheckBulkRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CheckBulkResponse.FromString,
+                _registered_method=True)
         self.BestAccess = channel.unary_unary(
                 '/relgraph.v1.AuthorizerService/BestAccess',
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.BestAccessRequest.SerializeToString,
@@ -85,6 +90,11 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaResponse.FromString,
                 _registered_method=True)
+        self.DiffSchema = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/DiffSchema',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizerServiceServicer(object):
@@ -93,6 +103,13 @@ class AuthorizerServiceServicer(object):
 
     def Check(self, request, context):
         """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckBulk(self, request, context):
+        """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +171,13 @@ class AuthorizerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiffSchema(self, request, context):
+        """What a schema would change, were it written in place of the one in force. Nothing is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -161,6 +185,11 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.Check,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CheckRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.CheckResponse.SerializeToString,
+            ),
+            'CheckBulk': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckBulk,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CheckBulkRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.CheckBulkResponse.SerializeToString,
             ),
             'BestAccess': grpc.unary_unary_rpc_method_handler(
                     servicer.BestAccess,
@@ -202,6 +231,11 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaResponse.SerializeToString,
             ),
+            'DiffSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffSchema,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'relgraph.v1.AuthorizerService', rpc_method_handlers)
@@ -230,6 +264,33 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/Check',
             relgraph_dot_v1_dot_authorizer__pb2.CheckRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.CheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckBulk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/CheckBulk',
+            relgraph_dot_v1_dot_authorizer__pb2.CheckBulkRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.CheckBulkResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -446,6 +507,33 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/WriteSchema',
             relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.WriteSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/DiffSchema',
+            relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.FromString,
             options,
             channel_credentials,
             insecure,

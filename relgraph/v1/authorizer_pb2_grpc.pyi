@@ -39,6 +39,12 @@ class AuthorizerServiceStub:
     ]
     """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict."""
 
+    CheckBulk: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CheckBulkRequest,
+        relgraph.v1.authorizer_pb2.CheckBulkResponse,
+    ]
+    """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered."""
+
     BestAccess: grpc.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.BestAccessRequest,
         relgraph.v1.authorizer_pb2.BestAccessResponse,
@@ -87,6 +93,12 @@ class AuthorizerServiceStub:
     ]
     """Replaces the schema."""
 
+    DiffSchema: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.DiffSchemaRequest,
+        relgraph.v1.authorizer_pb2.DiffSchemaResponse,
+    ]
+    """What a schema would change, were it written in place of the one in force. Nothing is written."""
+
 class AuthorizerServiceAsyncStub:
     """Answers what a subject may do with a resource, and why; and keeps the relation tuples and the schema it answers from."""
 
@@ -95,6 +107,12 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.CheckResponse,
     ]
     """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict."""
+
+    CheckBulk: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CheckBulkRequest,
+        relgraph.v1.authorizer_pb2.CheckBulkResponse,
+    ]
+    """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered."""
 
     BestAccess: grpc.aio.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.BestAccessRequest,
@@ -144,6 +162,12 @@ class AuthorizerServiceAsyncStub:
     ]
     """Replaces the schema."""
 
+    DiffSchema: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.DiffSchemaRequest,
+        relgraph.v1.authorizer_pb2.DiffSchemaResponse,
+    ]
+    """What a schema would change, were it written in place of the one in force. Nothing is written."""
+
 class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
     """Answers what a subject may do with a resource, and why; and keeps the relation tuples and the schema it answers from."""
 
@@ -154,6 +178,14 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.CheckResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.CheckResponse]]:
         """Whether a subject has a permission on a resource. An undefined answer is FAILED_PRECONDITION, not a verdict."""
+
+    @abc.abstractmethod
+    def CheckBulk(
+        self,
+        request: relgraph.v1.authorizer_pb2.CheckBulkRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.CheckBulkResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.CheckBulkResponse]]:
+        """Many checks at one revision. An undefined answer is the verdict of its row, and the others are answered."""
 
     @abc.abstractmethod
     def BestAccess(
@@ -218,5 +250,13 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.WriteSchemaResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.WriteSchemaResponse]]:
         """Replaces the schema."""
+
+    @abc.abstractmethod
+    def DiffSchema(
+        self,
+        request: relgraph.v1.authorizer_pb2.DiffSchemaRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.DiffSchemaResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.DiffSchemaResponse]]:
+        """What a schema would change, were it written in place of the one in force. Nothing is written."""
 
 def add_AuthorizerServiceServicer_to_server(servicer: AuthorizerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

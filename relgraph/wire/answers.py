@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.answers import (
     Best,
+    ChangeKind,
     ConditionalRole,
     Decision,
     ExpandNode,
@@ -18,6 +19,8 @@ from relgraph.answers import (
     OrphanClass,
     Orphans,
     Page,
+    SchemaChange,
+    SchemaDiff,
     SchemaText,
     Step,
     Verdict,
@@ -26,19 +29,26 @@ from relgraph.answers import (
 )
 from relgraph.tuples import Object, Subject
 from relgraph.v1 import authorizer_pb2 as pb
-from relgraph.wire.parts import known, read_tuple, read_tuples, tuple_message
+from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, tuple_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 __all__ = [
     "best_messages",
     "decision_message",
+    "decisions_message",
+    "diff_message",
     "expansion_message",
     "orphans_message",
     "page_message",
     "read_best",
     "read_decision",
+    "read_decisions",
+    "read_diff",
     "read_expansion",
     "read_imported",
     "read_orphans",
@@ -58,9 +68,31 @@ _ORPHAN: Final[dict[OrphanClass, pb.OrphanKind.ValueType]] = {
     OrphanClass.ONLY_CONDITIONAL: pb.ORPHAN_KIND_ONLY_CONDITIONAL,
     OrphanClass.ONLY_UNIVERSAL: pb.ORPHAN_KIND_ONLY_UNIVERSAL,
 }
+_CHANGE: Final[dict[ChangeKind, pb.SchemaChangeKind.ValueType]] = {
+    ChangeKind.FLAG_ADDED: pb.SCHEMA_CHANGE_KIND_FLAG_ADDED,
+    ChangeKind.FLAG_REMOVED: pb.SCHEMA_CHANGE_KIND_FLAG_REMOVED,
+    ChangeKind.DEFINITION_ADDED: pb.SCHEMA_CHANGE_KIND_DEFINITION_ADDED,
+    ChangeKind.DEFINITION_REMOVED: pb.SCHEMA_CHANGE_KIND_DEFINITION_REMOVED,
+    ChangeKind.RELATION_ADDED: pb.SCHEMA_CHANGE_KIND_RELATION_ADDED,
+    ChangeKind.RELATION_REMOVED: pb.SCHEMA_CHANGE_KIND_RELATION_REMOVED,
+    ChangeKind.RELATION_KIND_ADDED: pb.SCHEMA_CHANGE_KIND_RELATION_KIND_ADDED,
+    ChangeKind.RELATION_KIND_REMOVED: pb.SCHEMA_CHANGE_KIND_RELATION_KIND_REMOVED,
+    ChangeKind.RELATION_BECAME_PERMISSION: pb.SCHEMA_CHANGE_KIND_RELATION_BECAME_PERMISSION,
+    ChangeKind.PERMISSION_ADDED: pb.SCHEMA_CHANGE_KIND_PERMISSION_ADDED,
+    ChangeKind.PERMISSION_REMOVED: pb.SCHEMA_CHANGE_KIND_PERMISSION_REMOVED,
+    ChangeKind.PERMISSION_EXPRESSION_CHANGED: pb.SCHEMA_CHANGE_KIND_PERMISSION_EXPRESSION_CHANGED,
+    ChangeKind.PERMISSION_BECAME_RELATION: pb.SCHEMA_CHANGE_KIND_PERMISSION_BECAME_RELATION,
+    ChangeKind.ANNOTATION_CHANGED: pb.SCHEMA_CHANGE_KIND_ANNOTATION_CHANGED,
+    ChangeKind.ROLES_CHANGED: pb.SCHEMA_CHANGE_KIND_ROLES_CHANGED,
+    ChangeKind.GRANT_ADDED: pb.SCHEMA_CHANGE_KIND_GRANT_ADDED,
+    ChangeKind.GRANT_REMOVED: pb.SCHEMA_CHANGE_KIND_GRANT_REMOVED,
+    ChangeKind.GRANT_CHANGED: pb.SCHEMA_CHANGE_KIND_GRANT_CHANGED,
+    ChangeKind.DOC_CHANGED: pb.SCHEMA_CHANGE_KIND_DOC_CHANGED,
+}
 
 _VERDICT_READ: Final = {int(value): verdict for verdict, value in _VERDICT.items()}
 _ORPHAN_READ: Final = {int(value): kind for kind, value in _ORPHAN.items()}
+_CHANGE_READ: Final = {int(value): kind for kind, value in _CHANGE.items()}
 
 
 def decision_message(decision: Decision) -> pb.CheckResponse:
@@ -70,13 +102,45 @@ def decision_message(decision: Decision) -> pb.CheckResponse:
         token=decision.token,
         verdict=_VERDICT[decision.verdict],
         missing=decision.missing,
+        valid_until=_moment(decision.valid_until),
     )
+
+
+def _moment(value: datetime | None) -> Timestamp | None:
+    return None if value is None else moment_message(value)
+
+
+def _read_until(message: pb.CheckResponse | pb.Answer | pb.BestAccess) -> datetime | None:
+    return read_moment(message.valid_until, "valid_until") if message.HasField("valid_until") else None
+
+
+def decisions_message(decisions: Sequence[Decision]) -> pb.CheckBulkResponse:
+    """Build the answer to many checks, which all hold at one revision."""
+    rows = [
+        pb.Answer(verdict=_VERDICT[each.verdict], missing=each.missing, valid_until=_moment(each.valid_until))
+        for each in decisions
+    ]
+    return pb.CheckBulkResponse(revision=decisions[0].revision, token=decisions[0].token, answers=rows)
+
+
+def read_decisions(message: pb.CheckBulkResponse) -> list[Decision]:
+    """Read the answer to many checks. Raises Unsupported for a verdict not known."""
+    return [
+        Decision(
+            known(_VERDICT_READ, each.verdict, f"answers[{index}].verdict"),
+            tuple(each.missing),
+            message.revision,
+            message.token,
+            _read_until(each),
+        )
+        for index, each in enumerate(message.answers)
+    ]
 
 
 def read_decision(message: pb.CheckResponse) -> Decision:
     """Read the answer to a check. Raises Unsupported for a verdict not known."""
     verdict = known(_VERDICT_READ, message.verdict, "verdict")
-    return Decision(verdict, tuple(message.missing), message.revision, message.token)
+    return Decision(verdict, tuple(message.missing), message.revision, message.token, _read_until(message))
 
 
 def _way_message(way: Way) -> pb.Way:
@@ -116,6 +180,7 @@ def best_messages(bests: Sequence[Best], subject: Subject) -> pb.BestAccessRespo
             undecided=best.undecided,
             ways=[_way_message(way) for way in best.ways],
             truncated=best.truncated,
+            valid_until=_moment(best.valid_until),
         )
         for best in bests
     ]
@@ -138,6 +203,7 @@ def read_best(message: pb.BestAccessResponse) -> list[Best]:
             truncated=row.truncated,
             revision=message.revision,
             token=message.token,
+            valid_until=_read_until(row),
         )
         for row in message.results
     ]
@@ -217,3 +283,21 @@ def read_imported(message: pb.ImportResponse) -> Imported:
 def read_schema(message: pb.ReadSchemaResponse) -> SchemaText:
     """Read the schema."""
     return SchemaText(message.text, message.revision, message.token)
+
+
+def diff_message(found: SchemaDiff) -> pb.DiffSchemaResponse:
+    """Build the list of changes that a schema would make."""
+    rows = [
+        pb.SchemaChange(kind=_CHANGE[row.kind], type=row.type, name=row.name, old=row.old, new=row.new)
+        for row in found.changes
+    ]
+    return pb.DiffSchemaResponse(revision=found.revision, token=found.token, changes=rows)
+
+
+def read_diff(message: pb.DiffSchemaResponse) -> SchemaDiff:
+    """Read the list of changes that a schema would make. Raises Unsupported for a kind not known."""
+    rows = tuple(
+        SchemaChange(known(_CHANGE_READ, row.kind, "changes.kind"), row.type, row.name, row.old, row.new)
+        for row in message.changes
+    )
+    return SchemaDiff(rows, message.revision, message.token)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from relgraph.errors import InvalidInput, InvalidToken, InvalidTuple
 from relgraph.instants import moment
 from relgraph.revision import Consistency
-from relgraph.tuples import Object, RelationTuple, TupleFilter, check_type
+from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, check_relation, check_type
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire.parts import (
     given,
@@ -40,10 +40,12 @@ __all__ = [
     "filter_message",
     "import_options_message",
     "place_in_updates",
+    "question_messages",
     "read_consistency",
     "read_filter",
     "read_objects",
     "read_on_duplicate",
+    "read_questions",
     "read_types",
     "read_updates",
     "read_ways",
@@ -85,6 +87,23 @@ _OPERATION_READ: Final[dict[int, Operation]] = {int(value): name for name, value
 def read_objects(texts: Iterable[str], field: str) -> list[Object]:
     """Read a repeated field of objects. Raises InvalidInput."""
     return [read_text(Object.parse, text, f"{field}[{index}]") for index, text in enumerate(texts)]
+
+
+def question_messages(asked: Iterable[tuple[Subject, str, Object]]) -> list[pb.Question]:
+    """Build the questions of many checks."""
+    return [pb.Question(subject=str(who), permission=name, resource=str(what)) for who, name, what in asked]
+
+
+def read_questions(messages: Iterable[pb.Question]) -> list[tuple[Subject, str, Object]]:
+    """Read the questions of many checks. Raises InvalidInput."""
+    return [
+        (
+            read_text(Subject.parse, each.subject, f"questions[{index}].subject"),
+            read_text(check_relation, each.permission, f"questions[{index}].permission"),
+            read_text(Object.parse, each.resource, f"questions[{index}].resource"),
+        )
+        for index, each in enumerate(messages)
+    ]
 
 
 def read_types(names: Iterable[str], field: str) -> list[str]:

@@ -98,6 +98,16 @@ class AuthorizerService(AuthorizerServiceServicer):
         )
         return answers.decision_message(decision)
 
+    async def CheckBulk(self, request: pb.CheckBulkRequest, context: Context) -> pb.CheckBulkResponse:
+        """Answer many checks."""
+        refuse_unserved(request)
+        asked = questions.read_questions(request.questions)
+        consistency = questions.read_consistency(request)
+        decisions = await self._ask(
+            lambda left: self._authorizer.decide_many(asked, consistency=consistency, deadline=left), context
+        )
+        return answers.decisions_message(decisions)
+
     async def BestAccess(self, request: pb.BestAccessRequest, context: Context) -> pb.BestAccessResponse:
         """Find the best access of one subject on many resources."""
         refuse_unserved(request)
@@ -122,7 +132,9 @@ class AuthorizerService(AuthorizerServiceServicer):
         permission = read_text(check_relation, request.permission, "permission")
         consistency = questions.read_consistency(request)
         expansion = await self._ask(
-            lambda left: self._authorizer.expand(resource, permission, consistency=consistency, deadline=left),
+            lambda left: self._authorizer.expand(
+                resource, permission, usersets=request.usersets, consistency=consistency, deadline=left
+            ),
             context,
         )
         return answers.expansion_message(expansion)
@@ -159,6 +171,15 @@ class AuthorizerService(AuthorizerServiceServicer):
         consistency = questions.read_consistency(request)
         schema = await self._ask(lambda left: self._authorizer.schema(consistency=consistency, deadline=left), context)
         return pb.ReadSchemaResponse(revision=schema.revision, token=schema.token, text=schema.text)
+
+    async def DiffSchema(self, request: pb.DiffSchemaRequest, context: Context) -> pb.DiffSchemaResponse:
+        """Compare a schema with the one in force."""
+        refuse_unserved(request)
+        consistency = questions.read_consistency(request)
+        found = await self._ask(
+            lambda left: self._authorizer.diff_schema(request.text, consistency=consistency, deadline=left), context
+        )
+        return answers.diff_message(found)
 
     async def Write(self, request: pb.WriteRequest, context: Context) -> pb.WriteResponse:
         """Change tuples."""

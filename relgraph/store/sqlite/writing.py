@@ -297,6 +297,9 @@ class SQLiteTransaction(Reader):
 
         With "error", the first key that repeats raises AlreadyExists.
         """
+        at_once = dict(zip(keys, expirations, strict=True))
+        if len(at_once) == len(keys):
+            return at_once
         wanted: dict[Numbers, int | None] = {}
         repeated: dict[Numbers, int | None] = {}
         for key, expires in zip(keys, expirations, strict=True):
