@@ -16,13 +16,14 @@ from relgraph.api import open_authorizer as open  # noqa: A004  # `relgraph.open
 from relgraph.errors import RelgraphError
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
-from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+from relgraph.tuples import Object, Question, RelationTuple, Subject, TupleFilter
 
 __all__ = [
     "Authorizer",
     "Consistency",
     "Limits",
     "Object",
+    "Question",
     "RelationTuple",
     "RelgraphError",
     "Subject",

@@ -115,7 +115,8 @@ def _rewrites(draw: st.DrawFn, names: _Names, type_: str) -> Rewrite:
     if draw(st.integers(0, 7)) == 0:
         operator = draw(st.sampled_from((Union, Intersection, Exclusion)))
         steps = st.tuples(st.booleans(), st.sampled_from((draw(leaves), draw(leaves))))
-        for left, leaf in draw(st.lists(steps, max_size=_DEPTH_MAX)):
+        depth = draw(st.sampled_from((5, 30, _DEPTH_MAX)))
+        for left, leaf in draw(st.lists(steps, min_size=depth, max_size=depth)):
             rewrite = operator((rewrite, leaf) if left else (leaf, rewrite))
     return rewrite
 

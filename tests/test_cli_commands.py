@@ -57,7 +57,13 @@ def test_check_json(double: Double, capsys: Screen) -> None:
     assert main(["--json", "check", "report:q3#view@user:anna"]) == 0
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert json.loads(out) == {"verdict": "conditional", "missing": ["hour", "ip"], "revision": 7, "token": TOKEN}
+    assert json.loads(out) == {
+        "verdict": "conditional",
+        "missing": ["hour", "ip"],
+        "revision": 7,
+        "token": TOKEN,
+        "valid_until": None,
+    }
     assert double.calls == [("decide", ("report:q3#view@user:anna",), {"consistency": None})]
 
 
@@ -136,6 +142,7 @@ def test_best_json(double: Double, capsys: Screen) -> None:
             }
         ],
         "truncated": True,
+        "valid_until": None,
     }
     assert second["role"] is None
     assert double.calls[0] == (
@@ -198,7 +205,7 @@ def test_expand(double: Double, capsys: Screen) -> None:
         "children": [2],
         "cycle": False,
     }
-    assert double.calls[0] == ("expand", ("report:q3", "manage"), {"consistency": None})
+    assert double.calls[0] == ("expand", ("report:q3", "manage"), {"consistency": None, "usersets": False})
     assert main(["expand", "report:q3"]) == 2
 
 

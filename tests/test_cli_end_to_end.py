@@ -113,7 +113,7 @@ def test_check(where: list[str], capsys: Screen) -> None:
     (yes,) = answer(capsys, where, "check", "user:anna", "administer", "record:q3")
     (no,) = answer(capsys, where, "check", "record:q3#observe@user:zoe")
     assert (yes["verdict"], no["verdict"]) == ("yes", "no")
-    assert set(yes) == {"verdict", "missing", "revision", "token"}
+    assert set(yes) == {"verdict", "missing", "revision", "token", "valid_until"}
     assert main([*where, "check", "user:zoe", "observe", "record:q3", "--exit-code"]) == 1
 
 

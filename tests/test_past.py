@@ -394,7 +394,10 @@ def test_the_terminal_reads_at_a_time(
     with in_process(authorizer) as address:
         monkeypatch.setenv("RELGRAPH_SERVER", address)
         monkeypatch.delenv("RELGRAPH_STORE", raising=False)
-        assert run("check", "user:carl", "view", "doc:one") == "yes (revision 2)\n"
+        assert (
+            run("check", "user:carl", "view", "doc:one")
+            == f"yes (revision 2, valid until {instant_text(moment(NOW + 5 * HOUR))})\n"
+        )
         assert run("best", "user:carl", "doc:one").splitlines() == [
             "doc:one  view", "  view directly", f"    {TEMPORARY}", "revision 2",
         ]  # fmt: skip

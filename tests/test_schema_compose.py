@@ -117,7 +117,9 @@ def test_circle(write: Callable[[dict[str, str | bytes]], Path]) -> None:
     assert f"circle (`{folder / 'one.zed'}` → `{folder / 'two.zed'}` → `{folder / 'one.zed'}`)" in found.message
     assert found.details == {"file": str(folder / "two.zed"), "line": "2", "column": "8"}
     write({"root.zed": f'{ROOT}import "root.zed"'})
+    (folder / "link.zed").symlink_to("root.zed")
     assert "circle" in refusal(root).message
+    assert "circle" in refusal(folder / "link.zed").message
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,8 @@ def test_what_is_spliced_is_bounded() -> None:
     chain = "".join(f"partial part{number} {{ ...part{number + 1} }}\n" for number in range(20_000))
     schema = parse(f"{HEAD}{chain}partial part20000 {{ {OWNER} }}\ndefinition doc {{ ...part0 }}")
     assert list(schema.definitions["doc"].relations) == ["owner"]
+    found = refusal(f"{HEAD}{chain}partial part20000 {{ ...part0 }}")
+    assert (
+        "(`part0` → `part1` → `part2` → `part3` → … → `part19998` → `part19999` → `part20000` → `part0`)"
+        in found.message
+    )

@@ -75,9 +75,6 @@ REASONS = {
     "an arrow from a wildcard": Rejected(
         doc(OPEN, "permission view = open->view"), SchemaTypeError, 4, 19, "cannot start at `open`"
     ),
-    "an arrow from a wildcard far away": Rejected(
-        doc(OPEN, "relation two: doc#open", "permission view = two.all(view)"), SchemaTypeError, 4, 15, "wildcard"
-    ),
     "an annotation too small": Rejected(
         doc(OWNER, "permission view: doc = owner", flags="use typechecking\n"), SchemaTypeError, 5, 18, "`user`"
     ),

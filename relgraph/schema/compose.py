@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import InvalidFile, SchemaParseError, quoted
 from relgraph.schema.lexer import NAME, tokens
+from relgraph.schema.names import circle
 from relgraph.schema.parser import parse_tree
 from relgraph.schema.reader import TEXT_BYTES_MAX, check_size, parse_source
 from relgraph.schema.source import Source
@@ -115,9 +116,8 @@ class _Composer:
         name = str(self._shown / target.relative_to(self._folder))
         shown = quoted(name, 200)
         if target in self._open:
-            names = [file.name for file in self._open.values()]
-            circle = [*names[list(self._open).index(target) :], name]
-            message = f"the import goes in a circle ({' → '.join(map(quoted, circle))}), take this line out"
+            names = circle((file.name for file in self._open.values()), self._open[target].name, "→")
+            message = f"the import goes in a circle ({names}), take this line out"
             raise source.problem(SchemaParseError, message, at)
         if len(self._open) >= DEPTH_MAX or len(self._open) + len(self._done) >= FILES_MAX:
             limit = f"{FILES_MAX} files, or {DEPTH_MAX} that import one another,"

@@ -1,4 +1,4 @@
-"""The words for names that mean nothing, and which relations contain a wildcard.
+"""The words for names that mean nothing or go in a circle, and which relations contain a wildcard.
 
 Rule 1: everything is keyed by (type, relation); the same name in two definitions has nothing in common.
 Rule 2: "contains a wildcard" follows relations only, as in SpiceDB: through the usersets that a relation takes, and
@@ -9,18 +9,29 @@ not into permissions. So `group#view` with a permission `view` may be taken as a
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from relgraph.schema.model import Definition
 
-__all__ = ["missing", "unknown_type", "wildcards"]
+__all__ = ["circle", "missing", "unknown_type", "wildcards"]
 
 _Key = tuple[str, str]
+_CIRCLE_SHOWN_MAX: Final = 8
+
+
+def circle(names: Iterable[str], start: str, sign: str) -> str:
+    """Return the part of a path of names from `start` on, back to `start`, with the middle of a long one left out."""
+    path = list(names)
+    shown = [quoted(name) for name in [*path[path.index(start) :], start]]
+    if len(shown) > _CIRCLE_SHOWN_MAX:
+        half = _CIRCLE_SHOWN_MAX // 2
+        shown[half:-half] = ["…"]
+    return f" {sign} ".join(shown)
 
 
 def missing(name: str, definition: Definition) -> str:

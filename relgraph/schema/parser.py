@@ -105,7 +105,7 @@ class _Parser:
         flag = cursor.name("a flag after `use`")
         if flag.text not in FLAGS:
             raise cursor.refused(f"{quoted(flag.text)} is not a flag{did_you_mean(flag.text, FLAGS)}", flag)
-        if self._partials:
+        if self._partials and flag.text not in cursor.flags:
             self._refuse_names(word, flag)
         cursor.switch_on(flag.text, FLAGS[flag.text])
         self._uses.append(StatementNode(word, flag))

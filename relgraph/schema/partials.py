@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import SchemaParseError, did_you_mean, quoted
+from relgraph.schema.names import circle
 from relgraph.schema.tree import (
     DefinitionNode,
     GrantNode,
@@ -79,9 +80,7 @@ def _refuse_circles(partials: Mapping[str, BodyNode], source: Source) -> None:
                 done.add(name)
                 del path[name]
             elif splice.name in path:
-                names = list(path)
-                circle = [*names[names.index(splice.name) :], splice.name]
-                message = f"the partial goes in a circle ({' → '.join(map(quoted, circle))}), take this line out"
+                message = f"the partial goes in a circle ({circle(path, splice.name, '→')}), take this line out"
                 raise source.problem(SchemaParseError, message, splice.at)
             elif splice.name not in done:
                 path[splice.name] = _splices(partials[splice.name])

@@ -14,7 +14,7 @@ from relgraph.rewrites import AllArrow, Arrow, Name, Span
 from relgraph.schema.grants import check_grants, grants_of
 from relgraph.schema.ladders import check_ladder
 from relgraph.schema.model import Definition, Permission, Relation, Schema
-from relgraph.schema.names import missing, unknown_type, wildcards
+from relgraph.schema.names import circle, missing, unknown_type, wildcards
 from relgraph.schema.reach import nodes
 from relgraph.schema.tree import PermissionNode
 
@@ -165,9 +165,7 @@ def _check_aliases(definition: Definition, source: Source) -> None:
             chain[name] = None
             name = aliases[name]
         if name in chain:
-            members = list(chain)
-            circle = " = ".join(quoted(member) for member in [*members[members.index(name) :], name])
-            message = f"{circle} goes in a circle and grants nothing, name a relation in one of them"
+            message = f"{circle(chain, name, '=')} goes in a circle and grants nothing, name a relation in one of them"
             raise source.problem(SchemaTypeError, message, definition.permissions[name].at)
         settled.update(chain)
 
