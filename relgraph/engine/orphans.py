@@ -184,7 +184,7 @@ class _Below:
         self._few: dict[Atom | Object, frozenset[Object] | None] = {}
 
     def grow(self, candidates: Iterable[Object]) -> None:
-        """Add everything below the candidates: atoms lead to atoms, and to the objects that tuples name."""
+        """Add everything below the candidates: atoms lead to atoms, and to the objects that tuples and `self` name."""
         agenda: list[Atom] = []
         ties: list[tuple[Atom, Atom | Object]] = []
         for resource in candidates:
@@ -200,8 +200,9 @@ class _Below:
                     if term.atom is not None:
                         agenda.append(term.atom)
                         ties.append((atom, term.atom))
-                    elif term.edge is not None:
-                        ties.append((atom, self._scope.object(term.edge.subject)))
+                    else:
+                        named = atom.object if term.edge is None else term.edge.subject
+                        ties.append((atom, self._scope.object(named)))
         # Only now: an edge would have added its far node, as if that had been read.
         self._graph.add_edges_from(ties)
         self._collect()

@@ -229,9 +229,9 @@ class EverySubjectScope(BaseScope):
     def __init__(self, world: World) -> None:
         super().__init__(world, flattens=False)
 
-    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # nobody is asked about
-        """Return False: nobody in particular is asked about."""
-        return False
+    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # true of every object
+        """Return whether `object#name`, with an empty name the plain object, is a plain subject: each object is."""
+        return not name
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield all tuples of the relation."""
