@@ -169,6 +169,14 @@ class _Askers:
         return Sufficiency(ground, YES, limits.ways_work_max).sufficient(plain)
 
 
+class _AnybodyScope(EverySubjectScope):
+    """The world in which whoever is asked about may be the very object: `self` is somebody then."""
+
+    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # every object alike
+        """Return whether a plain subject could be the object."""
+        return not name
+
+
 class _Below:
     """The digraph of everything below some candidates: which plain subjects could reach each of them at all."""
 
@@ -179,7 +187,7 @@ class _Below:
         self._program = world.program
         self._budget = world.budget
         self._plain_objects = plain_objects
-        self._scope = EverySubjectScope(world)
+        self._scope = _AnybodyScope(world)
         self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
         self._few: dict[Atom | Object, frozenset[Object] | None] = {}
 
@@ -200,8 +208,10 @@ class _Below:
                     if term.atom is not None:
                         agenda.append(term.atom)
                         ties.append((atom, term.atom))
-                    elif term.edge is not None:
-                        ties.append((atom, self._scope.object(term.edge.subject)))
+                    else:
+                        # Without a tuple it is `self`: the object is the one subject it may hold for.
+                        subject = atom.object if term.edge is None else term.edge.subject
+                        ties.append((atom, self._scope.object(subject)))
         # Only now: an edge would have added its far node, as if that had been read.
         self._graph.add_edges_from(ties)
         self._collect()
