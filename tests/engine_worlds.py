@@ -72,7 +72,9 @@ class EngineWorld:
         objects = [(number, type_, key) for (type_, key), number in self._objects.items()]
         names = [(number, name) for name, number in self._names.items()]
         self.graph = Graph(Image(EMPTY, names, iter(objects), iter(r._replace(created=0) for r in rows), ()))
-        self.conditions = WorldConditions(verdicts)
+        # As in a store without caveats, where the walk does not ask.
+        conditional = any(verdict.kind != "yes" for verdict in verdicts.values())
+        self.conditions = WorldConditions(verdicts) if conditional else None
         self.program = engine.Program(schema, self._names.get)
 
     def _name(self, name: str) -> int:

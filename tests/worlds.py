@@ -92,8 +92,9 @@ def _relations(draw: st.DrawFn, names: Mapping[str, list[str]], wild: set[tuple[
             pairs = [(other, member) for other, members in names.items() for member in members]
             candidates += [Kind(other, member) for other, member in pairs if (other, member) not in wild]
         if (type_, name) in wild:
-            candidates += [Kind("user", wildcard=True)] * 4 + [Kind(other, wildcard=True) for other in names]
+            candidates += [Kind(other, wildcard=True) for other in names]
         chosen = draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=4))
+        chosen += [Kind("user", wildcard=True)] if (type_, name) in wild else []
         relations[name] = tuple(dict.fromkeys(draw(_traits(kind, features)) for kind in chosen))
     return relations
 
@@ -190,9 +191,10 @@ def tuples_of(draw: st.DrawFn, schema: Schema, features: frozenset[str] = FEATUR
         for kind in kinds
     ]
     type_, relation, kind = draw(st.sampled_from(choices))
-    if "stale" in features and draw(st.integers(0, 11)) == 11:
+    if "stale" in features and draw(st.integers(0, 9)) == 9:
         type_ = draw(st.sampled_from(sorted(schema.definitions)))
-        relation = draw(st.sampled_from((*_RELATIONS, *_PERMISSIONS)))
+        relation = draw(st.sampled_from((relation, relation, *_RELATIONS, *_PERMISSIONS)))
+        kind = draw(_once_admitted(kind, features))
     ids = st.sampled_from(_IDS)
     return Tuple(
         Object(type_, "*" if kind.universal else draw(ids)),
@@ -202,6 +204,22 @@ def tuples_of(draw: st.DrawFn, schema: Schema, features: frozenset[str] = FEATUR
         caveat=kind.caveat,
         expires=draw(st.sampled_from((_NOW - 1, _NOW, _NOW + 1, _NOW + 50))) if kind.expiration else None,
     )
+
+
+@st.composite
+def _once_admitted(draw: st.DrawFn, kind: Kind, features: frozenset[str]) -> Kind:
+    """Change one part of a kind, as if an older schema had admitted it so; never a kind that no schema admits."""
+    kinds = [kind]
+    if "usersets" in features:
+        other = draw(st.sampled_from([*_RELATIONS, *_PERMISSIONS]))
+        kinds += [replace(kind, relation=other, wildcard=False)] * 2
+    if "wildcards" in features:
+        kinds += [replace(kind, wildcard=not kind.wildcard, relation="")] * 2
+    if "universal" in features:
+        kinds += [replace(kind, universal=not kind.universal)] * 2
+    if "expiration" in features:
+        kinds += [replace(kind, expiration=not kind.expiration)] * 2
+    return draw(st.sampled_from(kinds))
 
 
 def _conditions(kind: Kind, features: frozenset[str]) -> st.SearchStrategy[Verdict]:

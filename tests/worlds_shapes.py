@@ -26,8 +26,14 @@ class Shape:
 
 
 def _shape(definitions: Mapping[str, Definition], tuples: str, *features: str) -> Shape:
-    entries = tuple(tuple_of(text) for text in tuples.split())
+    """Take tuples as text; `[99]` behind one is the instant it expires at, and worlds are asked at 100."""
+    entries = tuple(map(_entry, tuples.split()))
     return Shape(Schema({"user": define({}), **definitions}), entries, frozenset(features))
+
+
+def _entry(text: str) -> Tuple:
+    written, _, expires = text.removesuffix("]").partition("[")
+    return tuple_of(written, expires=int(expires) if expires else None)
 
 
 _NESTED = define({"member": "user | group#member"})
@@ -120,6 +126,52 @@ SHAPES = (
                            "edit": AllArrow("parent", "view") - Arrow("parent", "banned")})},
         "folder:a#parent@folder:b folder:a#parent@folder:c folder:b#parent@folder:a folder:b#viewer@user:a "
         "folder:c#viewer@user:a folder:c#viewer@user:b folder:c#banned@user:b",
+        "all_arrow", "arrows", "sets",
+    ),
+    # Bans, parents and grants that have expired, are about to, or last: what is excluded comes back, `.all` gives way.
+    _shape(
+        {"doc": define({"parent": "doc | doc with expiration", "viewer": "user | user with expiration",
+                        "banned": "user | user with expiration | user:* with expiration"},
+                       {"view": Name("viewer") - Name("banned"), "edit": AllArrow("parent", "view") + Name("viewer"),
+                        "admin": AllArrow("parent", "edit") - Arrow("parent", "banned")})},
+        "doc:a#parent@doc:b doc:a#parent@doc:c[101] doc:a#parent@doc:d[100] doc:b#viewer@user:a "
+        "doc:c#viewer@user:a[150] doc:d#viewer@user:b[99] doc:b#banned@user:a[101] doc:c#banned@user:*[100] "
+        "doc:c#banned@user:b[150] doc:a#viewer@user:b[101]",
+        "expiration", "all_arrow", "arrows", "sets", "wildcards",
+    ),
+    # A parent of all, beside a parent of one: `.all` asks both, for objects never mentioned too.
+    _shape(
+        {"folder": define({"parent": "folder | folder with universal", "viewer": "user | user with universal",
+                           "banned": "user with universal | user with expiration and universal"},
+                          {"view": Name("viewer") + AllArrow("parent", "view"),
+                           "edit": AllArrow("parent", "viewer") - Name("banned"),
+                           "admin": Name("edit") & Arrow("parent", "view")})},
+        "folder:*#parent@folder:a folder:b#parent@folder:c folder:a#viewer@user:a folder:c#viewer@user:a "
+        "folder:*#viewer@user:b folder:*#banned@user:b[101] folder:*#banned@user:a[100] folder:c#parent@folder:d",
+        "universal", "all_arrow", "arrows", "sets", "expiration",
+    ),
+    # Deep: groups in groups in groups that hold the end of a chain of folders, with `.all` and a ban on the way.
+    _shape(
+        {"group": _NESTED,
+         "folder": define({"parent": "folder", "viewer": "user | group#member", "banned": "user | group#member"},
+                          {"view": Name("viewer") + Arrow("parent", "view"),
+                           "edit": (Name("viewer") + AllArrow("parent", "edit")) - Name("banned"),
+                           "admin": Name("view") & (Name("edit") + Arrow("parent", "admin"))})},
+        "group:a#member@group:b#member group:b#member@group:c#member group:c#member@group:d#member "
+        "group:d#member@group:e#member group:e#member@group:f#member group:f#member@user:a group:c#member@user:b "
+        "folder:a#parent@folder:b folder:b#parent@folder:c folder:c#parent@folder:d folder:d#parent@folder:e "
+        "folder:e#viewer@group:a#member folder:c#banned@group:e#member",
+        "usersets", "all_arrow", "arrows", "sets",
+    ),
+    # Diamonds on top of each other, each side of which may be banned.
+    _shape(
+        {"folder": define({"parent": "folder", "viewer": "user", "banned": "user"},
+                          {"view": (Name("viewer") + Arrow("parent", "view")) - Name("banned"),
+                           "edit": Name("viewer") + AllArrow("parent", "view"),
+                           "admin": AllArrow("parent", "edit") & Arrow("parent", "view")})},
+        "folder:a#parent@folder:b folder:a#parent@folder:c folder:b#parent@folder:d folder:c#parent@folder:d "
+        "folder:d#parent@folder:e folder:d#parent@folder:f folder:e#parent@folder:g folder:f#parent@folder:g "
+        "folder:g#viewer@user:a folder:g#viewer@user:b folder:b#banned@user:b folder:f#banned@user:b",
         "all_arrow", "arrows", "sets",
     ),
 )  # fmt: skip
