@@ -81,7 +81,10 @@ class Reach:
         read: dict[int, list[_Step]] = {}
         above = {root: root}
         steps: dict[int, _Step] = {}
+        budget = self._scope.budget
         for node in (agenda := [root]):
+            # Read before or not: a search over what others have read is work as well.
+            budget.node()
             found = known.get(node)
             if found is None:
                 held, found = self._look(node)
@@ -127,7 +130,6 @@ class Reach:
         It holds there by identity, by a tuple of its own, or by a wildcard.
         """
         scope = self._scope
-        scope.budget.node()
         index = node & _MASK
         object_, plan, universal = node >> _SHIFT, self._plans.made[index >> 1], bool(index & 1)
         onward: list[_Step] = []
