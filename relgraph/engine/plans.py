@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from relgraph.rewrites import Atom, Combine, Name, Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from relgraph.rewrites import Edge, Formula, Member, Rewrite
 
@@ -99,13 +99,13 @@ class _Recorder:
         for _ in formula.terms(self, _OWN):
             pass
 
-    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterator[Term]:  # noqa: ARG002  # as one union
+    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterable[Term]:  # noqa: ARG002  # as one union
         """Ask the sub-expression as well."""
         if isinstance(rewrite, Name):
             self.members.append(rewrite.name)
         else:
             self.ask(rewrite)
-        return iter(())
+        return ()
 
     def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # there is one object only
         """Write down that the object may be the subject."""

@@ -72,9 +72,25 @@ class Reach:
         At that instant the first tuple of the path found expires; `NEVER` where none does. Raises NotAdditive.
         """
         root = (object_ << _SHIFT) + plan.number
-        if root not in self._granted and (root in self._refuted or not self._search(root)):
+        if root not in self._granted and (root in self._refuted or not self._holds(root)):
             return None
         return self._untils.get(root, NEVER)
+
+    def _holds(self, root: int) -> bool:
+        """Find out about one node; most lead nowhere, and need no search."""
+        if root in self._read:
+            return self._search(root)
+        self._scope.budget.node()
+        held, onward = self._look(root)
+        if held is not None:
+            self._granted[root] = held
+            self._hold(root, {root: root}, {})
+            return True
+        if onward:
+            self._read[root] = onward
+            return self._search(root)
+        self._refuted.add(root)
+        return False
 
     def _search(self, root: int) -> bool:
         granted, refuted, known = self._granted, self._refuted, self._read

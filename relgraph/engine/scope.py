@@ -17,7 +17,7 @@ from relgraph.rewrites import Atom, Combine, Name, Nil, PermissionMember, Term
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from relgraph.engine.budget import Budget
     from relgraph.engine.plans import Kinds
@@ -78,14 +78,13 @@ class BaseScope(ABC):
         # 0 numbers no name: a type that the store never saw has no members and no tuples.
         return self.reader.name_number(self._strangers[number].type) or 0
 
-    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterator[Term]:
-        """Yield a sub-expression at the same object: a name as what it names, a union in a union as its operands."""
+    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterable[Term]:
+        """Return a sub-expression at the same object: a name as what it names, a union in a union as its operands."""
         if isinstance(rewrite, Name):
-            yield Term(None, self.member(object_, rewrite.name) or Atom(object_, rewrite))
-        elif self._flattens and rewrite.combine is within is Combine.ANY:
-            yield from rewrite.terms(self, object_)
-        else:
-            yield Term(None, Atom(object_, rewrite))
+            return (Term(None, self.member(object_, rewrite.name) or Atom(object_, rewrite)),)
+        if self._flattens and rewrite.combine is within is Combine.ANY:
+            return rewrite.terms(self, object_)
+        return (Term(None, Atom(object_, rewrite)),)
 
     def meaning(self, atom: Atom) -> Formula:
         """Return the formula to evaluate for an atom: a permission's expression where identity has no say."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from relgraph.rewrites.verdict import Combine
 
@@ -74,8 +74,8 @@ class Term(NamedTuple):
 class Scope(Protocol):
     """What the walk offers an operator: operands at an object, and tuples that the schema admits."""
 
-    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterator[Term]:
-        """Yield a sub-expression at the same object as one term, or as several that `within` joins to the same."""
+    def operand(self, object_: int, rewrite: Rewrite, within: Combine) -> Iterable[Term]:
+        """Return a sub-expression at the same object as one term, or as several that `within` joins to the same."""
 
     def is_subject(self, object_: int, name: str) -> bool:
         """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
