@@ -16,15 +16,15 @@ class Limits:
     """How much one request may ask for and how much work it may cause."""
 
     nodes_max: int = 2_000_000
-    """Sub-questions (a formula at an object) that one request may open; a list of orphans, for each candidate."""
+    """Sub-questions (a formula at an object) that one request may open; of many questions in one request, each."""
     tuples_max: int = 10_000_000
-    """Tuples that one request may read; a list of orphans, for each candidate."""
+    """Tuples that one request may read; of many questions in one request, each."""
     ways_max: int = 256
     """Ways listed for one role; beyond it the answer says that there are more."""
     ways_work_max: int = 2_000_000
     """Steps spent on looking for the ways to one role; beyond it the answer says that there may be more."""
     checks_max: int = 1_000
-    """Questions in one bulk of checks; `nodes_max` and `tuples_max` hold for each of them."""
+    """Questions in one bulk of checks."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
     updates_max: int = 1_000

@@ -112,7 +112,7 @@ def _rewrites(draw: st.DrawFn, names: _Names, type_: str) -> Rewrite:
 
     leaves = _leaves(names, type_)
     rewrite = draw(st.recursive(leaves, joined, max_leaves=6))
-    if draw(st.integers(0, 7)) == 0:
+    if draw(st.integers(0, 15)) == 0:
         operator = draw(st.sampled_from((Union, Intersection, Exclusion)))
         steps = st.tuples(st.booleans(), st.sampled_from((draw(leaves), draw(leaves))))
         depth = draw(st.sampled_from((5, 30, _DEPTH_MAX)))

@@ -262,6 +262,14 @@ def test_expand_shows_every_subject(world: World) -> None:
             assert named == (oracle.verdict(str(subject), name, resource).kind == "yes")
 
 
+def test_who_is_only_the_resource_itself_reaches_it() -> None:
+    """`self` is access: a resource that nobody but itself reaches is no orphan, and one without it is."""
+    schema = "use self definition user { permission view = self } definition doc { permission view = nil }"
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(schema)
+        assert [str(each.resource) for each in authorizer.orphans(["user:anna", "doc:one"]).orphans] == ["doc:one"]
+
+
 def test_undecided_is_an_error_of_check() -> None:
     """A question whose answer depends on its own negation raises Undecided, and best access lists the rung."""
     schema = """

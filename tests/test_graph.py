@@ -22,6 +22,9 @@ def _changes(number: int, rows: list[NumberedRow], nonce: bytes | None = None) -
     return Changes(revision, ((revision, nonce or predecessor),), rows, [], [], ())
 
 
+OBJECTS = [(number, 1, f"o{number}") for number in range(1, 5)]
+
+
 def _row(subject: int, created: int, deleted: int | None = None) -> NumberedRow:
     return NumberedRow(1, 1, subject, 0, created, deleted, 0, None)
 
@@ -29,7 +32,7 @@ def _row(subject: int, created: int, deleted: int | None = None) -> NumberedRow:
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_every_pinned_view_keeps_its_state(steps: list[tuple[int, bool, bool]]) -> None:
     """Tuples come and go, views are pinned and left, the graph folds: each view still shows its own revision."""
-    graph = Graph(Image(EMPTY, [], iter(()), iter(()), ()))
+    graph = Graph(Image(EMPTY, [], iter(OBJECTS), iter(()), ()))
     living: dict[int, int] = {}
     pinned = []
     for number, (subject, pin, fold) in enumerate(steps, start=1):
@@ -56,7 +59,7 @@ def test_every_pinned_view_keeps_its_state(steps: list[tuple[int, bool, bool]]) 
 
 def test_a_folded_revision_is_not_pinned_again() -> None:
     """After folding, the graph says that it no longer has an older revision, instead of showing a mixture."""
-    graph = Graph(Image(EMPTY, [], iter(()), iter(()), ()))
+    graph = Graph(Image(EMPTY, [], iter(OBJECTS), iter(()), ()))
     graph.apply(_changes(1, [_row(1, 1)]))
     graph.apply(_changes(2, [_row(1, 1, 2)]))
     assert graph.view(1) is not None

@@ -131,3 +131,18 @@ def test_usersets_are_opened_on_request(door: Door) -> None:
     opened = door.expand("doc:one", "viewer", usersets=True).nodes
     assert [str(node.object) for node in opened] == ["doc:one", "group:staff", "group:board"]
     assert opened[0].children == (1,)
+
+
+def test_a_search_over_what_was_read_before_is_charged_as_well() -> None:
+    """Of many resources that share one group, each may meet all of it within the limit, and none may exceed it."""
+    with relgraph.open("sqlite://", limits=Limits(nodes_max=150)) as authorizer:
+        authorizer.write_schema(SCHEMA)
+        fan = [f"group:all#member@group:g{n}#member" for n in range(100)]
+        shared = [f"doc:d{n}#viewer@group:all#member" for n in range(20)]
+        deep = [f"group:s{n}#member@group:s{n + 1}#member" for n in range(60)]
+        own = [f"doc:d{n}#viewer@group:s0#member" for n in range(20)]
+        authorizer.load([*fan, *shared, *deep, *own, "group:s3#member@user:anna"])
+        documents = [f"doc:d{n}" for n in range(20)]
+        assert all(best.held for best in authorizer.best_many("user:anna", documents))
+        with pytest.raises(LimitExceeded, match="nodes_max"):
+            authorizer.best_many("user:bob", documents)

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from relgraph.errors import SchemaParseError, Unsupported
@@ -231,6 +231,8 @@ def said(text: str) -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
     return found, [comment.lines for comment in sorted(comments, key=lambda each: each.start)]
 
 
+# Texts are long here, and five thousand of them would take a quarter of an hour.
+@settings(max_examples=min(settings().max_examples, 1_000))
 @given(text=rough())
 def test_nothing_is_lost_and_nothing_moves_twice(text: str) -> None:
     """A layout has the same tokens, docs and comments in the same order, means the same, and is its own layout."""

@@ -96,7 +96,7 @@ def test_random_tokens(pieces: list[str]) -> None:
 
 
 @given(schemas() | models().map(print_schema), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_damaged_schema(text: str, data: st.DataObject) -> None:
     """A schema with a piece cut out or put in is a schema or one of relgraph's errors."""
     start = data.draw(st.integers(0, len(text)))

@@ -81,7 +81,7 @@ def test_never_named_ids_are_interchangeable(drawn: World) -> None:
 @BRIEF
 @given(worlds(FEATURES_SERVED))
 def test_the_parser_accepts_its_schemas(drawn: World) -> None:
-    """Within the features served, relgraph's parser accepts every schema drawn, and knows all names and kinds in it."""
+    """Within the features served, relgraph's parser accepts every schema drawn, and knows its names and kinds."""
     parsed = parse(schema_text(drawn.schema))
     for type_, definition in drawn.schema.definitions.items():
         known = parsed.definition(type_)

@@ -246,6 +246,7 @@ class Authorizer:
             return [self._best(pinned, walk, exhaustive, each, ways) for each in objects]
 
     def _best(self, pinned: Pinned, walk: Walk, exhaustive: Walk, resource: Object, ways: Ways) -> Best:
+        walk.scope.budget.renew()
         found = access(walk, resource)
         told: list[Way] = []
         truncated = False

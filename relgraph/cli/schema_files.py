@@ -51,7 +51,8 @@ def text_of(file: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InvalidFile(
-            f"{quoted(file, 200)}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8",
+            f"{quoted(file, 200)}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; "
+            "save the file as UTF-8",
             {"file": file, "line": str(line)},
         ) from error
 

@@ -79,7 +79,7 @@ def _replace(path: Path, text: str) -> None:
             Path(new).unlink(missing_ok=True)
         reason = (error.strerror or str(error)).lower()
         raise InvalidFile(
-            f"{quoted(str(path), 200)} cannot be written: {reason}; files before it were changed, it and those after it "
-            "were not",
+            f"{quoted(str(path), 200)} cannot be written: {reason}; files before it were changed, it and those "
+            "after it were not",
             {"file": str(path)},
         ) from error

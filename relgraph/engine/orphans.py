@@ -169,14 +169,6 @@ class _Askers:
         return Sufficiency(ground, YES, limits.ways_work_max).sufficient(plain)
 
 
-class _AnybodyScope(EverySubjectScope):
-    """The world in which whoever is asked about may be the very object: `self` is somebody then."""
-
-    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # every object alike
-        """Return whether a plain subject could be the object."""
-        return not name
-
-
 class _Below:
     """The digraph of everything below some candidates: which plain subjects could reach each of them at all."""
 
@@ -187,12 +179,12 @@ class _Below:
         self._program = world.program
         self._budget = world.budget
         self._plain_objects = plain_objects
-        self._scope = _AnybodyScope(world)
+        self._scope = EverySubjectScope(world)
         self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
         self._few: dict[Atom | Object, frozenset[Object] | None] = {}
 
     def grow(self, candidates: Iterable[Object]) -> None:
-        """Add everything below the candidates: atoms lead to atoms, and to the objects that tuples name."""
+        """Add everything below the candidates: atoms lead to atoms, and to the objects that tuples and `self` name."""
         agenda: list[Atom] = []
         ties: list[tuple[Atom, Atom | Object]] = []
         for resource in candidates:
@@ -209,9 +201,8 @@ class _Below:
                         agenda.append(term.atom)
                         ties.append((atom, term.atom))
                     else:
-                        # Without a tuple it is `self`: the object is the one subject it may hold for.
-                        subject = atom.object if term.edge is None else term.edge.subject
-                        ties.append((atom, self._scope.object(subject)))
+                        named = atom.object if term.edge is None else term.edge.subject
+                        ties.append((atom, self._scope.object(named)))
         # Only now: an edge would have added its far node, as if that had been read.
         self._graph.add_edges_from(ties)
         self._collect()

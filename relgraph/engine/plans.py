@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
     from relgraph.rewrites import Edge, Formula, Member, Rewrite
 
-__all__ = ["Kinds", "Plan", "Plans", "Reading", "Trail", "marks"]
+__all__ = ["Kind", "Kinds", "Plan", "Plans", "Reading", "Trail", "marks"]
 
-Kinds = dict[tuple[int, int], int]
-"""What a relation takes: numbers of the subject's type and relation to the marks that are admitted, one bit each."""
+Kind = tuple[int, int, bool]
+"""A kind of subject: the number of its type, of its relation (0 without one), and whether it is the wildcard."""
+
+Kinds = dict[Kind, int]
+"""What a relation takes: kinds of subject to the marks that are admitted with them, one bit each (`marks`)."""
 
 _OWN, _BEHIND = 0, 1
 
 
-def marks(wildcard: bool, universal: bool, expiration: bool) -> int:
-    """Return the bit of one combination of marks: tuples that differ in one of them are of different kinds."""
-    return 1 << (wildcard << 2 | universal << 1 | expiration)
+def marks(universal: bool, expiration: bool) -> int:
+    """Return the bit of one combination of marks: tuples that differ in one of them are taken apart by a schema."""
+    return 1 << (universal << 1 | expiration)
 
 
 Trail = tuple["Member", ...]
@@ -50,7 +53,7 @@ class Reading(NamedTuple):
     trail: Trail
     kinds: Kinds
     leads_on: bool
-    onward: dict[tuple[int, int], int | None]
+    onward: dict[Kind, int | None]
 
 
 class Plan(NamedTuple):
@@ -75,6 +78,7 @@ class _Asked(NamedTuple):
     relation: int = 0
     subject: int = _BEHIND
     subject_relation: int = 0
+    kind: Kind = (0, 0, False)
     expires: int | None = None
 
 
@@ -166,8 +170,8 @@ class Plans:
         key = (type_number, name)
         return self._plans.get(key) or (self._make(key) if key in self._additive else None)
 
-    def onward(self, reading: Reading, kind: tuple[int, int]) -> int | None:
-        """Return the number of the plan that a tuple of this reading leads to, by its subject's type and relation.
+    def onward(self, reading: Reading, kind: Kind) -> int | None:
+        """Return the number of the plan that a tuple of this reading leads to, by its kind of subject.
 
         None where it leads nowhere: a plain subject, or a type without the name.
         """
@@ -212,11 +216,11 @@ class Plans:
         for name in recorder.members:
             yield type_number, name
         for relation in recorder.grants_of:
-            for subject_type, subject_relation in self._taken(type_number, relation):
+            for subject_type, subject_relation, _ in self._taken(type_number, relation):
                 if subject_relation:
                     yield subject_type, self._names[subject_relation]
         for relation, name in recorder.arrows:
-            for subject_type, _ in self._taken(type_number, relation):
+            for subject_type, _, _ in self._taken(type_number, relation):
                 if (subject_type, name) in self._asked:
                     yield subject_type, name
 
@@ -253,5 +257,5 @@ class Plans:
 
     def _reading(self, type_number: int, relation: str, name: str, trail: Trail) -> Reading:
         kinds = self._taken(type_number, relation)
-        leads_on = bool(name) or any(userset for _, userset in kinds)
+        leads_on = bool(name) or any(userset for _, userset, _ in kinds)
         return Reading(self._numbers.get(relation, 0), name, trail, kinds, leads_on, {})

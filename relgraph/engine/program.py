@@ -57,8 +57,8 @@ class Program:
         subject_type = self._number_of(kind.type)
         subject_relation = self._number_of(kind.relation) if kind.relation else 0
         if subject_type is not None and subject_relation is not None:
-            key = (subject_type, subject_relation)
-            kinds[key] = kinds.get(key, 0) | marks(kind.wildcard, kind.universal, kind.expiration)
+            key = (subject_type, subject_relation, kind.wildcard)
+            kinds[key] = kinds.get(key, 0) | marks(kind.universal, kind.expiration)
 
     @cached_property
     def plans(self) -> Plans:

@@ -13,13 +13,13 @@ Rule 3: conditions are not understood here. The first tuple whose condition is n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from relgraph.rewrites import Atom, Term
 from relgraph.rewrites.verdict import REFUSED, YES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from relgraph.engine.conditions import Conditions
     from relgraph.engine.plans import Plan, Reading, Trail
@@ -42,17 +42,14 @@ class NotAdditive(Exception):
     """A condition stands in the way."""
 
 
-class _Hop(NamedTuple):
-    """How an object holds: by `edge` (none for identity) after `trail`, and by what is `below` (-1 for nothing)."""
+_Step = tuple[int, "Edge | None", "Trail"]
+"""The node that another one leads to or holds by, and the tuple that leads there after the names of the trail.
 
-    edge: Edge | None
-    trail: Trail
-    below: int
-    until: int
+Without a tuple, the node stands for the universal tuples of the same object; _NOWHERE is below a tuple or an identity
+that is the grant itself.
+"""
 
-
-_Onward = tuple[int, "Edge | None", "Trail"]
-"""A node that another one leads to, the tuple that leads there after the names of the trail; none to `type:*`."""
+_NOWHERE = -1
 
 
 class Reach:
@@ -62,10 +59,12 @@ class Reach:
         self._scope = scope
         self._conditions = conditions
         self._plans = scope.program.plans
-        self._granted: dict[int, _Hop] = {}
+        # How each node that holds does so, and when the first tuple on its path expires, where one does.
+        self._granted: dict[int, _Step] = {}
+        self._untils: dict[int, int] = {}
         self._refuted: set[int] = set()
         # What nodes lead to that a successful search has read, for the next search.
-        self._read: dict[int, list[_Onward]] = {}
+        self._read: dict[int, list[_Step]] = {}
 
     def until(self, object_: int, plan: Plan) -> int | None:
         """Return the instant up to which the subject holds the plan's name on the object; None where it does not.
@@ -73,55 +72,70 @@ class Reach:
         At that instant the first tuple of the path found expires; `NEVER` where none does. Raises NotAdditive.
         """
         root = (object_ << _SHIFT) + plan.number
-        hop = self._granted.get(root) or (None if root in self._refuted else self._search(root))
-        return None if hop is None else hop.until
+        if root not in self._granted and (root in self._refuted or not self._search(root)):
+            return None
+        return self._untils.get(root, NEVER)
 
-    def _search(self, root: int) -> _Hop | None:
-        granted, refuted = self._granted, self._refuted
-        onward: dict[int, list[_Onward]] = {}
+    def _search(self, root: int) -> bool:
+        granted, refuted, known = self._granted, self._refuted, self._read
+        read: dict[int, list[_Step]] = {}
         above = {root: root}
+        steps: dict[int, _Step] = {}
+        budget = self._scope.budget
         for node in (agenda := [root]):
-            found = self._read.get(node)
+            # Read before or not: a search over what others have read is work as well.
+            budget.node()
+            found = known.get(node)
             if found is None:
-                hop, found = self._look(node)
-                if hop is not None:
-                    self._read.update(onward)
-                    return self._hold(node, hop, above)
-            onward[node] = found
+                held, found = self._look(node)
+                if held is not None:
+                    granted[node] = held
+                    self._hold(node, above, steps)
+                    known.update(read)
+                    return True
+            read[node] = found
             for step in found:
                 below = step[0]
                 if below in above or below in refuted:
                     continue
                 above[below] = node
+                steps[below] = step
                 if below in granted:
-                    self._read.update(onward)
-                    return self._hold(below, granted[below], above)
+                    self._hold(below, above, steps)
+                    known.update(read)
+                    return True
                 agenda.append(below)
         refuted.update(above)
-        return None
+        return False
 
-    def _hold(self, node: int, hop: _Hop, above: dict[int, int]) -> _Hop:
-        """Keep that every node on the path down to `node` holds; return how the first does."""
-        self._granted[node] = hop
+    def _hold(self, node: int, above: dict[int, int], steps: dict[int, _Step]) -> None:
+        """Keep that every node on the path down to `node`, which is granted, holds."""
+        granted, untils = self._granted, self._untils
+        edge = granted[node][1]
+        until = untils.get(node, NEVER)
+        if edge is not None and edge.expires is not None and edge.expires < until:
+            until = untils[node] = edge.expires
         while (upper := above[node]) != node:
-            edge, trail = next((edge, trail) for below, edge, trail in self._read[upper] if below == node)
-            until = hop.until if edge is None or edge.expires is None else min(hop.until, edge.expires)
-            hop = self._granted[upper] = _Hop(edge, trail, node, until)
+            step = granted[upper] = steps[node]
+            edge = step[1]
+            if edge is not None and edge.expires is not None and edge.expires < until:
+                until = edge.expires
+            if until != NEVER:
+                untils[upper] = until
             node = upper
-        return hop
 
-    def _look(self, node: int) -> tuple[_Hop | None, list[_Onward]]:
+    def _look(self, node: int) -> tuple[_Step | None, list[_Step]]:
         """Return how the subject holds at this node itself, or else where it leads.
 
         It holds there by identity, by a tuple of its own, or by a wildcard.
         """
         scope = self._scope
-        scope.budget.node()
-        object_, plan, universal = self._parts(node)
-        onward: list[_Onward] = []
+        index = node & _MASK
+        object_, plan, universal = node >> _SHIFT, self._plans.made[index >> 1], bool(index & 1)
+        onward: list[_Step] = []
         if not universal:
             if object_ == scope.subject_number and scope.subject.relation in plan.names:
-                return _Hop(None, plan.names[scope.subject.relation], -1, NEVER), onward
+                return (_NOWHERE, None, plan.names[scope.subject.relation]), onward
             star = scope.star(plan.type)
             if star is not None:
                 onward.append(((star << _SHIFT) + plan.number + 1, None, ()))
@@ -130,30 +144,24 @@ class Reach:
         for reading in plan.grants:
             for edge in scope.own_edges(object_, reading.relation, reading.kinds, universal=universal):
                 if self._counts(edge):
-                    return _Hop(edge, reading.trail, -1, NEVER if edge.expires is None else edge.expires), onward
+                    return (_NOWHERE, edge, reading.trail), onward
+        reader = scope.reader
         for reading in plan.grants:
-            if reading.leads_on:
-                edges = scope.userset_edges(object_, reading.relation, reading.kinds, universal=universal)
-                self._follow(reading, edges, onward)
+            if reading.leads_on and (edges := reader.usersets(object_, reading.relation)):
+                self._follow(reading, edges, onward, universal=universal)
         for reading in plan.arrows:
-            edges = scope.all_edges(object_, reading.relation, reading.kinds, universal=universal)
-            self._follow(reading, edges, onward)
+            if edges := reader.edges(object_, reading.relation):
+                self._follow(reading, edges, onward, universal=universal)
         return None, onward
 
-    def _follow(self, reading: Reading, edges: list[Edge], onward: list[_Onward]) -> None:
-        """Add where tuples of one reading lead."""
-        type_of, known, trail = self._scope.reader.type_of, reading.onward, reading.trail
-        for edge in edges:
-            subject = edge.subject
-            kind = (type_of(subject), edge.subject_relation)
+    def _follow(self, reading: Reading, edges: Sequence[Edge], onward: list[_Step], *, universal: bool) -> None:
+        """Add where the living tuples of one reading lead."""
+        known, trail = reading.onward, reading.trail
+        for edge in self._scope.living(edges, reading.kinds, universal=universal):
+            kind = edge.kind
             number = known[kind] if kind in known else self._plans.onward(reading, kind)
-            if number is not None and self._counts(edge):
-                onward.append(((subject << _SHIFT) + number, edge, trail))
-
-    def _parts(self, node: int) -> tuple[int, Plan, bool]:
-        """Return a node's object, its plan, and whether it stands for the universal tuples alone."""
-        index = node & _MASK
-        return node >> _SHIFT, self._plans.made[index >> 1], bool(index & 1)
+            if number is not None and (self._conditions is None or self._counts(edge)):
+                onward.append(((edge.subject << _SHIFT) + number, edge, trail))
 
     def _counts(self, edge: Edge) -> bool:
         """Return whether a tuple's condition is met. Raises NotAdditive where that is not plain."""
@@ -167,20 +175,19 @@ class Reach:
     def path(self, atom: Atom) -> Iterator[tuple[Atom, Term]]:
         """Yield, for each atom on the path found for `atom`, the one operand that it holds by."""
         plan = self._plans.of(atom.formula)
-        node = None if plan is None else (atom.object << _SHIFT) + plan.number
-        while node is not None and (hop := self._granted.get(node)) is not None:
-            if hop.below != -1 and hop.edge is None:
+        node = _NOWHERE if plan is None else (atom.object << _SHIFT) + plan.number
+        while (step := self._granted.get(node)) is not None:
+            if step[0] != _NOWHERE and step[1] is None:
                 # Only a name's universal tuples are below it without a tuple that leads there.
-                hop = self._granted[hop.below]
-            for member in hop.trail:
+                step = self._granted[step[0]]
+            node, edge, trail = step
+            for member in trail:
                 deeper = Atom(atom.object, member)
                 yield atom, Term(None, deeper)
                 atom = deeper
-            if hop.below == -1:
-                yield atom, Term(hop.edge, None)
+            if node == _NOWHERE:
+                yield atom, Term(edge, None)
                 return
-            node = hop.below
-            object_, below, _ = self._parts(node)
-            deeper = Atom(object_, below.member)
-            yield atom, Term(hop.edge, deeper)
+            deeper = Atom(node >> _SHIFT, self._plans.made[(node & _MASK) >> 1].member)
+            yield atom, Term(edge, deeper)
             atom = deeper

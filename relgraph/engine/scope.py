@@ -129,28 +129,21 @@ class BaseScope(ABC):
 
     def all_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
         """Return the living tuples of a relation."""
-        return self._living(self.reader.edges(resource, relation), kinds, universal=universal)
+        return self.living(self.reader.edges(resource, relation), kinds, universal=universal)
 
     def userset_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
         """Return the living tuples of a relation whose subject is a userset."""
-        return self._living(self.reader.usersets(resource, relation), kinds, universal=universal)
+        return self.living(self.reader.usersets(resource, relation), kinds, universal=universal)
 
-    def _living(self, edges: Sequence[Edge], kinds: Kinds, *, universal: bool) -> list[Edge]:
+    def living(self, edges: Sequence[Edge], kinds: Kinds, *, universal: bool) -> list[Edge]:
         """Return those tuples that have not expired and that the schema takes as they stand."""
         self.budget.tuples(len(edges))
-        type_of, stars, now = self.reader.type_of, self._stars, self.now
+        now, lasting, expiring = self.now, marks(universal, False), marks(universal, True)
         living = []
         for edge in edges:
-            subject_type = type_of(edge.subject)
-            taken = kinds.get((subject_type, edge.subject_relation))
-            if taken is None:
-                continue
-            if subject_type not in stars:
-                self.star(subject_type)
+            taken = kinds.get(edge.kind, 0)
             expires = edge.expires
-            if taken & marks(edge.subject == stars[subject_type], universal, expires is not None) and (
-                expires is None or now < expires
-            ):
+            if taken & lasting if expires is None else taken & expiring and now < expires:
                 living.append(edge)
         return living
 
@@ -188,7 +181,7 @@ class SubjectScope(BaseScope):
         self.subject_number = self.number(subject.object)
         type_number = self._type_of(self.subject_number)
         relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
-        self._kind = (type_number, relation)
+        self._kind = (type_number, relation, False)
         self._wildcard = None if subject.relation else self.star(type_number)
 
     def is_subject(self, object_: int, name: str) -> bool:
@@ -197,18 +190,17 @@ class SubjectScope(BaseScope):
 
     def own_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
         """Return the living tuples of a relation that name the subject, or a wildcard that covers it."""
-        if self._kind not in kinds:
-            return []
         found = []
-        own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
-        if own is not None:
-            found.append(own)
+        if self._kind in kinds:
+            own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
+            if own is not None:
+                found.append(own)
         # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
-        if self._wildcard is not None:
+        if self._wildcard is not None and (self._kind[0], 0, True) in kinds:
             covering = self.reader.edge(resource, relation, self._wildcard, 0)
             if covering is not None:
                 found.append(covering)
-        return self._living(found, kinds, universal=universal) if found else found
+        return self.living(found, kinds, universal=universal) if found else found
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""
@@ -229,9 +221,9 @@ class EverySubjectScope(BaseScope):
     def __init__(self, world: World) -> None:
         super().__init__(world, flattens=False)
 
-    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # nobody is asked about
-        """Return False: nobody in particular is asked about."""
-        return False
+    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # true of every object
+        """Return whether `object#name`, with an empty name the plain object, is a plain subject: each object is."""
+        return not name
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield all tuples of the relation."""

@@ -20,13 +20,24 @@ class TupleEdge:
     of the same tuple that lived before this one.
     """
 
-    __slots__ = ("created", "deleted", "expires", "older", "relation", "resource", "subject", "subject_relation")
+    __slots__ = (
+        "created",
+        "deleted",
+        "expires",
+        "kind",
+        "older",
+        "relation",
+        "resource",
+        "subject",
+        "subject_relation",
+    )
 
-    def __init__(self, row: NumberedRow, older: TupleEdge | None = None) -> None:
+    def __init__(self, row: NumberedRow, kind: tuple[int, int, bool], older: TupleEdge | None = None) -> None:
         self.resource = row.resource
         self.relation = row.relation
         self.subject = row.subject
         self.subject_relation = row.subject_relation
+        self.kind = kind
         self.created = row.created
         self.deleted = row.deleted
         self.expires = row.expires

@@ -39,9 +39,9 @@ class _Node:
         self.plain: list[TupleEdge] = []
         self.usersets: list[TupleEdge] = []
 
-    def add(self, row: NumberedRow) -> None:
+    def add(self, row: NumberedRow, kind: tuple[int, int, bool]) -> None:
         key = (row.subject, row.subject_relation)
-        edge = TupleEdge(row, self.newest.get(key))
+        edge = TupleEdge(row, kind, self.newest.get(key))
         (self.usersets if row.subject_relation else self.plain).append(edge)
         self.newest[key] = edge
 
@@ -66,7 +66,7 @@ class Graph:
         self.names.add_objects(image.objects)
         self._nodes: dict[tuple[int, int], _Node] = {}
         for row in image.rows:
-            self._node(row).add(row)
+            self._node(row).add(row, self.names.kind_of(row.subject, row.subject_relation))
         self._dead: deque[TupleEdge] = deque()
         self._pins: Counter[int] = Counter()
         self._pins_lock = Lock()
@@ -99,7 +99,7 @@ class Graph:
         for row in sorted(changes.rows, key=lambda row: row.created):
             node = self._node(row)
             if row.created > self.head.number:
-                node.add(row)
+                node.add(row, self.names.kind_of(row.subject, row.subject_relation))
             if row.deleted is not None:
                 edge = node.newest[row.subject, row.subject_relation]
                 while edge.created != row.created:
@@ -196,12 +196,20 @@ class GraphView:
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation whose subject is a userset."""
         node = self._nodes.get((resource, relation))
-        return () if node is None else [edge for edge in node.usersets if edge.lives_at(self.revision)]
+        return self._living(node.usersets) if node is not None else ()
 
     def edges(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return all tuples of that relation."""
         node = self._nodes.get((resource, relation))
         if node is None:
             return ()
-        plain = [edge for edge in node.plain if edge.lives_at(self.revision)]
-        return [*plain, *self.usersets(resource, relation)] if node.usersets else plain
+        return self._living(
+            [*node.plain, *node.usersets] if node.plain and node.usersets else node.plain or node.usersets
+        )
+
+    def _living(self, edges: list[TupleEdge]) -> Sequence[TupleEdge]:
+        revision = self.revision
+        # `TupleEdge.lives_at`, without a call for each of what may be very many.
+        return [
+            edge for edge in edges if edge.created <= revision and (edge.deleted is None or edge.deleted > revision)
+        ]

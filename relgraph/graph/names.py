@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.tuples import Object
+from relgraph.tuples import WILDCARD, Object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,7 @@ class Names:
         self._name_numbers: dict[str, int] = {}
         self._objects: dict[int, tuple[int, str]] = {}
         self._object_numbers: dict[int, dict[str, int]] = {}
+        self._kinds: dict[tuple[int, int, bool], tuple[int, int, bool]] = {}
         self.name_max = 0
         self.object_max = 0
 
@@ -58,6 +59,12 @@ class Names:
         """Return the number of an object, or None."""
         keys = self._object_numbers.get(type_number)
         return None if keys is None else keys.get(key)
+
+    def kind_of(self, subject: int, relation: int) -> tuple[int, int, bool]:
+        """Return an edge's kind of subject; the same tuple for all of a kind, since there is one for each edge."""
+        type_number, key = self._objects[subject]
+        kind = (type_number, relation, key == WILDCARD)
+        return self._kinds.setdefault(kind, kind)
 
     def type_of(self, number: int) -> int:
         """Return the type's number of an object; KeyError for a stranger."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from relgraph.graph.edges import TupleEdge, refuse_unserved
-from relgraph.tuples import Object
+from relgraph.tuples import WILDCARD, Object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from relgraph.store.base import Snapshot
+    from relgraph.store.base import NumberedRow, Snapshot
 
 __all__ = ["PastView"]
 
@@ -64,8 +64,7 @@ class PastView:
         row = self._snapshot.tuple(resource, relation, subject, subject_relation, self.revision)
         if row is None:
             return None
-        refuse_unserved(row)
-        return TupleEdge(row)
+        return self._edge(row)
 
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation that lived then and whose subject is a userset."""
@@ -76,9 +75,11 @@ class PastView:
         return self._edges(resource, relation, usersets=False)
 
     def _edges(self, resource: int, relation: int, *, usersets: bool) -> list[TupleEdge]:
-        rows = self._snapshot.tuples(resource, relation, self.revision, usersets=usersets)
-        found = []
-        for row in rows:
-            refuse_unserved(row)
-            found.append(TupleEdge(row))
-        return found
+        # The rows are taken at once: what an edge names is read through the same snapshot.
+        rows = list(self._snapshot.tuples(resource, relation, self.revision, usersets=usersets))
+        return [self._edge(row) for row in rows]
+
+    def _edge(self, row: NumberedRow) -> TupleEdge:
+        refuse_unserved(row)
+        type_number, key = self._object(row.subject)
+        return TupleEdge(row, (type_number, row.subject_relation, key == WILDCARD))

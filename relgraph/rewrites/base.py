@@ -49,6 +49,10 @@ class Edge(Protocol):
         """The subject's relation number; 0 for a plain subject or a wildcard."""
 
     @property
+    def kind(self) -> tuple[int, int, bool]:
+        """What kind of subject it names: the number of its type, of its relation, and whether it is the wildcard."""
+
+    @property
     def expires(self) -> int | None:
         """The instant from which the tuple counts no more, in microseconds since 1970 UTC; None: never."""
 

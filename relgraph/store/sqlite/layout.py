@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from relgraph.errors import StoreFormat, quoted
 from relgraph.store.base import EMPTY, Random
+from relgraph.store.sqlite.library import PATH_SHOWN_MAX
 
 if TYPE_CHECKING:
     from relgraph.store.sqlite.library import sqlite3
@@ -104,6 +105,7 @@ def is_current(connection: sqlite3.Connection, where: str) -> bool:
 
     Raises StoreFormat for a newer one and for the file of another program.
     """
+    shown = quoted(where, PATH_SHOWN_MAX)
     application, version, cookie = (
         int(connection.execute(f"PRAGMA {name}").fetchall()[0][0])
         for name in ("application_id", "user_version", "schema_version")
@@ -111,13 +113,13 @@ def is_current(connection: sqlite3.Connection, where: str) -> bool:
     if application == APPLICATION_ID:
         if version > FORMAT:
             raise StoreFormat(
-                f"the store {quoted(where)} has format {version} and this relgraph knows {FORMAT}; install a newer one",
+                f"the store {shown} has format {version} and this relgraph knows {FORMAT}; install a newer one",
                 {"store": where, "format": str(version), "format_max": str(FORMAT)},
             )
         return version == FORMAT
     if application or version or cookie:
         raise StoreFormat(
-            f"the file {quoted(where)} is a database of another program, not a relgraph store; name another file",
+            f"the file {shown} is a database of another program, not a relgraph store; name another file",
             {"store": where},
         )
     return False

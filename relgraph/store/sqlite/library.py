@@ -22,12 +22,15 @@ else:
     except ImportError:
         import sqlite3
 
-__all__ = ["VERSION_MIN", "check_version", "fault", "sqlite3"]
+__all__ = ["PATH_SHOWN_MAX", "VERSION_MIN", "check_version", "fault", "sqlite3"]
 
 VERSION_MIN = (3, 37, 0)
 """The first SQLite with STRICT tables."""
 
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
+
+PATH_SHOWN_MAX = 400
+"""How much of a store's path an error shows: the name of the file stands at its end, so it is seldom cut."""
 
 _TEXTS: dict[int, tuple[type[StoreUnavailable], str]] = {
     _BUSY: (StoreUnavailable, "the store {where} is locked by another writer for too long; try again"),
@@ -51,7 +54,8 @@ def fault(error: sqlite3.Error, where: str) -> StoreUnavailable:
     """Return relgraph's error for one of the driver's. `where` is the path of the file, for people."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     kind, text = _TEXTS.get(code, (StoreUnavailable, "the store {where} failed: {problem}"))
-    return kind(text.format(where=quoted(where), problem=quoted(str(error))), {"store": where, "problem": str(error)})
+    told = text.format(where=quoted(where, PATH_SHOWN_MAX), problem=quoted(str(error)))
+    return kind(told, {"store": where, "problem": str(error)})
 
 
 def check_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
