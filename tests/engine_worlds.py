@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from relgraph import engine
@@ -18,6 +19,7 @@ from relgraph.tuples import Object, Subject
 from tests.worlds import schema_text
 
 if TYPE_CHECKING:
+    from relgraph.answers import ExpandNode
     from relgraph.rewrites import Edge, Value
     from tests.oracle import Verdict, World
 
@@ -51,12 +53,10 @@ class EngineWorld:
     def __init__(self, world: World) -> None:
         self.limits = Limits()
         self._now = world.now
-        self._names: dict[str, int] = {}
         self._objects: dict[tuple[int, str], int] = {}
-        schema = parse(schema_text(world.schema))
-        for definition in schema.definitions.values():
-            for name in (definition.name, *definition.names()):
-                self._name(name)
+        # Names of stale tuples get numbers of their own, behind those of the schema.
+        self.program, numbers = _compiled(schema_text(world.schema))
+        self._names = dict(numbers)
         verdicts = {}
         rows = []
         for entry in world.tuples:
@@ -75,7 +75,6 @@ class EngineWorld:
         # As in a store without caveats, where the walk does not ask.
         conditional = any(verdict.kind != "yes" for verdict in verdicts.values())
         self.conditions = WorldConditions(verdicts) if conditional else None
-        self.program = engine.Program(schema, self._names.get)
 
     def _name(self, name: str) -> int:
         return self._names.setdefault(name, len(self._names) + 1)
@@ -96,6 +95,10 @@ class EngineWorld:
         scope = engine.SubjectScope(self.world(), Subject.parse(subject), flattens=flattens)
         return engine.Walk(scope, self.conditions, exhaustive=exhaustive, searches=searches)
 
+    def expanded(self, resource: object, name: str) -> tuple[ExpandNode, ...]:
+        """Return the expansion of a name, its usersets opened."""
+        return engine.expand(self.every_subject(), self.object(resource), name, usersets=True)
+
     def every_subject(self) -> engine.EverySubjectScope:
         """Return a scope for expanding."""
         return engine.EverySubjectScope(self.world())
@@ -104,6 +107,17 @@ class EngineWorld:
     def object(text: object) -> Object:
         """Return the engine's object for the oracle's."""
         return Object.parse(str(text))
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> tuple[engine.Program, dict[str, int]]:
+    """Return a schema's program, and the numbers of its names, once for many worlds."""
+    schema = parse(text)
+    numbers: dict[str, int] = {}
+    for definition in schema.definitions.values():
+        for name in (definition.name, *definition.names()):
+            numbers.setdefault(name, len(numbers) + 1)
+    return engine.Program(schema, numbers.get), numbers
 
 
 def _key(edge: Edge | NumberedRow) -> tuple[int, int, int, int]:

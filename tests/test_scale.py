@@ -190,7 +190,7 @@ def test_a_cycle_of_folders_with_bans() -> None:
 
 def test_won_and_lost_round_a_ring() -> None:
     """Round a ring of positions with one way out, each is settled by the one after it, however far from the exit."""
-    length = 200
+    length = 10_000
     ends = [f"folder:n{length}#parent@folder:n0", f"folder:n{length}#parent@folder:out"]
     ends += [f"folder:n{i}#viewer@user:anna" for i in range(length + 1)] + ["folder:out#viewer@user:anna"]
     with loaded(links("folder", "parent", length=length), ends) as authorizer:

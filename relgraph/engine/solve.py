@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from relgraph.engine.parts import parts
 from relgraph.rewrites.verdict import NO, REFUSED, YES, Combine, negate, stronger, weaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from relgraph.engine.budget import Budget
     from relgraph.engine.conditions import Conditions
@@ -47,9 +48,20 @@ def solve(
     conditions: Conditions,
     budget: Budget,
 ) -> None:
-    """Put the final value of every atom of `component` into `values`; all others it leans on are there already."""
-    system = _System(component, equations, values, conditions, budget)
-    values.update(zip(component, system.solution(), strict=True))
+    """Put the final value of every atom of `component` into `values`; all others it leans on are there already.
+
+    What is settled no longer ties together what leans on it: once some atoms are, the others are solved part by part.
+    Round a ring of exclusions with one way out, where each atom settles the next, that is one round and not one each.
+    """
+    agenda = [component]
+    while agenda:
+        some = agenda.pop()
+        system = _System(some, equations, values, conditions, budget)
+        solved = system.solution()
+        values.update((some[number], value) for number, value in solved.items())
+        if len(solved) < len(some):
+            found = [[some[number] for number in part] for part in parts(system.unsettled(solved))]
+            agenda.extend(part for part in reversed(found) if part[0] not in values)
 
 
 class _System:
@@ -93,18 +105,31 @@ class _System:
                 operands.append(_Operand(exists, -1))
             self._operands.append(operands)
 
-    def solution(self) -> list[Value]:
-        """Return (low, high) of each member."""
+    def solution(self) -> dict[int, Value]:
+        """Return (low, high) of each member, or of some as soon as the two ends meet at any."""
         low = [NO] * len(self._combines)
         if not self._negative:
             low, high = self._least(_LOW, low), self._least(_HIGH, low)
-            return list(zip(low, high, strict=True))
+            return dict(enumerate(zip(low, high, strict=True)))
         while True:
             high = self._least(_HIGH, low)
             risen = self._least(_LOW, high)
+            ends = dict(enumerate(zip(risen, high, strict=True)))
+            settled = {number: value for number, value in ends.items() if value[0] == value[1]}
+            if settled:
+                return settled
             if risen == low:
-                return list(zip(low, high, strict=True))
+                return ends
             low = risen
+
+    def unsettled(self, settled: Collection[int]) -> list[list[int]]:
+        """Return which members each one leans on, the settled ones left out, as another round of work."""
+        onward: list[list[int]] = []
+        for number, operands in enumerate(self._operands):
+            self._budget.node()
+            below = () if number in settled else operands
+            onward.append([each.member for each in below if each.member != -1 and each.member not in settled])
+        return onward
 
     def _least(self, end: int, negated: list[int]) -> list[int]:
         """Return the least fixed point at one end, with every NOT within the component read from `negated`."""
