@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -152,6 +153,13 @@ def test_best_json(double: Double, capsys: Screen) -> None:
     )
 
 
+def test_best_says_that_no_way_could_be_told(double: Double, capsys: Screen) -> None:
+    """Access without a way within the limits says so, instead of looking as if there were none."""
+    double.answers["best_many"] = [replace(BEST, ways=())]
+    main(["best", "user:anna", "report:q3"])
+    assert "  which way takes more work to tell than the limits allow\n" in capsys.readouterr().out
+
+
 def test_best_text(double: Double, capsys: Screen) -> None:
     """Best access as text tells the role, what is conditional, and each way with its tuples."""
     double.answers["best_many"] = [BEST, NOTHING]
@@ -162,7 +170,7 @@ def test_best_text(double: Double, capsys: Screen) -> None:
         "  manager through group:board#member",
         "    group:board#member@user:anna",
         "    report:q3#manager@group:board#member",
-        "  and more ways than these",
+        "  at least 1 way: finding more takes more than the limits allow",
         "report:q4  no access",
         "revision 7",
     ]

@@ -137,8 +137,10 @@ def best_text(best: Best) -> Iterator[str]:
         yield f"  {way.role} {way.via}"
         for tuple_ in way.tuples:
             yield f"    {tuple_}"
-    if best.truncated:
-        yield "  and more ways than these"
+    if best.truncated and best.ways:
+        yield f"  at least {counted(len(best.ways), 'way')}: finding more takes more than the limits allow"
+    elif best.truncated:
+        yield "  which way takes more work to tell than the limits allow"
 
 
 def expansion_json(expansion: Expansion) -> Json:
