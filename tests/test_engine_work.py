@@ -87,3 +87,19 @@ def test_a_limit_on_ways_leaves_those_that_were_found() -> None:
     engine = _engine([*_fan(20), "doc:d#parent@doc:p", "doc:d#parent@doc:q", "doc:p#viewer@user:u"])
     ways, more = _ways(engine, "view", Limits(ways_work_max=100_000), Unconditional())
     assert (len(ways), more) == (20, True)
+
+
+def test_a_walk_goes_by_one_set_of_plans() -> None:
+    """Another thread that made plans of its own for the same schema does not change what a walk's numbers mean."""
+    engine = _engine(["doc:d#viewer@group:g#member", "group:g#member@user:u"])
+    walk = engine.walk("user:u")
+    mine = vars(engine.program).pop("plans")
+    other = engine.program.plans
+    assert other is not mine
+    # The other thread asks in another order, so that its numbers differ.
+    for name in ("member", "viewer", "read"):
+        for type_number in range(1, 10):
+            member = engine.program.member(type_number, name)
+            assert member is None or other.of(member) is not None
+    assert check(walk, DOC, "read")[0].value == "yes"
+    assert check(walk, DOC, "parent")[0].value == "no"
