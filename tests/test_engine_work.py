@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from tests.engine_worlds import EngineWorld
 from tests.oracle import AllArrow, Name, Schema, World, define, tuple_of
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from relgraph.answers import Way
     from relgraph.rewrites import Edge, Value
 
@@ -23,7 +26,11 @@ SCHEMA = Schema(
         "group": define({"member": "user | group#member"}),
         "doc": define(
             {"parent": "doc", "viewer": "user | group#member"},
-            {"view": Name("viewer") + AllArrow("parent", "view"), "read": Name("viewer")},
+            {
+                "view": Name("viewer") + AllArrow("parent", "view"),
+                "late": AllArrow("parent", "late") + Name("viewer"),
+                "read": Name("viewer"),
+            },
         ),
     }
 )
@@ -37,6 +44,17 @@ def _fan(count: int) -> list[str]:
 
 def _engine(texts: list[str]) -> EngineWorld:
     return EngineWorld(World(SCHEMA, tuple(map(tuple_of, texts))))
+
+
+class _Calls:
+    """Counts calls of functions, as a profile."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, event: str, arg: object, /) -> None:  # noqa: ARG002  # as a profile is called
+        """Count one."""
+        self.count += event == "call"
 
 
 class _Counting(Unconditional):
@@ -103,3 +121,20 @@ def test_a_walk_goes_by_one_set_of_plans() -> None:
             assert member is None or other.of(member) is not None
     assert check(walk, DOC, "read")[0].value == "yes"
     assert check(walk, DOC, "parent")[0].value == "no"
+
+
+def test_a_wide_conjunction_is_read_once_a_level() -> None:
+    """A `.all` over four times as many parents, in a circle with each, takes four times the calls, not sixteen."""
+    work = []
+    for count in (50, 200):
+        parents = [f"doc:d#parent@doc:{n}" for n in range(count)] + [f"doc:{n}#parent@doc:d" for n in range(count)]
+        walk = _engine([*parents, "doc:d#viewer@user:u"]).walk("user:u")
+        calls = _Calls()
+        sys.setprofile(calls)
+        try:
+            verdict = check(walk, DOC, "late")[0]
+        finally:
+            sys.setprofile(None)
+        assert verdict.value == "yes"
+        work.append(calls.count)
+    assert work[1] <= 5 * work[0]
