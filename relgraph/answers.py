@@ -49,8 +49,8 @@ class Verdict(Enum):
 class Decision:
     """The answer to a check: a verdict, and what a CONDITIONAL lacks. UNDECIDED occurs among many answers only.
 
-    `valid_until` is when the first tuple expires that the answer may lean on: before that, asking again at the same
-    revision gives the same. None: at any time.
+    Before `valid_until` asking again at the same revision gives the same: then the first tuple expires that was read
+    for the answer. It may stay so for longer. None: at any time.
     """
 
     verdict: Verdict

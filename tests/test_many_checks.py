@@ -117,6 +117,15 @@ def test_an_answer_says_until_when_it_stays_so(door: Door, question: str, until:
     assert door.decide_many([question])[0].valid_until == expected
 
 
+def test_until_when_does_not_hang_on_what_is_asked_beside_it(door: Door) -> None:
+    """Many checks say of each what it would be told alone, in whatever order they are asked."""
+    asked: list[relgraph.Question] = ["doc:one#read@user:carl", "doc:two#read@user:carl", "doc:one#owner@user:carl"]
+    alone = [door.decide(str(question)).valid_until for question in asked]
+    assert alone == [parse_moment(EARLY), parse_moment(EARLY), None]
+    assert [each.valid_until for each in door.decide_many(asked)] == alone
+    assert [each.valid_until for each in door.decide_many(asked[::-1])] == alone[::-1]
+
+
 def test_best_access_says_until_when_it_stays_so(door: Door) -> None:
     """Carl's roles stay as they are until his membership ends."""
     assert door.best("user:carl", "doc:two").valid_until == parse_moment(EARLY)

@@ -23,6 +23,7 @@ from relgraph.engine import (
     expand,
     find_orphans,
     find_ways,
+    valid_until,
 )
 from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, at_index, quoted
 from relgraph.instants import moment
@@ -68,8 +69,8 @@ def open_authorizer(url: str, *, limits: Limits | None = None) -> Authorizer:
     return Authorizer(open_store(url, clock=_now, random=os.urandom), limits=limits)
 
 
-def _valid_until(walk: Walk) -> datetime | None:
-    return None if walk.valid_until is None else moment(walk.valid_until)
+def _moment(instant: int | None) -> datetime | None:
+    return None if instant is None else moment(instant)
 
 
 class Authorizer:
@@ -166,7 +167,8 @@ class Authorizer:
     @staticmethod
     def _decision(pinned: Pinned, walk: Walk, resource: Object, name: str) -> Decision:
         verdict, missing = check(walk, resource, name)
-        return Decision(verdict, missing, pinned.revision.number, pinned.token, _valid_until(walk))
+        until = _moment(valid_until(walk, resource, name))
+        return Decision(verdict, missing, pinned.revision.number, pinned.token, until)
 
     def decide_many(
         self,
@@ -266,7 +268,7 @@ class Authorizer:
             truncated,
             pinned.revision.number,
             pinned.token,
-            _valid_until(walk),
+            _moment(found.valid_until),
         )
 
     def expand(

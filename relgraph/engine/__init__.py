@@ -6,7 +6,7 @@ Only `relgraph.api` opens it. It reads tuples through `Reader`, which it declare
 from __future__ import annotations
 
 from relgraph.engine.budget import Budget
-from relgraph.engine.check import Access, access, check
+from relgraph.engine.check import Access, access, check, valid_until
 from relgraph.engine.expand import expand
 from relgraph.engine.orphans import find_orphans
 from relgraph.engine.program import Program
@@ -29,4 +29,5 @@ __all__ = [
     "expand",
     "find_orphans",
     "find_ways",
+    "valid_until",
 ]

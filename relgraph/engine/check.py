@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from relgraph.engine.walk import Walk
     from relgraph.tuples import Object
 
-__all__ = ["Access", "access", "check"]
+__all__ = ["Access", "access", "check", "valid_until"]
 
 
 def check(walk: Walk, resource: Object, name: str) -> tuple[Verdict, tuple[str, ...]]:
@@ -25,6 +25,14 @@ def check(walk: Walk, resource: Object, name: str) -> tuple[Verdict, tuple[str, 
     return verdict, missing
 
 
+def valid_until(walk: Walk, resource: Object, *names: str) -> int | None:
+    """Return an instant, in microseconds, before which the answers on these names stay as they are; None: for ever."""
+    number = walk.scope.number(resource)
+    atoms = (walk.scope.member(number, name) for name in names)
+    found = (walk.valid_until(atom) for atom in atoms if atom is not None)
+    return min((until for until in found if until is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Best access without its ways: see `relgraph.answers.Best`."""
@@ -33,6 +41,7 @@ class Access:
     held: tuple[str, ...]
     conditional: tuple[ConditionalRole, ...]
     undecided: tuple[str, ...]
+    valid_until: int | None
 
 
 def access(walk: Walk, resource: Object) -> Access:
@@ -47,11 +56,13 @@ def access(walk: Walk, resource: Object) -> Access:
     for place, name in enumerate(definition.rungs):
         verdict, missing = check(walk, resource, name)
         if verdict is Verdict.YES and definition.roles:
-            return Access(name, definition.roles[place:], tuple(conditional), tuple(undecided))
+            until = valid_until(walk, resource, *definition.roles[: place + 1])
+            return Access(name, definition.roles[place:], tuple(conditional), tuple(undecided), until)
         if verdict is Verdict.YES:
             held.append(name)
         elif verdict is Verdict.CONDITIONAL:
             conditional.append(ConditionalRole(name, missing))
         elif verdict is Verdict.UNDECIDED:
             undecided.append(name)
-    return Access(None, tuple(held), tuple(conditional), tuple(undecided))
+    until = valid_until(walk, resource, *definition.rungs)
+    return Access(None, tuple(held), tuple(conditional), tuple(undecided), until)

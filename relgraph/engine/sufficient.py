@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Sufficiency", "values_of"]
 
 _GRANTED = (YES, YES)
+_LIMIT = "ways_work_max"
 
 _Keys = frozenset["EdgeKey"]
 _Values = dict["Atom", "Value"]
@@ -78,7 +79,7 @@ class Sufficiency:
         if self._work < 0:
             raise LimitExceeded(
                 "telling which tuples suffice takes more work than allowed; raise the limit `ways_work_max`",
-                {"limit": "ways_work_max"},
+                {"limit": _LIMIT},
             )
 
     def _values(self, chosen: _Chosen) -> _Values:
@@ -160,6 +161,9 @@ class Sufficiency:
                 for key in sorted(known - kept):
                     agenda.append((without | {key}, kept))
                     kept |= {key}
-        except LimitExceeded:
+        except LimitExceeded as error:
+            # Any other limit ends the whole request.
+            if error.details.get("limit") != _LIMIT:
+                raise
             return found, True
         return found, False

@@ -38,7 +38,20 @@ _CONDITIONAL = (CONDITIONAL, CONDITIONAL)
 class _Frame:
     """An atom whose operands are being read."""
 
-    __slots__ = ("atom", "combine", "decided", "exists", "index", "leans", "low", "source", "terms", "value", "waiting")
+    __slots__ = (
+        "atom",
+        "combine",
+        "decided",
+        "exists",
+        "index",
+        "leans",
+        "low",
+        "source",
+        "terms",
+        "until",
+        "value",
+        "waiting",
+    )
 
     def __init__(self, atom: Atom, combine: Combine, source: Iterator[Term], index: int) -> None:
         self.atom = atom
@@ -53,6 +66,8 @@ class _Frame:
         self.exists: Value = REFUSED
         self.decided = False
         self.leans = False
+        # When the first tuple expires that was read for this atom or below it.
+        self.until = NEVER
 
     def take(self, term: Term, value: Value) -> bool:
         """Join one more operand; return whether the rest cannot matter any more."""
@@ -94,7 +109,7 @@ class Walk:
         self.conditions: Conditions = conditions or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
-        self._valid_until = NEVER
+        self._untils: dict[Atom, int] = {}
         self._exhaustive = exhaustive
         # INVARIANT: read once. Two threads that meet a program first may each make plans, with numbers of their own.
         self._plans = scope.program.plans
@@ -104,13 +119,12 @@ class Walk:
         self._stack: list[_Frame] = []
         self._opened = 0
 
-    @property
-    def valid_until(self) -> int | None:
-        """The instant, in microseconds, before which everything answered so far stays so at this revision.
+    def valid_until(self, atom: Atom) -> int | None:
+        """Return an instant, in microseconds, before which the value of an atom stays as it is at this revision.
 
-        The first tuple that an answer may lean on expires then; None where none does.
+        The first tuple that was read for it expires then; None where none does. A bound: it may stay so for longer.
         """
-        return None if self._valid_until == NEVER else self._valid_until
+        return self._untils.get(atom)
 
     def value(self, root: Atom) -> Value:
         """Return the final value of an atom. Raises LimitExceeded or DeadlineExceeded."""
@@ -128,6 +142,7 @@ class Walk:
             self._close(frame)
             if frames:
                 frames[-1].low = min(frames[-1].low, frame.low)
+                frames[-1].until = min(frames[-1].until, frame.until)
         return self.values[root]
 
     def _known(self, atom: Atom) -> Value | None:
@@ -143,8 +158,8 @@ class Walk:
         except NotAdditive:
             self._searches = False
             return None
-        if until is not None:
-            self._valid_until = min(self._valid_until, until)
+        if until is not None and until != NEVER:
+            self._untils[atom] = until
         value = self.values[atom] = REFUSED if until is None else _GRANTED
         return value
 
@@ -176,10 +191,11 @@ class Walk:
                     frame.low = min(frame.low, index)
                     frame.leans = True
                     known = OPEN
+                frame.until = min(frame.until, self._untils.get(term.atom, NEVER))
                 value = weaker(value, known)
             if term.edge is not None:
                 if term.edge.expires is not None:
-                    self._valid_until = min(self._valid_until, term.edge.expires)
+                    frame.until = min(frame.until, term.edge.expires)
                 if frame.combine is Combine.EACH:
                     presence = self.conditions.presence(term.edge)
                     frame.exists = stronger(frame.exists, presence)
@@ -193,6 +209,7 @@ class Walk:
         if frame.decided or not frame.leans:
             # Not leaning on anything open, or concluded whatever the open ones turn out to be.
             self.values[frame.atom] = frame.conclusion()
+            self._keep_until(frame.atom, frame.until)
         if frame.low != frame.index:
             return
         component = []
@@ -205,6 +222,13 @@ class Walk:
                 break
         if component:
             solve(component, self.equations, self.values, self.conditions, self.scope.budget)
+            for atom in component:
+                # All of them were opened below the first, and may lean on whatever any of them has read.
+                self._keep_until(atom, frame.until)
+
+    def _keep_until(self, atom: Atom, until: int) -> None:
+        if until != NEVER:
+            self._untils[atom] = until
 
     def tell(self, root: Atom) -> None:
         """Put the paths that searches found into `equations`, for `root` and everything below it that was met."""

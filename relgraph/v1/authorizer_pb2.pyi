@@ -400,8 +400,8 @@ class CheckResponse(google.protobuf.message.Message):
 
     @property
     def valid_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the first tuple expires that the answer may lean on: before that, asking again at this revision gives the
-        same. Absent: at any time.
+        """Before this, asking again at this revision gives the same: then the first tuple expires that was read for the
+        answer. It may stay so for longer. Absent: at any time.
         """
 
     def __init__(
