@@ -55,10 +55,11 @@ class Ground:
         """Yield the tuples that the equations of `atoms` read, some more than once."""
         return (term.edge for atom in atoms for term in self.equations[atom].terms if term.edge is not None)
 
-    def below(self, root: Atom, *, excluded_too: bool = True) -> list[Atom]:
-        """Return `root` and every atom below it, without entering excluded sides unless `excluded_too`."""
-        seen = {root: None}
-        for atom in (agenda := [root]):
+    def below(self, *roots: Atom, excluded_too: bool = True) -> list[Atom]:
+        """Return `roots` and every atom below them, without entering excluded sides unless `excluded_too`."""
+        seen = dict.fromkeys(roots)
+        for atom in (agenda := list(seen)):
+            self.walk.scope.budget.tick()
             combine, terms = self.equations[atom]
             for term in terms[:1] if combine is Combine.MINUS and not excluded_too else terms:
                 if term.atom is not None and term.atom not in seen:
@@ -81,21 +82,29 @@ class Ground:
     def _possible(self, atoms: list[Atom]) -> dict[Atom, int]:
         """Return a level that each atom never exceeds, whichever tuples are taken away: exclusions are disregarded."""
         levels = dict.fromkeys(atoms, NO)
-        readers: dict[Atom, list[Atom]] = {}
+        readers: dict[Atom, list[tuple[Atom, Term]]] = {}
+        agenda = []
         for atom in atoms:
+            self.walk.scope.budget.tick()
             for term in self._granting(atom):
                 if term.atom is not None:
-                    readers.setdefault(term.atom, []).append(atom)
-        agenda = list(atoms)
+                    readers.setdefault(term.atom, []).append((atom, term))
+            levels[atom] = self._joined(atom, levels)
+            if levels[atom] != NO:
+                agenda.append(atom)
         while agenda:
-            self.walk.scope.budget.tick()
-            atom = agenda.pop()
-            found = [self._level(term, levels) for term in self._granting(atom)]
-            level = NO if not found else max(found) if self._any(atom) else min(found)
-            if level > levels[atom]:
-                levels[atom] = level
-                agenda.extend(readers.get(atom, ()))
+            for atom, term in readers.get(agenda.pop(), ()):
+                self.walk.scope.budget.tick()
+                # One able operand is enough: a union of 100,000 members is not read again for each of them.
+                level = self._level(term, levels) if self._any(atom) else self._joined(atom, levels)
+                if level > levels[atom]:
+                    levels[atom] = level
+                    agenda.append(atom)
         return levels
+
+    def _joined(self, atom: Atom, levels: dict[Atom, int]) -> int:
+        found = [self._level(term, levels) for term in self._granting(atom)]
+        return NO if not found else max(found) if self._any(atom) else min(found)
 
     def _granting(self, atom: Atom) -> Iterable[Term]:
         combine, terms = self.walk.equations[atom]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from relgraph.engine.conditions import Conditions
-    from relgraph.engine.plans import Plan, Reading, Trail
+    from relgraph.engine.plans import Plan, Plans, Reading, Trail
     from relgraph.engine.scope import SubjectScope
     from relgraph.rewrites import Edge
 
@@ -55,10 +55,10 @@ _NOWHERE = -1
 class Reach:
     """The searches of one walk. What one has found out serves the next."""
 
-    def __init__(self, scope: SubjectScope, conditions: Conditions | None) -> None:
+    def __init__(self, scope: SubjectScope, plans: Plans, conditions: Conditions | None) -> None:
         self._scope = scope
         self._conditions = conditions
-        self._plans = scope.program.plans
+        self._plans = plans
         # How each node that holds does so, and when the first tuple on its path expires, where one does.
         self._granted: dict[int, _Step] = {}
         self._untils: dict[int, int] = {}
@@ -109,6 +109,8 @@ class Reach:
                     self._hold(node, above, steps)
                     known.update(read)
                     return True
+            else:
+                budget.tuples(len(found))
             read[node] = found
             for step in found:
                 below = step[0]

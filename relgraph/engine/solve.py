@@ -134,6 +134,7 @@ class _System:
     def _least(self, end: int, negated: list[int]) -> list[int]:
         """Return the least fixed point at one end, with every NOT within the component read from `negated`."""
         current = [NO] * len(self._combines)
+        watched = [0] * len(self._combines)
         agenda = []
         for number in range(len(current)):
             current[number] = self._level(number, end, current, negated)
@@ -146,12 +147,29 @@ class _System:
                 if self._combines[reader] is Combine.ANY:
                     # One strong operand is enough: a union of 100,000 members is not read again for each of them.
                     level = min(constant[end], current[risen])
+                elif self._held(reader, end, current, watched):
+                    continue
                 else:
                     level = self._level(reader, end, current, negated)
                 if level > current[reader]:
                     current[reader] = level
+                    watched[reader] = 0
                     agenda.append(reader)
         return current
+
+    def _held(self, number: int, end: int, current: list[int], watched: list[int]) -> bool:
+        """Return whether some operand of a conjunction is no stronger than it: whatever rose, it stays as it is.
+
+        Operands before the watched one are stronger, and stay so: a `.all` of 100,000 is not read again for each.
+        """
+        operands = self._operands[number]
+        if self._combines[number] is Combine.MINUS:
+            return False
+        at = watched[number]
+        while at < len(operands) and _positive(operands[at], end, current) > current[number]:
+            at += 1
+        watched[number] = at
+        return at < len(operands)
 
     def _level(self, number: int, end: int, current: list[int], negated: list[int]) -> int:
         operands = self._operands[number]

@@ -64,7 +64,7 @@ def values_of(ground: Ground, present: _Keys) -> _Values:
 
 
 class Sufficiency:
-    """Judges sets of tuples for one answer. `work_max` bounds the equations solved."""
+    """Judges sets of tuples for one answer. `work_max` bounds the equations solved and the choices looked at."""
 
     def __init__(self, ground: Ground, level: int, work_max: int) -> None:
         self._ground = ground
@@ -72,13 +72,17 @@ class Sufficiency:
         self._work = work_max
         self._all = frozenset(map(edge_key, ground.edges(ground.equations)))
 
-    def _values(self, chosen: _Chosen) -> _Values:
-        self._work -= len(self._ground.equations)
+    def _spend(self, work: int) -> None:
+        self._ground.walk.scope.budget.tick()
+        self._work -= work
         if self._work < 0:
             raise LimitExceeded(
                 "telling which tuples suffice takes more work than allowed; raise the limit `ways_work_max`",
                 {"limit": "ways_work_max"},
             )
+
+    def _values(self, chosen: _Chosen) -> _Values:
+        self._spend(len(self._ground.equations))
         return _solved(self._ground, chosen)
 
     def sufficient(self, kept: _Keys) -> bool:
@@ -138,10 +142,13 @@ class Sufficiency:
         Any further minimal set lacks at least one tuple of each found one, so leaving out each in turn finds all.
         """
         found: list[_Keys] = []
-        agenda = [frozenset["EdgeKey"]()]
-        seen = set(agenda)
+        # What is left out, and what a branch before this one leaves out: so no choice comes up twice.
+        agenda = [(frozenset["EdgeKey"](), frozenset["EdgeKey"]())]
         try:
-            for without in agenda:
+            while agenda:
+                without, kept = agenda.pop()
+                # Counted though nothing is solved for most of them: there are as many as there are choices.
+                self._spend(1)
                 known = next((each for each in found if not each & without), None)
                 if known is None:
                     if not self.sufficient(self._all - without):
@@ -150,11 +157,9 @@ class Sufficiency:
                         return found, True
                     known = self._shrunk(self._all - without)
                     found.append(known)
-                for key in sorted(known):
-                    wider = without | {key}
-                    if wider not in seen:
-                        seen.add(wider)
-                        agenda.append(wider)
+                for key in sorted(known - kept):
+                    agenda.append((without | {key}, kept))
+                    kept |= {key}
         except LimitExceeded:
             return found, True
         return found, False

@@ -96,7 +96,9 @@ class Walk:
         self.equations: dict[Atom, Equation] = {}
         self._valid_until = NEVER
         self._exhaustive = exhaustive
-        self._reach = Reach(scope, conditions)
+        # INVARIANT: read once. Two threads that meet a program first may each make plans, with numbers of their own.
+        self._plans = scope.program.plans
+        self._reach = Reach(scope, self._plans, conditions)
         self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []
@@ -133,7 +135,7 @@ class Walk:
         value = self.values.get(atom)
         if value is not None or not self._searches:
             return value
-        plan = self.scope.program.plans.of(atom.formula)
+        plan = self._plans.of(atom.formula)
         if plan is None:
             return None
         try:

@@ -148,12 +148,8 @@ def _separable(ground: Ground, level: int) -> bool:
         return False
     if level < YES and any(len(set(conditions.value(edge))) > 1 for edge in ground.edges(ground.equations)):
         return False
-    against: set[Atom] = set()
-    for combine, terms in ground.equations.values():
-        if combine is Combine.MINUS and len(terms) > 1:
-            excluded = terms[1].atom
-            if excluded is not None and YES - ground.possible[excluded] < level:
-                against.update(ground.below(excluded))
+    excluded = [terms[1].atom for combine, terms in ground.equations.values() if combine is Combine.MINUS and terms[1:]]
+    against = ground.below(*(each for each in excluded if each is not None and YES - ground.possible[each] < level))
     if any(ground.equations[atom].combine is Combine.MINUS for atom in against):
         return False
     opposing = set(map(edge_key, ground.edges(against)))
