@@ -14,8 +14,20 @@ from tests.oracle import AllArrow, Arrow, Name, Nil, Object, Schema, Self, World
 
 LENGTH = 50
 _FOLDER = define(
-    {"parent": "folder | folder with universal", "viewer": "user", "banned": "user"},
     {
+        "parent": "folder | folder with universal",
+        "second": "folder",
+        "viewer": "user | user with universal",
+        "banned": "user",
+    },
+    {
+        "seen": Name("banned") + (Name("read") + Name("viewer")),
+        # Of these, the operand that comes last is deep.
+        "deep": Arrow("parent", "deep") - Name("banned"),
+        "either": (Name("viewer") - Name("banned")) + Name("deep"),
+        "neither": (Name("banned") - Name("viewer")) & Name("deep"),
+        "without": (Name("banned") & Name("viewer")) - Name("deep"),
+        "every": AllArrow("second", "deep"),
         "read": Name("viewer") + Arrow("parent", "read"),
         "view": (Name("viewer") + Arrow("parent", "view")) - Name("banned"),
         "won": Arrow("parent", "lost"),
@@ -30,9 +42,12 @@ def _world(*tuples: str) -> EngineWorld:
     return EngineWorld(World(schema, tuple(map(tuple_of, tuples)), objects=(Object("user", "a"),)))
 
 
+def _links() -> list[str]:
+    return [f"folder:n{i}#parent@folder:n{i + 1}" for i in range(LENGTH)]
+
+
 def _chain() -> EngineWorld:
-    links = (f"folder:n{i}#parent@folder:n{i + 1}" for i in range(LENGTH))
-    return _world(*links, f"folder:n{LENGTH}#viewer@user:a")
+    return _world(*_links(), f"folder:n{LENGTH}#viewer@user:a")
 
 
 def _fits(engine: EngineWorld, question: str, limits: Limits) -> bool:
@@ -45,11 +60,27 @@ def _fits(engine: EngineWorld, question: str, limits: Limits) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("name", "least"), [("read", LENGTH + 1), ("view", 3 * LENGTH)])
-def test_sub_questions_are_charged(name: str, least: int) -> None:
-    """A chain takes a sub-question a folder where it is searched, some where it is walked, and not many more."""
-    assert not _fits(_chain(), f"folder:n0#{name}", Limits(nodes_max=least - 1))
-    assert _fits(_chain(), f"folder:n0#{name}", Limits(nodes_max=2 * least))
+def test_a_search_visits_each_folder_once() -> None:
+    """A chain that is searched takes a sub-question a folder, and one more for the first."""
+    assert not _fits(_chain(), "folder:n0#read", Limits(nodes_max=LENGTH))
+    assert _fits(_chain(), "folder:n0#read", Limits(nodes_max=LENGTH + 2))
+
+
+def test_a_walk_opens_a_few_at_each_folder() -> None:
+    """A chain that is walked takes a sub-question for each exclusion and union, and for each name searched there."""
+    assert not _fits(_chain(), "folder:n0#view", Limits(nodes_max=3 * LENGTH))
+    assert _fits(_chain(), "folder:n0#view", Limits(nodes_max=4 * LENGTH + 8))
+
+
+@pytest.mark.parametrize("name", ["either", "neither", "without", "every"])
+def test_what_cannot_matter_is_not_read(name: str) -> None:
+    """Once an operand settles the answer, those behind it are left alone, however deep they are."""
+    engine = _world(*_links(), "folder:n0#viewer@user:a", "folder:n0#second@folder:none", "folder:n0#second@folder:n1")
+    engine.limits = Limits(nodes_max=12)
+    verdict = check(engine.walk("user:a"), engine.object("folder:n0"), name)[0].value
+    assert verdict == ("yes" if name == "either" else "no")
+    with pytest.raises(LimitExceeded):
+        check(engine.walk("user:a", exhaustive=True), engine.object("folder:n0"), name)
 
 
 @pytest.mark.parametrize("name", ["read", "view"])
@@ -72,18 +103,32 @@ def test_solving_anew_is_charged() -> None:
     assert _fits(engine, "folder:n0#won", Limits(nodes_max=8 * opened))
 
 
-def test_one_way_reads_nothing_more() -> None:
+_ABOVE = "folder:*#parent@folder:above"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "tuples"),
+    [
+        ("read", [], LENGTH + 1),
+        ("seen", [], LENGTH + 1),
+        # Each folder is below one that is above them all: two tuples tell it.
+        ("seen", [_ABOVE, "folder:above#viewer@user:a"], 2),
+        ("read", ["folder:*#viewer@user:a"], 1),
+    ],
+)
+def test_one_way_reads_nothing_more(name: str, more: list[str], tuples: int) -> None:
     """The one way of an answer found by a search is told from what was read for the answer."""
-    engine = _chain()
-    for name in ("read", "view"):
-        walk = engine.walk("user:a")
-        exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
-        resource = engine.object("folder:n0")
-        assert check(walk, resource, name)[0].value == "yes"
-        ways, more = find_ways(walk, exhaustive, resource, name, engine.limits, every=False)
-        assert [len(way.tuples) for way in ways] == [LENGTH + 1]
-        assert not more
-        assert bool(exhaustive.equations) is (name == "view")
+    engine = _world(*_links(), f"folder:n{LENGTH}#viewer@user:a", *more)
+    walk = engine.walk("user:a")
+    exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+    resource = engine.object("folder:n0")
+    assert check(walk, resource, name)[0].value == "yes"
+    (way,), truncated = find_ways(walk, exhaustive, resource, name, engine.limits, every=False)
+    assert len(way.tuples) == tuples
+    assert not truncated
+    assert not exhaustive.equations
+    every, _ = find_ways(engine.walk("user:a"), exhaustive, resource, name, engine.limits, every=True)
+    assert way in every
 
 
 def test_what_was_found_serves_the_next() -> None:
