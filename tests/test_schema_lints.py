@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -111,6 +112,15 @@ def test_permissions_that_never_hold(expression: str, reason: str | None) -> Non
     else:
         (message,) = messages
         assert f": {reason}; mend its expression" in message
+
+
+@pytest.mark.parametrize(("third", "findings"), [("ada", 0), ("anyone", 1)])
+def test_no_order_of_an_intersection_hides_who_stops_strangers(third: str, findings: int) -> None:
+    """Strangers pass an exclusion of named users only where every other side of the intersection lets them pass."""
+    lines = "relation ada: user\nrelation anyone: user:*\nrelation guest: user | user:*\n"
+    for sides in permutations(["(anyone - ada)", "guest", third]):
+        text = doc(f"{lines}permission view = {' & '.join(sides)}")
+        assert found(text) == ["wildcard-under-exclusion doc#view"] * findings
 
 
 def test_emptiness_travels() -> None:

@@ -9,6 +9,7 @@ what they ask for. So a new operator needs nothing here, and no plan can say any
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,14 +30,33 @@ Kinds = dict[Kind, int]
 
 _OWN, _BEHIND = 0, 1
 
+# A name of a type; or an arrow of it, as its tupleset and the name wanted.
+_Key = tuple[int, str] | tuple[int, str, str]
+
 
 def marks(universal: bool, expiration: bool) -> int:
     """Return the bit of one combination of marks: tuples that differ in one of them are taken apart by a schema."""
     return 1 << (universal << 1 | expiration)
 
 
-Trail = tuple["Member", ...]
-"""Names at one object, each an operand of the one before."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Trail:
+    """Names at one object, each an operand of the one before; None for no names.
+
+    Linked, since a name may be thousands of names deep, and each on the way has a trail of its own.
+    """
+
+    before: Trail | None
+    member: Member
+
+    @staticmethod
+    def members(trail: Trail | None) -> list[Member]:
+        """Return the names of a trail, in order."""
+        found = []
+        while trail is not None:
+            found.append(trail.member)
+            trail = trail.before
+        return found[::-1]
 
 
 class Reading(NamedTuple):
@@ -50,7 +70,7 @@ class Reading(NamedTuple):
 
     relation: int
     name: str
-    trail: Trail
+    trail: Trail | None
     kinds: Kinds
     leads_on: bool
     onward: dict[Kind, int | None]
@@ -66,7 +86,7 @@ class Plan(NamedTuple):
     number: int
     type: int
     member: Member
-    names: dict[str, Trail]
+    names: dict[str, Trail | None]
     grants: tuple[Reading, ...]
     arrows: tuple[Reading, ...]
 
@@ -197,21 +217,38 @@ class Plans:
 
     def _unspoilt(self) -> set[tuple[int, str]]:
         """Return the names that lead to additive ones only."""
-        readers: dict[tuple[int, str], list[tuple[int, str]]] = {}
-        for key in self._asked:
+        readers: dict[_Key, list[_Key]] = {}
+        # Arrows that say the same are asked once, however many names write them.
+        arrows: dict[tuple[int, str, str], None] = {}
+        for key, recorder in self._asked.items():
             for below in self._below(key):
                 readers.setdefault(below, []).append(key)
-        spoilt = [key for key, recorder in self._asked.items() if not recorder.additive]
+            for relation, name in recorder.arrows:
+                arrow = (key[0], relation, name)
+                readers.setdefault(arrow, []).append(key)
+                arrows[arrow] = None
+        having: dict[str, set[int]] = {}
+        for type_number, name in self._asked:
+            having.setdefault(name, set()).add(type_number)
+        pointed_at: dict[tuple[int, str], set[int]] = {}
+        for arrow in arrows:
+            type_number, relation, name = arrow
+            if (type_number, relation) not in pointed_at:
+                pointed_at[type_number, relation] = {kind[0] for kind in self._taken(type_number, relation)}
+            # An intersection takes the time of the smaller set.
+            for subject_type in pointed_at[type_number, relation] & having.get(name, set()):
+                readers.setdefault((subject_type, name), []).append(arrow)
+        spoilt: list[_Key] = [key for key, recorder in self._asked.items() if not recorder.additive]
         seen = set(spoilt)
-        for key in spoilt:
-            for reader in readers.get(key, ()):
+        for node in spoilt:
+            for reader in readers.get(node, ()):
                 if reader not in seen:
                     seen.add(reader)
                     spoilt.append(reader)
-        return self._asked.keys() - seen
+        return {key for key in self._asked if key not in seen}
 
     def _below(self, key: tuple[int, str]) -> Iterator[tuple[int, str]]:
-        """Yield every name that could be met one step below a name."""
+        """Yield every name that could be met one step below a name, but through arrows."""
         type_number, recorder = key[0], self._asked[key]
         for name in recorder.members:
             yield type_number, name
@@ -219,20 +256,16 @@ class Plans:
             for subject_type, subject_relation, _ in self._taken(type_number, relation):
                 if subject_relation:
                     yield subject_type, self._names[subject_relation]
-        for relation, name in recorder.arrows:
-            for subject_type, _, _ in self._taken(type_number, relation):
-                if (subject_type, name) in self._asked:
-                    yield subject_type, name
 
     def _taken(self, type_number: int, relation: str) -> Kinds:
         return self._kinds.get((type_number, self._numbers.get(relation, 0)), {})
 
     def _plan(self, type_number: int, name: str, number: int) -> Plan:
         """Return the plan of one name, with everything that it names at the same object."""
-        names: dict[str, Trail] = {}
+        names: dict[str, Trail | None] = {}
         grants: dict[str, Reading] = {}
         arrows: dict[tuple[str, str], Reading] = {}
-        trails: dict[str, Trail] = {name: ()}
+        trails: dict[str, Trail | None] = {name: None}
         for each in (agenda := [name]):
             recorder, trail = self._asked[type_number, each], trails[each]
             for identity in recorder.identities:
@@ -243,7 +276,7 @@ class Plans:
                 arrows.setdefault((relation, wanted), self._reading(type_number, relation, wanted, trail))
             for below in recorder.members:
                 if below not in trails:
-                    trails[below] = (*trail, self._members[type_number][below])
+                    trails[below] = Trail(trail, self._members[type_number][below])
                     agenda.append(below)
         # A relation that the store never numbered has no tuples to read.
         return Plan(
@@ -255,7 +288,7 @@ class Plans:
             tuple(each for each in arrows.values() if each.relation),
         )
 
-    def _reading(self, type_number: int, relation: str, name: str, trail: Trail) -> Reading:
+    def _reading(self, type_number: int, relation: str, name: str, trail: Trail | None) -> Reading:
         kinds = self._taken(type_number, relation)
         leads_on = bool(name) or any(userset for _, userset, _ in kinds)
         return Reading(self._numbers.get(relation, 0), name, trail, kinds, leads_on, {})

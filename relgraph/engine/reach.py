@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relgraph.engine.plans import Trail
 from relgraph.rewrites import Atom, Term
 from relgraph.rewrites.verdict import REFUSED, YES
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from relgraph.engine.conditions import Conditions
-    from relgraph.engine.plans import Plan, Plans, Reading, Trail
+    from relgraph.engine.plans import Plan, Plans, Reading
     from relgraph.engine.scope import SubjectScope
     from relgraph.rewrites import Edge
 
@@ -42,7 +43,7 @@ class NotAdditive(Exception):
     """A condition stands in the way."""
 
 
-_Step = tuple[int, "Edge | None", "Trail"]
+_Step = tuple[int, "Edge | None", "Trail | None"]
 """The node that another one leads to or holds by, and the tuple that leads there after the names of the trail.
 
 Without a tuple, the node stands for the universal tuples of the same object; _NOWHERE is below a tuple or an identity
@@ -156,7 +157,7 @@ class Reach:
                 return (_NOWHERE, None, plan.names[scope.subject.relation]), onward
             star = scope.star(plan.type)
             if star is not None:
-                onward.append(((star << _SHIFT) + plan.number + 1, None, ()))
+                onward.append(((star << _SHIFT) + plan.number + 1, None, None))
             if object_ < 0:
                 return None, onward
         for reading in plan.grants:
@@ -199,7 +200,7 @@ class Reach:
                 # Only a name's universal tuples are below it without a tuple that leads there.
                 step = self._granted[step[0]]
             node, edge, trail = step
-            for member in trail:
+            for member in Trail.members(trail):
                 deeper = Atom(atom.object, member)
                 yield atom, Term(None, deeper)
                 atom = deeper

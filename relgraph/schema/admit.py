@@ -172,9 +172,9 @@ def _refuse_swapped(
 ) -> None:
     """Raise InvalidInput if no tuples could give the subject any of `asked`, and some could give `turned` in return."""
     reach = schema.subject_types
-    if subject.relation or any(subject.type in reach[resource.type, name] for name in asked):
+    if subject.relation or any(reach.could_hold(subject.type, resource.type, name) for name in asked):
         return
-    if any(resource.type in reach.get((subject.type, name), ()) for name in turned):
+    if any(reach.could_hold(resource.type, subject.type, name) for name in turned):
         raise InvalidInput(
             f"a {quoted(subject.type)} can never have access to a {quoted(resource.type)} as asked, but the other way "
             f"round it could: subject and resource look swapped; {_given(subject, resource)}",

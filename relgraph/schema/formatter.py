@@ -125,17 +125,20 @@ def _ends(line: list[Word], word: Word, depth: int) -> bool:
 
 
 class _Layout:
-    """The lines so far; the last one may still grow."""
+    """The lines so far; the last one may still grow, and is kept in pieces: it can be as long as the text."""
 
-    __slots__ = ("_fresh", "_lines")
+    __slots__ = ("_fresh", "_last", "_lines", "_width")
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._last: list[str] = []
+        self._width = 0
         # At the top of the text and of a definition no empty line is kept.
         self._fresh = True
 
     def text(self) -> str:
         """Return all lines."""
+        self._end()
         return "".join(f"{line}\n" for line in self._lines)
 
     def statement(self, line: _Line, *, apart: bool) -> None:
@@ -148,8 +151,8 @@ class _Layout:
         if first.token.kind == END:
             return
         indent = _INDENT * line.depth
-        if line.closes and line.empty and not first.before and self._lines[-1].endswith("{"):
-            self._lines[-1] += "}"
+        if line.closes and line.empty and not first.before and self._last[-1] == "{":
+            self._add("}")
         else:
             self._start(indent + first.token.text, blank=not line.closes and (first.blank or apart))
         self._rest(line.words, others, indent)
@@ -175,29 +178,49 @@ class _Layout:
                 self._start(further + word.token.text, blank=False)
             else:
                 tight = not commented and _tight(before, last.token.text, word.token.text)
-                self._lines[-1] += ("" if tight else " ") + word.token.text
+                if not tight:
+                    self._add(" ")
+                self._add(word.token.text)
 
     def _start(self, text: str, *, blank: bool) -> None:
         """Begin a line, with an empty one before it if need be."""
+        self._end()
         if blank and not self._fresh:
             self._lines.append("")
-        self._lines.append(text)
+        self._add(text)
         self._fresh = False
+
+    def _add(self, piece: str) -> None:
+        """Let the last line grow."""
+        self._last.append(piece)
+        self._width += len(piece)
+
+    def _end(self) -> None:
+        """Let nothing more stand on the last line."""
+        if self._last:
+            self._lines.append("".join(self._last))
+        self._last, self._width = [], 0
+
+    def _further(self, lines: Iterable[str], indent: str) -> None:
+        """Write the further lines of a comment, the last of which may still grow."""
+        for line in lines:
+            self._end()
+            self._add(indent + line if line else "")
 
     def _own_lines(self, comment: Comment, indent: str, *, blank: bool) -> None:
         """Write a comment on lines of its own."""
         first, *others = comment.lines
         self._start(indent + first, blank=blank)
-        self._lines.extend(indent + line if line else "" for line in others)
+        self._further(others, indent)
 
     def _behind(self, comments: Iterable[Comment]) -> None:
         """Write comments behind what stands on the line, their further lines below their first."""
         for comment in comments:
             first, *others = comment.lines
-            self._lines[-1] += " "
-            column = len(self._lines[-1])
-            self._lines[-1] += first
-            self._lines.extend(" " * column + line if line else "" for line in others)
+            self._add(" ")
+            column = self._width
+            self._add(first)
+            self._further(others, " " * column)
 
 
 def _breaks(last: Word, word: Word) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import quoted
@@ -65,10 +66,10 @@ def _exclusions(
             below[1:] = [(child, frozenset()) for child, _ in below[1:]]
         elif isinstance(node, Intersection):
             open_to = [everyone.of(definition, child) for child in node.operands]
-            below = [
-                (child, strangers.intersection(*open_to[:index], *open_to[index + 1 :]))
-                for index, child in enumerate(node.operands)
-            ]
+            # All but one, for each: what the operands before it let through, with what those behind it do.
+            behind = list(accumulate(reversed(open_to), frozenset.intersection, initial=strangers))[-2::-1]
+            before = accumulate(open_to, frozenset.intersection, initial=strangers)
+            below = [(each, left & right) for each, left, right in zip(node.operands, before, behind, strict=False)]
         agenda.extend(reversed(below))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from relgraph.errors import UnknownDefinition, UnknownRelation, did_you_mean, quoted
 from relgraph.schema import admit
-from relgraph.schema.reach import subject_types
+from relgraph.schema.reach import SubjectTypes, subject_types
 from relgraph.tuples import WILDCARD
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Schema:
     definitions: Mapping[str, Definition]
     text: str
     flags: frozenset[str] = frozenset()
-    subject_types: Mapping[tuple[str, str], frozenset[str]] = field(init=False, repr=False)
+    subject_types: SubjectTypes = field(init=False, repr=False)
     _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -144,7 +144,7 @@ class Schema:
             for kind in relation.kinds
         )
         object.__setattr__(self, "_admitted", admitted)
-        object.__setattr__(self, "subject_types", MappingProxyType(subject_types(self)))
+        object.__setattr__(self, "subject_types", subject_types(self))
 
     def definition(self, type_: str) -> Definition:
         """Return the definition of a type. Raises UnknownDefinition."""

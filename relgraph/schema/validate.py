@@ -161,13 +161,17 @@ def _check_aliases(definition: Definition, source: Source) -> None:
         return
     import networkx as nx  # noqa: PLC0415  # 100 ms that only an alias of an alias pays for
 
-    try:
-        cycle = nx.find_cycle(nx.DiGraph(aliases.items()))
-    except nx.NetworkXNoCycle:
-        return
-    name = cycle[0][0]
-    message = f"{circle([each for each, _ in cycle], name, '=')} goes in a circle and grants nothing, name a relation"
-    raise source.problem(SchemaTypeError, f"{message} in one of them", definition.permissions[name].at)
+    # All at once: looking for a cycle from each name in turn would walk a long chain as often as it is long.
+    leans: nx.DiGraph[str] = nx.DiGraph(aliases.items())
+    circles = nx.strongly_connected_components(leans)
+    inside = {name for names in circles for name in names if len(names) > 1 or aliases.get(name) == name}
+    first = next((name for name in aliases if name in inside), None)
+    if first is not None:
+        chain = {first: None}
+        while (name := aliases[next(reversed(chain))]) != first:
+            chain[name] = None
+        message = f"{circle(chain, first, '=')} goes in a circle and grants nothing, name a relation in one of them"
+        raise source.problem(SchemaTypeError, message, definition.permissions[first].at)
 
 
 def _check_annotation(type_: str, permission: PermissionNode, schema: Schema, source: Source) -> None:
