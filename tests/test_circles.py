@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from relgraph.engine import check
+from relgraph.engine import check, valid_until
 from tests.engine_worlds import EngineWorld
 from tests.oracle import (
     FAILED,
@@ -38,14 +38,22 @@ if TYPE_CHECKING:
 CIRCLES = 10_000 if os.environ.get("RELGRAPH_LONG") else 250
 FOLDERS = [Object("folder", f"f{i}") for i in range(7)]
 WHO = Subject("user", "a")
+ENDS = (10, 20, 30, 40)
 
 _V, _B = Name("viewer"), Name("banned")
 _SCHEMA = Schema(
     {
         "user": define({}),
         "folder": define(
-            {"parent": "folder", "second": "folder", "viewer": "user", "banned": "user"},
             {
+                "parent": "folder | folder with expiration",
+                "second": "folder | folder with expiration",
+                "viewer": "user | user with expiration",
+                "banned": "user | user with expiration",
+            },
+            {
+                # Unions all the way down, which are searched.
+                "read": _V + Arrow("parent", "read") + Arrow("second", "read"),
                 # Won by a move to what is lost; and the same with an operand that may settle it otherwise.
                 "won": Arrow("parent", "lost"),
                 "lost": _V - Name("won"),
@@ -65,16 +73,17 @@ _CONDITIONS = [YES] * 5 + [conditional("site"), conditional("limit"), FAILED]
 
 
 @st.composite
-def circles(draw: st.DrawFn) -> World:
+def circles(draw: st.DrawFn, *, expiring: bool) -> World:
     """Draw a dense graph: a ring of some folders, more tuples across, viewers on most, bans on few."""
     ring = draw(st.integers(2, len(FOLDERS)))
     plain = draw(st.booleans())
     values = st.just(YES) if plain else st.sampled_from(_CONDITIONS)
+    expirations = st.sampled_from((None, *ENDS)) if expiring else st.none()
     tuples: list[Tuple] = []
 
     def add(resource: Object, relation: str, subject: Subject) -> None:
         value: Verdict = draw(values)
-        tuples.append(Tuple(resource, relation, subject, value))
+        tuples.append(Tuple(resource, relation, subject, value, expires=draw(expirations)))
 
     def folder(each: Object) -> Subject:
         return Subject(each.type, each.id)
@@ -99,7 +108,7 @@ def test_circles_are_the_oracles() -> None:
     asked: Counter[str] = Counter()
 
     @settings(max_examples=CIRCLES)
-    @given(world=circles())
+    @given(world=circles(expiring=False))
     def agree(world: World) -> None:
         note(world_text(world))
         with patience.with_example(repr(world)):
@@ -115,3 +124,35 @@ def test_circles_are_the_oracles() -> None:
 
     agree()
     assert min(asked[kind] for kind in ("no", "yes", "conditional", "undecided")) > asked.total() // 50
+
+
+def test_circles_stay_until_they_say() -> None:
+    """Before `valid_until` every answer is still the oracle's at each instant at which something expires, whatever was
+    asked before.
+    """
+    patience = Patience()
+    lasting: Counter[bool] = Counter()
+
+    @settings(max_examples=CIRCLES)
+    @given(world=circles(expiring=True))
+    def stay(world: World) -> None:
+        note(world_text(world))
+        with patience.with_example(repr(world)):
+            engine = EngineWorld(world)
+            oracles = {at: Oracle(world, now=at) for at in (0, *ENDS)}
+            questions = [(name, each) for name in _NAMES for each in FOLDERS]
+            for order in (questions, questions[::-1]):
+                walk = engine.walk(str(WHO))
+                for name, each in order:
+                    resource = engine.object(each)
+                    verdict, missing = check(walk, resource, name)
+                    until = valid_until(walk, resource, name)
+                    for at, oracle in oracles.items():
+                        if until is None or at < until:
+                            then = oracle.verdict(WHO, name, each)
+                            told = (verdict.value, frozenset(missing))
+                            assert (then.kind, then.missing) == told, f"{each}#{name} at {at}, valid until {until}"
+                    lasting[until is None] += 1
+
+    stay()
+    assert min(lasting.values()) > lasting.total() // 50
