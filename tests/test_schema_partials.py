@@ -91,10 +91,15 @@ def test_a_flag_behind_a_partial_changes_no_name() -> None:
 
 def test_what_is_spliced_is_bounded() -> None:
     """Partials cannot make a small text large without end, and a deep chain of them needs no stack."""
-    relations = "".join(f"relation r{number}x: user\n" for number in range(1000))
     definitions = "".join(f"definition doc{number} {{ ...common }}\n" for number in range(SPLICED_MAX // 1000))
-    found = refusal(f"{HEAD}partial common {{\n{relations}}}\n{definitions}")
-    assert f"more than {SPLICED_MAX} lines" in found.message
+    for lines in (
+        "".join(f"relation r{number}x: user\n" for number in range(500)),
+        f"relation own: {' | '.join(f'doc{number}' for number in range(500))}\n" * 2,
+        f"permission own = {' + '.join(['owner'] * 1000)}",
+        f"roles {' > '.join(['owner'] * 1000)}",
+    ):
+        found = refusal(f"use roles\n{HEAD}partial common {{\n{lines}\n}}\n{definitions}")
+        assert f"more than {SPLICED_MAX} names" in found.message
     chain = "".join(f"partial part{number} {{ ...part{number + 1} }}\n" for number in range(20_000))
     schema = parse(f"{HEAD}{chain}partial part20000 {{ {OWNER} }}\ndefinition doc {{ ...part0 }}")
     assert list(schema.definitions["doc"].relations) == ["owner"]

@@ -2,7 +2,7 @@
 
 They are a matter of text: what comes out of here is as if their lines stood in each definition, so the rest of
 relgraph never hears of them. A line keeps its place, so an error about it points into the partial.
-Rule 1: a text of n lines may ask for n * n; what is spliced in is counted, and bounded by `SPLICED_MAX`.
+Rule 1: a text of n names may ask for n * n; the names that are spliced in are counted, and bounded by `SPLICED_MAX`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import SchemaParseError, did_you_mean, quoted
 from relgraph.schema.names import circle
+from relgraph.schema.reach import nodes
 from relgraph.schema.tree import (
     DefinitionNode,
     GrantNode,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SPLICED_MAX", "expand"]
 
-SPLICED_MAX: Final = 100_000
-"""Lines that all partials may bring into all definitions together."""
+SPLICED_MAX: Final = 200_000
+"""Names that the lines of all partials may bring into all definitions together, as often as they stand there."""
 
 
 def expand(file: FileNode, source: Source) -> tuple[DefinitionNode, ...]:
@@ -133,8 +134,17 @@ class _Splicer:
             yield line
 
     def _count(self, line: LineNode) -> None:
-        self._spliced += 1
+        self._spliced += _names(line)
         if self._spliced > SPLICED_MAX:
             at = line.relation.at if isinstance(line, GrantNode) else line.at
-            message = f"partials bring more than {SPLICED_MAX} lines into definitions, splice fewer"
+            message = f"partials bring more than {SPLICED_MAX} names into definitions, splice fewer"
             raise self._source.problem(SchemaParseError, message, at)
+
+
+def _names(line: LineNode) -> int:
+    """Return how many names stand in a line; what is neither long nor often counts as one."""
+    if isinstance(line, RelationNode):
+        return 1 + len(line.kinds)
+    if isinstance(line, PermissionNode):
+        return 1 + len(line.annotation) + sum(1 for _ in nodes(line.rewrite))
+    return len(line.rungs) if isinstance(line, LadderNode) else 1
