@@ -145,7 +145,7 @@ def _grants(draw: st.DrawFn, names: _Names, type_: str, relations: Mapping[str, 
     found = []
     for relation in relations.values() if "grants" in names.flags else ():
         permission = st.sampled_from(names.members[type_])
-        if draw(st.booleans()):
+        if draw(st.booleans()) and any(not kind.wildcard and not kind.universal for kind in relation.kinds):
             common = set.intersection(*(set(names.members[kind.type]) for kind in relation.kinds))
             subject = draw(st.sampled_from(("", *sorted(common))))
             found.append(Grant(relation.name, draw(permission), _AT, subject))

@@ -98,6 +98,12 @@ MEANING = [
         37,
         "`administer` is not a relation or permission of `group`, which `viewer` takes as well, known here: `member`",
     ),
+    ("grant open by owner", 9, "which this line lets no actor write; remove it"),
+    (
+        "relation all_users: user:* | user with universal; grant all_users by owner",
+        59,
+        "lets no actor write; write `grant all_users to user:* by owner`",
+    ),
     ("grant parent by owner and subject owner", 37, "`owner` is not a relation or permission of `user`"),
 ]
 

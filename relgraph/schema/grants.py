@@ -55,6 +55,8 @@ def check_grants(
             raise source.problem(SchemaTypeError, missing(node.permission.name, definition), node.permission.at)
         if node.wildcard is not None:
             _check_wildcard(relation, node.wildcard, definitions, source)
+        else:
+            _check_writable(relation, node, source)
         if node.subject_permission is not None:
             _check_subjects(relation, node.subject_permission, definitions, source)
 
@@ -69,6 +71,19 @@ def _check_wildcard(
         shown = quoted(wildcard.name + ":*")
         message = f"{quoted(relation.name)} takes no {shown} on one object, add it to the relation or remove this line"
         raise source.problem(SchemaTypeError, message, wildcard.at)
+
+
+def _check_writable(relation: Relation, node: GrantNode, source: Source) -> None:
+    """Raise SchemaTypeError where the relation takes nothing that a line without a wildcard lets an actor write."""
+    if any(not kind.wildcard and not kind.universal for kind in relation.kinds):
+        return
+    wild = next((kind.type for kind in relation.kinds if kind.wildcard and not kind.universal), "")
+    advice = f"write {quoted(f'grant {relation.name} to {wild}:* by {node.permission.name}')}" if wild else "remove it"
+    message = (
+        f"{quoted(relation.name)} takes nothing but wildcards and tuples on every object, which this line lets no "
+        f"actor write; {advice}"
+    )
+    raise source.problem(SchemaTypeError, message, node.relation.at)
 
 
 def _check_subjects(
