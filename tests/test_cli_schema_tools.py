@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -224,6 +225,17 @@ def test_diff_of_nothing_sensible(file: str, capsys: Screen, arguments: list[str
     """What cannot be compared, or would have to be ignored, is bad input and never a difference."""
     assert main(["schema", "diff", *(each.format(file=file) for each in arguments)]) == 2
     assert word in capsys.readouterr().err
+
+
+def test_a_pipe_is_read_as_standard_input(file: str, capsys: Screen) -> None:
+    """What a shell hands over for `<(git show HEAD:schema.zed)` is a schema, and can import nothing."""
+    for text, code in ((TEXT, 0), (f'use import\nimport "x.zed"\n{TEXT}', 2)):
+        reading, writing = os.pipe()
+        os.write(writing, text.encode())
+        os.close(writing)
+        assert main(["schema", "diff", f"/dev/fd/{reading}", file]) == code
+        os.close(reading)
+    assert "imports nothing" in capsys.readouterr().err
 
 
 # --- format ---

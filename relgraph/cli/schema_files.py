@@ -21,11 +21,12 @@ _SIZE_MAX = 4_000_000
 
 
 def composed(file: str) -> Composed:
-    """Read and validate the schema in a file and its imports, `-` for standard input, which can import nothing.
+    """Read and validate the schema in a file and its imports, `-` for standard input.
 
+    That, and a pipe as a shell makes for `<(git show HEAD:schema.zed)`, lie in no folder and can import nothing.
     Raises InvalidFile, and SchemaParseError, SchemaTypeError or Unsupported headed by the file's name.
     """
-    if file != STDIN:
+    if file != STDIN and not Path(file).is_fifo():
         return compose(Path(file))
     source = Source(text_of(file), shown_name(file))
     return Composed(source.text, parse_source(source), source)
