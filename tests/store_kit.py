@@ -7,11 +7,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from relgraph.instants import moment
-from relgraph.store.base import Commit, Snapshot, Store
+from relgraph.store.base import Commit, Snapshot, Store, Transaction
 from relgraph.tuples import RelationTuple, TupleFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from relgraph.revision import Revision
 
@@ -50,6 +50,20 @@ def many(*texts: str) -> list[RelationTuple]:
     return [RelationTuple.parse(text) for text in texts]
 
 
+def done(transaction: Transaction, commit: Commit | None = None) -> Revision:
+    """Seal and commit."""
+    revision = transaction.seal(commit or Commit())
+    transaction.commit()
+    return revision
+
+
+def loading(store: Store, tuples: Sequence[RelationTuple]) -> Transaction:
+    """A transaction with tuples staged for a load."""
+    transaction = store.transaction()
+    transaction.stage(tuples)
+    return transaction
+
+
 def write(
     store: Store,
     *,
@@ -60,7 +74,7 @@ def write(
 ) -> Revision:
     with store.transaction() as transaction:
         transaction.apply(delete=many(*delete), touch=many(*touch), create=many(*create))
-        return transaction.commit(commit or Commit())
+        return done(transaction, commit)
 
 
 def texts(store: Store, filter: TupleFilter = ALL, at: int | None = None, now: int = NOW) -> set[str]:

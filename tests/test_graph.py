@@ -91,7 +91,8 @@ def test_the_past_reads_as_the_graph_did() -> None:
     for delete, create in (((), (first,)), ((), (second,)), ((first,), ())):
         with store.transaction() as transaction:
             transaction.apply(delete=delete, create=create)
-            transaction.commit(Commit())
+            transaction.seal(Commit())
+            transaction.commit()
     expected = {1: {"group"}, 2: {"group", "user"}, 3: {"user"}}
     for number, types in expected.items():
         with PastView(store.snapshot(), number) as view:

@@ -4,8 +4,9 @@
         @pytest.fixture
         def store(self, ...) -> Iterator[Store]: ...
 
-The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py` and `test_store_expirations.py`,
-and hold only what the protocol promises; what is special to one backend has a test file of its own.
+The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py` and
+`test_store_expirations.py`, and hold only what the protocol promises; what is special to one backend has a test file of
+its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests.store_kit import FakeClock, FakeRandom
 from tests.test_store_expirations import ExpirationsContract
 from tests.test_store_flow import FlowContract
 from tests.test_store_reads import ReadsContract
+from tests.test_store_seals import SealsContract
 from tests.test_store_writes import WritesContract
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from relgraph.store.base import Store
 
 
-class StoreContract(WritesContract, ReadsContract, FlowContract, ExpirationsContract):
+class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract):
     """The tests that every backend inherits. `store` is an empty one, opened with `clock`."""
 
     @pytest.fixture

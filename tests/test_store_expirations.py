@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relgraph.errors import AlreadyExists
-from relgraph.store.base import EMPTY, Commit, NumberedRow
+from relgraph.store.base import EMPTY, NumberedRow
 from relgraph.tuples import TupleFilter
-from tests.store_kit import ALL, MICROSECOND, NOW, many, numbers, pages, texts, until, write
+from tests.store_kit import ALL, MICROSECOND, NOW, done, loading, many, numbers, pages, texts, until, write
 
 if TYPE_CHECKING:
     from relgraph.revision import Revision
@@ -72,7 +72,7 @@ class ExpirationsContract:
         clock.now = NOW + 10
         with store.transaction() as transaction:
             assert 1 == transaction.apply(create=many(new))
-            transaction.commit(Commit())
+            done(transaction)
         assert [(1, 2), (2, None)] == [version[:2] for version in versions(store)]
         assert {SOON} == texts(store, at=1, now=NOW + 9)
 
@@ -94,7 +94,7 @@ class ExpirationsContract:
         write(store, touch=[there])
         with store.transaction() as transaction:
             assert 1 == transaction.apply(touch=many(new))
-            transaction.commit(Commit())
+            done(transaction)
         assert [(1, 2), (2, None)] == [version[:2] for version in versions(store)]
         assert {new} - {GONE} == texts(store)
         assert {there} - {GONE} == texts(store, at=1)
@@ -112,7 +112,7 @@ class ExpirationsContract:
         write(store, create=[SOON, "report:q2#viewer@user:anna"])
         with store.transaction() as transaction:
             assert 2 == transaction.apply(delete=many(PLAIN, until("report:q2#viewer@user:anna", NOW)))
-            transaction.commit(Commit())
+            done(transaction)
         assert set() == texts(store)
 
     def test_delete_of_an_expired_tuple(self, store: Store, clock: FakeClock) -> None:
@@ -122,14 +122,14 @@ class ExpirationsContract:
         with store.transaction() as transaction:
             assert 0 == transaction.apply(delete=many(SOON))
             assert not transaction.changed
-            transaction.commit(Commit())
+            done(transaction)
         assert [(1, None, 10)] == versions(store)
 
     def test_absent_from_birth(self, store: Store) -> None:
         """A tuple already expired may be written, counts as a change, and is never seen but as a row."""
         with store.transaction() as transaction:
             assert 1 == transaction.apply(create=many(GONE))
-            transaction.commit(Commit())
+            done(transaction)
         assert set() == texts(store)
         assert [(1, None, -10)] == versions(store)
         assert 2 == write(store, create=[PLAIN]).number
@@ -139,7 +139,7 @@ class ExpirationsContract:
         with store.transaction() as transaction:
             transaction.apply(create=many(SOON))
             assert 1 == transaction.apply(touch=many(LATER))
-            transaction.commit(Commit())
+            done(transaction)
         assert [(1, None, 20)] == versions(store)
         write(store, delete=[PLAIN], create=[SOON])
         assert [(1, 2, 20), (2, None, 10)] == versions(store)
@@ -175,16 +175,16 @@ class ExpirationsContract:
     ) -> None:
         """A load touches, skips or creates as a write would: what has expired is no duplicate."""
         write(store, create=[there])
-        with store.transaction() as transaction:
-            assert changed == transaction.load(many(new), on_duplicate)
-            transaction.commit(Commit())
+        with loading(store, many(new)) as transaction:
+            assert changed == transaction.load(on_duplicate)
+            done(transaction)
         assert ({after} if after else set()) == texts(store)
 
     def test_load_over_a_living_tuple_is_refused(self, store: Store) -> None:
         """With "error", a living tuple refuses the load by the new tuple's text, whatever the expirations."""
         write(store, create=[SOON])
-        with store.transaction() as transaction, pytest.raises(AlreadyExists) as caught:
-            transaction.load(many(LATER))
+        with loading(store, many(LATER)) as transaction, pytest.raises(AlreadyExists) as caught:
+            transaction.load()
         assert {"tuple": LATER} == caught.value.details
 
     @pytest.mark.parametrize("filled", [False, True])
@@ -205,16 +205,16 @@ class ExpirationsContract:
         """Of one key with several expirations, touch keeps the last and skip the first that lives; it counts once."""
         if filled:
             write(store, create=["report:q2#viewer@user:anna"])
-        with store.transaction() as transaction:
-            assert 1 == transaction.load(many(*given), on_duplicate)
-            transaction.commit(Commit())
+        with loading(store, many(*given)) as transaction:
+            assert 1 == transaction.load(on_duplicate)
+            done(transaction)
         assert {after} == texts(store, TupleFilter("report", "q1"))
 
     @pytest.mark.parametrize("given", [(SOON, LATER), (PLAIN, SOON), (GONE, SOON)])
     def test_load_of_one_key_twice_is_refused(self, store: Store, given: tuple[str, str]) -> None:
         """With "error", one key with two expirations is refused by the second's text, and nothing stays."""
-        with store.transaction() as transaction, pytest.raises(AlreadyExists) as caught:
-            transaction.load(many(*given))
+        with loading(store, many(*given)) as transaction, pytest.raises(AlreadyExists) as caught:
+            transaction.load()
         assert {"tuple": given[1]} == caught.value.details
         assert EMPTY == store.head()
 

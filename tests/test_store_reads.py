@@ -12,7 +12,7 @@ from relgraph.errors import (
 )
 from relgraph.store.base import Commit, SchemaVersion, Store
 from relgraph.tuples import RelationTuple, TupleFilter
-from tests.store_kit import ALL, NOW, SAMPLE, many, numbers, pages, texts, write
+from tests.store_kit import ALL, NOW, SAMPLE, done, many, numbers, pages, texts, write
 
 
 class ReadsContract:
@@ -171,7 +171,7 @@ class ReadsContract:
         for text in ("definition user {}", "definition users {}"):
             with store.transaction() as transaction:
                 transaction.write_schema(text, ["user"])
-                transaction.commit(Commit())
+                done(transaction)
             write(store, touch=SAMPLE)
         with store.snapshot() as snapshot:
             first, second = SchemaVersion(1, "definition user {}"), SchemaVersion(3, "definition users {}")
@@ -182,7 +182,7 @@ class ReadsContract:
         """Every name of a committed schema has a number, even before the first tuple."""
         with store.transaction() as transaction:
             transaction.write_schema("…", ["user", "report", "viewer", "user"])
-            transaction.commit(Commit())
+            done(transaction)
         with store.snapshot() as snapshot:
             found = {snapshot.name_id(name) for name in ("user", "report", "viewer")}
             assert ["report", "user", "viewer"] == sorted(name for _, name in snapshot.image().names)
@@ -193,7 +193,7 @@ class ReadsContract:
         with store.transaction() as transaction:
             transaction.write_schema("definition user {}", ["user"])
             assert transaction.changed
-            transaction.commit(Commit())
+            done(transaction)
         with store.transaction() as transaction:
             transaction.write_schema("definition user {}", ["user"])
             assert not transaction.changed
@@ -230,7 +230,7 @@ class ReadsContract:
             with store.transaction() as transaction:
                 transaction.apply(delete=many(SAMPLE[0]), create=many("fresh:one#fresh@fresh:two"))
                 transaction.write_schema("definition fresh {}", ["fresh"])
-                transaction.commit(Commit(request_id="later"))
+                done(transaction, Commit(request_id="later"))
             assert 2 == store.head().number
             assert 1 == snapshot.head.number
             assert snapshot.revision(2) is None

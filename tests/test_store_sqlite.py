@@ -16,12 +16,13 @@ from relgraph.errors import StoreFormat, StoreReadOnly, StoreUnavailable
 from relgraph.instants import instant_of, parse_moment
 from relgraph.store import open_store
 from relgraph.store.base import Commit, Store
-from relgraph.store.sqlite import layout, paging, reading
+from relgraph.store.sql import paging, reading
+from relgraph.store.sqlite import layout
 from relgraph.store.sqlite.files import FileStore
 from relgraph.store.sqlite.library import VERSION_MIN, check_version, sqlite3
 from relgraph.store.sqlite.writing import LATE_ROWS_MIN
 from relgraph.tuples import RelationTuple, TupleFilter
-from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, many, texts, until, write
+from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, done, loading, many, texts, until, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,8 @@ store = open_store("sqlite:///" + sys.argv[1], clock=lambda: 1, random=os.urando
 for n in range(int(sys.argv[3])):
     with store.transaction() as transaction:
         transaction.apply(create=[RelationTuple.parse(f"report:{sys.argv[2]}{n}#viewer@user:{u}") for u in "ab"])
-        revision = transaction.commit(Commit())
+        revision = transaction.seal(Commit())
+        transaction.commit()
     print(revision.number, n, flush=True)
 """
 
@@ -153,15 +155,15 @@ def test_integrity(store: Store, path: Path) -> None:
     """After a large load, deletes and a rollback SQLite finds the file sound, with every index in place."""
     indexes = ask(path, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name")
     tuples = [RelationTuple.parse(f"report:q{n}#viewer@user:u{n % 100}") for n in range(LATE_ROWS_MIN)]
-    with store.transaction() as transaction:
-        transaction.load(tuples)
+    with loading(store, tuples) as transaction:
+        transaction.load()
     assert indexes == ask(path, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name")
-    with store.transaction() as transaction:
-        transaction.load(tuples)
-        transaction.commit(Commit())
+    with loading(store, tuples) as transaction:
+        transaction.load()
+        done(transaction)
     with store.transaction() as transaction:
         transaction.apply(delete=tuples[::3])
-        transaction.commit(Commit())
+        done(transaction)
     assert indexes == ask(path, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name")
     assert [("ok",)] == ask(path, "PRAGMA integrity_check")
 
@@ -254,8 +256,11 @@ def test_a_full_disk(store: FileStore) -> None:
     write(store, create=SAMPLE)
     [(pages,)] = store._writer.all("PRAGMA page_count")
     store._writer.all(f"PRAGMA max_page_count = {pages + 5}")
-    with pytest.raises(StoreUnavailable, match="is full"), store.transaction() as transaction:
-        transaction.load(many(*(f"report:q{n}#viewer@user:x{n}" for n in range(5000))))
+    with (
+        pytest.raises(StoreUnavailable, match="is full"),
+        loading(store, many(*(f"report:q{n}#viewer@user:x{n}" for n in range(5000)))) as transaction,
+    ):
+        transaction.load()
     assert (set(SAMPLE), 1) == (texts(store), store.head().number)
     store._writer.all("PRAGMA max_page_count = 1000000")
     assert 2 == write(store, create=["report:q9#viewer@user:x"]).number
@@ -373,7 +378,7 @@ def test_a_busy_file(path: Path) -> None:
             with pytest.raises(StoreUnavailable, match="locked by another writer"), second.transaction():
                 pass
             assert set() == texts(second)
-            transaction.commit(Commit())
+            done(transaction)
         assert set(SAMPLE) == texts(second)
         assert 2 == write(second, delete=SAMPLE).number
         assert 2 == first.head().number

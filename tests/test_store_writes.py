@@ -11,7 +11,7 @@ from relgraph.errors import (
 )
 from relgraph.store.base import EMPTY, Commit, Store
 from relgraph.tuples import TupleFilter
-from tests.store_kit import ALL, MICROSECOND, NOW, SAMPLE, FakeClock, many, numbers, texts, write
+from tests.store_kit import ALL, MICROSECOND, NOW, SAMPLE, FakeClock, done, many, numbers, texts, write
 
 
 class WritesContract:
@@ -63,7 +63,7 @@ class WritesContract:
         clock.now += 5
         with store.transaction() as transaction:
             assert clock.now == transaction.stamp
-            assert clock.now == transaction.commit(Commit()).stamp
+            assert clock.now == done(transaction).stamp
 
     def test_stamps_never_go_back(self, store: Store, clock: FakeClock) -> None:
         """When the clock goes back, the stamp stays where it was."""
@@ -98,7 +98,7 @@ class WritesContract:
         write(store, create=SAMPLE[:2])
         with store.transaction() as transaction:
             assert 1 == transaction.apply(touch=many(*SAMPLE[:3]))
-            transaction.commit(Commit())
+            done(transaction)
         with store.snapshot() as snapshot:
             row = snapshot.tuple(*numbers(snapshot, SAMPLE[0]), snapshot.head.number)
         assert row is not None
@@ -109,7 +109,7 @@ class WritesContract:
         write(store, create=SAMPLE)
         with store.transaction() as transaction:
             assert 1 == transaction.apply(delete=many(SAMPLE[0], "report:none#viewer@user:nobody"))
-            transaction.commit(Commit())
+            done(transaction)
         assert set(SAMPLE[1:]) == texts(store)
 
     def test_delete_interns_nothing(self, store: Store) -> None:
@@ -145,7 +145,7 @@ class WritesContract:
             transaction.apply(create=many(SAMPLE[0]))
             transaction.apply(delete=many(SAMPLE[0]))
             transaction.apply(create=many(SAMPLE[1]))
-            transaction.commit(Commit())
+            done(transaction)
         with store.snapshot() as snapshot:
             assert 1 == len(snapshot.changes(0, 0, 0).rows)
         assert {SAMPLE[1]} == texts(store)
@@ -199,15 +199,15 @@ class WritesContract:
             with pytest.raises(AlreadyExists):
                 transaction.apply(create=many(SAMPLE[0]))
             with pytest.raises(StoreUnavailable, match="transaction"):
-                transaction.commit(Commit())
+                done(transaction)
         assert set(SAMPLE[:1]) == texts(store)
 
     def test_commit_is_once(self, store: Store) -> None:
         """A committed transaction takes no second commit and no more rows."""
         with store.transaction() as transaction:
-            transaction.commit(Commit())
+            done(transaction)
             with pytest.raises(StoreUnavailable):
-                transaction.commit(Commit())
+                done(transaction)
         assert 1 == store.head().number
 
     def test_an_exception_in_the_block(self, store: Store) -> None:

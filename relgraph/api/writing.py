@@ -95,12 +95,14 @@ class Writing:
         """See `Authorizer.load`."""
         commit = Commit(reason=self._reason(reason))
         staged = self._staged(tuples, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
-        with self._begin() as transaction:
+        transaction = self._begin()
+        transaction.stage(staged)
+        with transaction:
             schema = self._schema(transaction)
             for index, each in enumerate(staged):
                 if not schema.admits(each):
                     _admit_numbered(schema, each, index)
-            changed = transaction.load(staged, on_duplicate)
+            changed = transaction.load(on_duplicate)
             revision = self._commit(transaction, commit)
         written = self._written(revision)
         return Imported(len(staged), changed, written.revision, written.token)
@@ -125,7 +127,9 @@ class Writing:
     def _commit(self, transaction: Transaction, commit: Commit) -> Revision:
         if not transaction.changed and not commit.request_id:
             return transaction.head
-        return transaction.commit(commit)
+        revision = transaction.seal(commit)
+        transaction.commit()
+        return revision
 
     def _written(self, revision: Revision) -> Written:
         # The write is durable: that this process cannot follow it just now is no reason to call it failed. The next

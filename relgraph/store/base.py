@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 from relgraph.revision import Revision
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from relgraph.tuples import RelationTuple, TupleFilter
@@ -265,15 +266,28 @@ class Snapshot(Reads, Protocol):
 
 
 class Transaction(Reads, Protocol):
-    """One write in the making; holds the store's write lock from `with` on. Leaving without `commit` undoes it all.
+    """Writes in the making; holds the store's write lock from `with` on. Leaving without `commit` undoes them all.
 
-    `head` is the newest revision under the lock. Reads at `head.number` show the state before this write's own rows,
-    reads at `number` the state with them.
+    Each write ends with `seal`, and the next one in the same transaction is judged in the state after it. `head` is the
+    newest revision under the lock, or the last one sealed. Reads at `head.number` show the state before the write's own
+    rows, reads at `number` the state with them.
     """
+
+    def stage(self, tuples: Sequence[RelationTuple]) -> None:
+        """Give what `load` is to bring in; before `with`, so that as much as can be is done outside the lock."""
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo what the block did when it raises, and that alone: the transaction goes on where the block began.
+
+        Where the database undid everything by itself (a full disk, a lost connection), whatever is asked afterwards
+        raises StoreUnavailable. Savepoints do not nest.
+        """
+        ...
 
     @property
     def number(self) -> int:
-        """The revision number that `commit` will take."""
+        """The revision number that `seal` will take."""
         ...
 
     @property
@@ -283,7 +297,7 @@ class Transaction(Reads, Protocol):
 
     @property
     def changed(self) -> bool:
-        """Whether anything was changed so far: a row or the schema."""
+        """Whether anything was changed since the last `seal`: a row or the schema."""
         ...
 
     def apply(
@@ -297,16 +311,17 @@ class Transaction(Reads, Protocol):
 
         Touching a living tuple replaces it where it expires at another instant or never, and changes nothing
         otherwise; deleting an absent one changes nothing, and no delete looks at expirations. Raises AlreadyExists,
-        naming the first tuple, when one to create is living; the transaction is then good for leaving only.
+        naming the first tuple, when one to create is living; the savepoint, or without one the transaction, is then
+        good for leaving only.
         """
         ...
 
-    def load(self, tuples: Iterable[RelationTuple], on_duplicate: OnDuplicate = "error") -> int:
-        """Create many tuples the fast way. Returns how many changed.
+    def load(self, on_duplicate: OnDuplicate = "error") -> int:
+        """Create what was staged, the fast way, and forget it. Returns how many changed.
 
         A duplicate is a tuple whose key was met before in the input or is living. With "error" it raises AlreadyExists
         naming the first; with "touch" it takes the place of what was there, with "skip" it gives way to it, and
-        each key counts once. After an error the transaction is good for leaving only.
+        each key counts once. After an error it is as with `apply`.
         """
         ...
 
@@ -321,10 +336,17 @@ class Transaction(Reads, Protocol):
         """The kinds of all living tuples, this write's own included: what a new schema has to admit."""
         ...
 
-    def commit(self, commit: Commit) -> Revision:
-        """Make it durable as the next revision, and return that. Raises RequestIdReused for a `request_id` on record.
+    def seal(self, commit: Commit) -> Revision:
+        """End a write: record its revision and return that. Raises RequestIdReused for a `request_id` on record.
 
-        Once only, and last. When it raises, nothing was committed.
+        It is a revision of the store only once the transaction is committed.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make all that is sealed durable. Once only, and last; nothing may be left unsealed.
+
+        When it raises, nothing was committed.
         """
         ...
 

@@ -3,8 +3,7 @@
     library    which SQLite module, and its errors in relgraph's words
     layout     tables, format and migrations
     link       connections and the ways statements run
-    reading    snapshots: everything that only reads; `paging` reads by filter
-    writing    transactions: everything that changes; `interning` gives numbers to names
+    writing    how a transaction begins and ends; what it does in between is `relgraph.store.sql`
     files, memory   the two kinds of store
 
 Here lives the meaning of a URL, and nothing else.

@@ -7,17 +7,20 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
+from relgraph.store.sql.link import ClosedLink
+from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
+from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.layout import is_current, prepare
 from relgraph.store.sqlite.library import check_version, fault, sqlite3
-from relgraph.store.sqlite.link import ClosedLink, Link, connect
-from relgraph.store.sqlite.reading import Pin, SQLiteSnapshot, committed_head, identity
-from relgraph.store.sqlite.writing import SQLiteTransaction, WriterLock
+from relgraph.store.sqlite.link import SQLiteLink, connect
+from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
+    from relgraph.store.sql.link import Link
 
 __all__ = ["FileStore"]
 
@@ -41,7 +44,7 @@ class FileStore:
         self._guard = Lock()
         self._idle: list[Link] = []
         self._closed = False
-        self._writer = Link(_opened(self._path, self._where, random, wait_ms_max), self._where)
+        self._writer: Link = SQLiteLink(_opened(self._path, self._where, random, wait_ms_max), self._where)
         self._lock = WriterLock(self._where, wait_ms_max)
         try:
             self._id, self._epoch = identity(self._writer)
@@ -68,13 +71,13 @@ class FileStore:
         finally:
             self._give(link)
 
-    def snapshot(self) -> SQLiteSnapshot:
+    def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
         link = self._take()
         try:
             link.run("BEGIN")
             # The first read is what pins SQLite's view; BEGIN alone does not.
-            return SQLiteSnapshot(link, Pin(committed_head(link)), self._leave)
+            return SQLSnapshot(link, Pin(committed_head(link)), self._leave)
         except BaseException:
             self._leave(link)
             raise
@@ -134,7 +137,7 @@ class FileStore:
             if self._idle:
                 return self._idle.pop()
         try:
-            return Link(connect(self._path, reader=True, wait_ms_max=self._wait_ms_max), self._where)
+            return SQLiteLink(connect(self._path, reader=True, wait_ms_max=self._wait_ms_max), self._where)
         except sqlite3.Error as error:
             raise fault(error, self._where) from error
 

@@ -5,20 +5,18 @@ Driver errors become relgraph's here, so nothing above sees one. No statement's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from relgraph.errors import StoreUnavailable, quoted
 from relgraph.store.sqlite.library import fault, sqlite3
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["ClosedLink", "Link", "Row", "SharedLink", "connect", "connect_memory"]
+    from relgraph.store.sql.link import Row, Values
 
-Row: TypeAlias = tuple[Any, ...]
-Values: TypeAlias = Sequence[int | str | bytes | None]
+__all__ = ["SQLiteLink", "SharedLink", "connect", "connect_memory"]
 
 CACHE_KIB_MAX: Final = 65536
 _READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
@@ -54,10 +52,8 @@ def _tuned(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> sqlite3.
     return connection
 
 
-class Link:
-    """One connection, used by one thread at a time. Every method may raise StoreUnavailable."""
-
-    __slots__ = ("_connection", "_cursors", "where")
+class SQLiteLink:
+    """One connection, used by one thread at a time; see `relgraph.store.sql.link.Link`."""
 
     def __init__(self, connection: sqlite3.Connection, where: str) -> None:
         self._connection = connection
@@ -65,33 +61,33 @@ class Link:
         self.where = where
 
     @property
-    def connection(self) -> sqlite3.Connection:
-        """The driver's connection."""
-        return self._connection
-
-    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open on the connection."""
-        return self.connection.in_transaction
+        return self._connection.in_transaction
 
-    def run(self, sql: str, values: Values = ()) -> int:
-        """Run a statement and return the number of the row it inserted, if it did."""
+    def run(self, sql: str, values: Values = ()) -> None:
+        """Run a statement."""
         try:
-            return self.connection.execute(sql, values).lastrowid or 0
+            self._connection.execute(sql, values)
         except sqlite3.Error as error:
             raise fault(error, self.where) from error
 
     def run_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Run a statement once for each of `rows`."""
         try:
-            self.connection.executemany(sql, rows)
+            self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
             raise fault(error, self.where) from error
+
+    def add_rows(self, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+        """Insert many rows; `columns` names what their values are."""
+        marks = ", ".join("?" * len(columns))
+        self.run_many(f"INSERT INTO {table}({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608 - our own names
 
     def all(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
         try:
-            return self.connection.execute(sql, values).fetchall()
+            return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise fault(error, self.where) from error
 
@@ -104,7 +100,7 @@ class Link:
     def iterate(self, sql: str, values: Values = ()) -> Iterator[Row]:
         """Run a query now and read its rows as they are asked for, until `stop`."""
         try:
-            cursor = self.connection.execute(sql, values)
+            cursor = self._connection.execute(sql, values)
         except sqlite3.Error as error:
             raise fault(error, self.where) from error
         self._cursors.add(cursor)
@@ -127,22 +123,20 @@ class Link:
     def close(self) -> None:
         """Close the connection."""
         self.stop()
-        self.connection.close()
+        self._connection.close()
 
 
-class SharedLink(Link):
+class SharedLink(SQLiteLink):
     """The one connection of a store in memory, used by many threads: each statement runs alone and to its end."""
-
-    __slots__ = ("_lock",)
 
     def __init__(self, connection: sqlite3.Connection, where: str) -> None:
         super().__init__(connection, where)
         self._lock = RLock()
 
-    def run(self, sql: str, values: Values = ()) -> int:
-        """Run a statement and return the number of the row it inserted, if it did."""
+    def run(self, sql: str, values: Values = ()) -> None:
+        """Run a statement."""
         with self._lock:
-            return super().run(sql, values)
+            super().run(sql, values)
 
     def run_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Run a statement once for each of `rows`."""
@@ -157,29 +151,3 @@ class SharedLink(Link):
     def iterate(self, sql: str, values: Values = ()) -> Iterator[Row]:
         """Return the rows of a query, read at once: a rollback by another thread must not cut them short."""
         return iter(self.all(sql, values))
-
-
-class ClosedLink(Link):
-    """What stands in the place of a link once it was given back: it refuses, and says why."""
-
-    __slots__ = ("_what",)
-
-    def __init__(self, what: str, where: str) -> None:
-        self._cursors = set()
-        self._what = what
-        self.where = where
-
-    @property
-    def connection(self) -> NoReturn:
-        """Raise StoreUnavailable, as every statement through this link therefore does."""
-        raise StoreUnavailable(
-            f"the {self._what} of {quoted(self.where)} was closed before; open it again", {"store": self.where}
-        )
-
-    @property
-    def in_transaction(self) -> bool:
-        """Never."""
-        return False
-
-    def close(self) -> None:
-        """Do nothing: it is closed."""

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 from relgraph.errors import StoreUnavailable
 from relgraph.store.base import EMPTY
+from relgraph.store.sql.link import ClosedLink
+from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
+from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.layout import prepare
 from relgraph.store.sqlite.library import check_version
-from relgraph.store.sqlite.link import ClosedLink, Link, SharedLink, connect_memory
-from relgraph.store.sqlite.reading import Pin, SQLiteSnapshot, identity
-from relgraph.store.sqlite.writing import SQLiteTransaction, WriterLock
+from relgraph.store.sqlite.link import SharedLink, connect_memory
+from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
+    from relgraph.store.sql.link import Link
 
 __all__ = ["MemoryStore"]
 
@@ -54,9 +57,9 @@ class MemoryStore:
         """The newest committed revision."""
         return self._pinned().head
 
-    def snapshot(self) -> SQLiteSnapshot:
+    def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
-        return SQLiteSnapshot(self._link, self._pinned(), lambda _: None)
+        return SQLSnapshot(self._link, self._pinned(), lambda _: None)
 
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""

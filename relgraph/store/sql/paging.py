@@ -17,7 +17,7 @@ from relgraph.tuples import Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
     from relgraph.store.base import Reads
-    from relgraph.store.sqlite.link import Link, Row
+    from relgraph.store.sql.link import Link, Row
     from relgraph.tuples import TupleFilter
 
 __all__ = ["read"]

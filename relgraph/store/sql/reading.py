@@ -1,8 +1,8 @@
 """Reading rows: what a snapshot and a transaction have in common, and the snapshot itself.
 
 Rule 1: every query is bounded by what its view may see: revisions up to `seen`, names and objects up to the numbers
-known when it was opened. On a file SQLite's own snapshot says the same; in memory, where all share one connection with
-the writer, these bounds are the snapshot, and a row that a write in the making has ended shows as living.
+known when it was opened. A database's own snapshot says the same; in SQLite's memory, where all share one connection
+with the writer, these bounds are the snapshot, and a row that a write in the making has ended shows as living.
 """
 
 # ruff: noqa: S608 - the SQL is put together from the constants beside it; every value is bound
@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Final, Self
 from relgraph.errors import RevisionUnavailable
 from relgraph.revision import Revision
 from relgraph.store.base import Changes, Image, NumberedRow, Request, SchemaVersion
-from relgraph.store.sqlite import paging
-from relgraph.store.sqlite.link import ClosedLink, Link
+from relgraph.store.sql import paging
+from relgraph.store.sql.link import ClosedLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from relgraph.store.sql.link import Link
     from relgraph.tuples import RelationTuple, TupleFilter
 
-__all__ = ["NUMBER_MAX", "Pin", "Reader", "SQLiteSnapshot", "committed_head", "identity"]
+__all__ = ["NUMBER_MAX", "Pin", "Reader", "SQLSnapshot", "committed_head", "identity"]
 
 NUMBER_MAX: Final = 2**63 - 1
-"""The largest number that SQLite holds: as a bound, none."""
+"""The largest number that a column holds: as a bound, none."""
 
 _ROW = (
     "resource, relation, subject, subject_relation, created, CASE WHEN deleted <= ? THEN deleted END, caveat, expires"
@@ -87,14 +88,14 @@ class Pin:
 def committed_head(link: Link) -> Revision:
     """Read the newest revision."""
     row = link.one(_HEAD)
-    assert row is not None  # the file was founded with revision 0
+    assert row is not None  # a store is founded with revision 0
     return Revision(*row)
 
 
 def identity(link: Link) -> tuple[bytes, int]:
     """Read the store's id and epoch."""
     row = link.one("SELECT store, epoch FROM meta")
-    assert row is not None  # the file was founded with one
+    assert row is not None  # a store is founded with one
     return row[0], row[1]
 
 
@@ -186,7 +187,7 @@ class Reader:
         return NumberedRow._make(row) if row else None
 
 
-class SQLiteSnapshot(Reader):
+class SQLSnapshot(Reader):
     """A view of the committed state, pinned when opened. `leave` gets its link back."""
 
     def __init__(self, link: Link, pin: Pin, leave: Callable[[Link], None]) -> None:

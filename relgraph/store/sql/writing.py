@@ -1,0 +1,374 @@
+"""Writes: rows, schema and revisions in one transaction of the database.
+
+Rule 1: rows of a write carry its number as `created` or `deleted`, and its number is head + 1, which the write lock
+keeps true until the end. A write that is sealed makes its number the head of the writes behind it.
+Rule 2: what fails, undoes everything at once, or everything since the savepoint it happened in: a transaction that
+raised outside of one can only be left.
+Rule 3: a key has at most one row that is not deleted. Once that has expired by this write's stamp it stands for
+nothing: whoever writes its key ends it first, and nobody else touches it.
+"""
+
+# ruff: noqa: S608 - the SQL is put together from the constants beside it; every value is bound
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from relgraph.errors import AlreadyExists, RequestIdReused, StoreUnavailable, quoted
+from relgraph.instants import moment
+from relgraph.revision import Revision
+from relgraph.store.base import Clock, Commit, Kind, OnDuplicate, Random
+from relgraph.store.sql.interning import Interner, Numbers
+from relgraph.store.sql.link import ClosedLink
+from relgraph.store.sql.reading import Pin, Reader, committed_head
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from relgraph.store.sql.link import Link
+
+__all__ = ["SQLTransaction", "WriterLock"]
+
+_KEY = "resource = ? AND relation = ? AND subject = ? AND subject_relation = ?"
+_STANDING = f"SELECT created, expires FROM tuples WHERE {_KEY} AND deleted IS NULL"
+_ADD = "INSERT INTO tuples(resource, relation, subject, subject_relation, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
+_END = f"UPDATE tuples SET deleted = ? WHERE {_KEY} AND created = ?"
+_FORGET = f"DELETE FROM tuples WHERE {_KEY} AND created = ?"
+_SCHEMA = "INSERT INTO schemas(revision, text) VALUES (?, ?) ON CONFLICT (revision) DO UPDATE SET text = excluded.text"
+_ADVANCE = "UPDATE meta SET head = ?"
+_REVISION = (
+    "INSERT INTO revisions(number, nonce, predecessor, stamp, principal, actor, reason, request_id, payload, metadata)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_LIVING = "t.deleted IS NULL AND (t.expires IS NULL OR t.expires > ?)"
+_KINDS = (
+    "SELECT r.type, t.relation, s.type, t.subject_relation, s.key = '*', r.key = '*', t.expires IS NOT NULL, count(*),"
+    " min(t.resource) FROM tuples AS t CROSS JOIN objects AS r ON r.id = t.resource"
+    f" CROSS JOIN objects AS s ON s.id = t.subject WHERE {_LIVING} GROUP BY 1, 2, 3, 4, 5, 6, 7"
+)
+# One tuple of a kind: among those of its first resource.
+_EXAMPLE = (
+    "SELECT t.resource, t.relation, t.subject, t.subject_relation, t.expires FROM tuples AS t"
+    f" CROSS JOIN objects AS s ON s.id = t.subject WHERE {_LIVING} AND t.resource = ? AND t.relation = ?"
+    " AND s.type = ? AND t.subject_relation = ? AND (s.key = '*') = (? = 1) AND (t.expires IS NOT NULL) = (? = 1)"
+    " LIMIT 1"
+)
+_SAVEPOINT = "relgraph_write"
+
+
+class WriterLock:
+    """Lets one writer of this process in at a time; between processes SQLite's own lock does the same."""
+
+    def __init__(self, where: str, wait_ms_max: int) -> None:
+        self._lock = Lock()
+        self._where = where
+        self._wait_ms_max = wait_ms_max
+
+    def enter(self) -> None:
+        """Wait for the lock. Raises StoreUnavailable after `wait_ms_max` milliseconds."""
+        if not self._lock.acquire(timeout=self._wait_ms_max / 1000):
+            raise StoreUnavailable(
+                f"another write to {quoted(self._where)} took more than {self._wait_ms_max} ms; try again",
+                {"store": self._where},
+            )
+
+    def leave(self) -> None:
+        """Let the next writer in."""
+        self._lock.release()
+
+
+class SQLTransaction(Reader):
+    """Writes in the making; see `relgraph.store.base.Transaction`. A backend says how one begins, loads and ends.
+
+    `committed` is told of the new head right after the commit.
+    """
+
+    def __init__(self, where: str, clock: Clock, random: Random, committed: Callable[[Revision], None]) -> None:
+        super().__init__(ClosedLink("transaction", where), Pin(Revision(0, b"", 0)), 0)
+        self._where = where
+        self._clock = clock
+        self._random = random
+        self._committed = committed
+        self._changes = 0
+        self._stamp = 0
+        self._staged: Sequence[RelationTuple] = ()
+        self._savepoints = 0
+
+    def _begin(self) -> Link:
+        """Lock out other writers and begin; return the transaction's link. What raises must have let go of all."""
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Let the next writer in, and the link go: what `_begin` took, when all is committed or undone."""
+        raise NotImplementedError
+
+    def _bring_in(self, staged: Sequence[RelationTuple], on_duplicate: OnDuplicate) -> int:
+        """Make many tuples stand; return how many changed."""
+        raise NotImplementedError
+
+    def _check_standing(self) -> None:
+        """Raise StoreUnavailable when the store is no longer where it was opened."""
+
+    @property
+    def number(self) -> int:
+        """The revision number that `seal` will take."""
+        return self._seen
+
+    @property
+    def stamp(self) -> int:
+        """This write's instant in microseconds."""
+        return self._stamp
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed since the last `seal`."""
+        return self._changes > 0
+
+    def __enter__(self) -> Self:
+        self._link = self._begin()
+        try:
+            self._return_to(committed_head(self._link), 0)
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._leave()
+
+    def stage(self, tuples: Sequence[RelationTuple]) -> None:
+        """Take what `load` will bring in."""
+        self._staged = tuples
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did when it raises, and that alone."""
+        head, changes = self.head, self._changes
+        self._link.run(f"SAVEPOINT {_SAVEPOINT}")
+        self._savepoints += 1
+        try:
+            yield
+        except BaseException:
+            self._savepoints -= 1
+            with self._all_or_nothing():
+                self._link.stop()
+                self._link.run(f"ROLLBACK TO {_SAVEPOINT}")
+                self._link.run(f"RELEASE {_SAVEPOINT}")
+                self._return_to(head, changes)
+            raise
+        self._savepoints -= 1
+        with self._all_or_nothing():
+            self._link.run(f"RELEASE {_SAVEPOINT}")
+
+    def apply(
+        self,
+        *,
+        delete: Sequence[RelationTuple] = (),
+        touch: Sequence[RelationTuple] = (),
+        create: Sequence[RelationTuple] = (),
+    ) -> int:
+        """Delete, then touch, then create, each in the order of the tuples' keys. Returns how many changed."""
+        with self._all_or_nothing():
+            changes = sum(self._delete(tuple_) for tuple_ in sorted(delete, key=_order))
+            for tuple_ in sorted(touch, key=_order):
+                changes += self._put(self._interner.key(tuple_), tuple_.expires, "touch")
+            for tuple_ in sorted(create, key=_order):
+                changes += self._put(self._interner.key(tuple_), tuple_.expires, "error")
+        self._changes += changes
+        return changes
+
+    def load(self, on_duplicate: OnDuplicate = "error") -> int:
+        """Create what was staged, the fast way. Returns how many changed."""
+        staged, self._staged = self._staged, ()
+        with self._all_or_nothing():
+            changes = self._bring_in(staged, on_duplicate)
+        self._changes += changes
+        return changes
+
+    def write_schema(self, text: str, names: Iterable[str]) -> None:
+        """Make `text` the schema from this revision on and intern all its `names`."""
+        with self._all_or_nothing():
+            for name in names:
+                self._interner.name(name)
+            current = self.schema(self.number)
+            if current is None or current.text != text:
+                self._link.run(_SCHEMA, (self.number, text))
+                self._changes += 1
+
+    def kinds(self) -> Iterator[Kind]:
+        """The kinds of all living tuples, this write's own included."""
+        for *kind, living, resource in self._link.all(_KINDS, (self._stamp,)):
+            resource_type, relation, subject_type, subject_relation, wildcard, universal, expiration = kind
+            example = self._link.one(
+                _EXAMPLE,
+                (
+                    self._stamp, resource, relation,
+                    subject_type, subject_relation, int(wildcard), int(expiration),
+                ),
+            )  # fmt: skip
+            assert example is not None  # the query before counted it
+            yield Kind(
+                self.name(resource_type),
+                self.name(relation),
+                self.name(subject_type),
+                self.name(subject_relation) if subject_relation else "",
+                wildcard=bool(wildcard),
+                universal=bool(universal),
+                expiration=bool(expiration),
+                living=living,
+                example=self._spelled(example[:4], example[4]),
+            )
+
+    def seal(self, commit: Commit) -> Revision:
+        """End a write: make its revision, which the next one in this transaction follows, and return that."""
+        with self._all_or_nothing():
+            if commit.request_id and self.request(commit.request_id) is not None:
+                raise RequestIdReused(
+                    f"the request id {quoted(commit.request_id)} is on record already; send a new one with a new write",
+                    {"request_id": commit.request_id},
+                )
+            revision = Revision(self.number, self._random(len(self.head.nonce)), self.stamp)
+            self._link.stop()
+            self._link.run(_ADVANCE, (revision.number,))
+            self._link.run(
+                _REVISION,
+                (
+                    revision.number, revision.nonce, self.head.nonce, revision.stamp,
+                    commit.principal, commit.actor, commit.reason,
+                    commit.request_id or None, commit.payload, commit.metadata,
+                ),
+            )  # fmt: skip
+        self._move_head(revision)
+        self._changes = 0
+        return revision
+
+    def commit(self) -> None:
+        """Make durable all that is sealed."""
+        assert not self.changed, "a write was not sealed"
+        with self._all_or_nothing():
+            # INVARIANT: never acknowledge what was written to a file that has no name any more.
+            self._check_standing()
+            self._link.stop()
+            self._link.run("COMMIT")
+        self._committed(self.head)
+        self._link = ClosedLink("transaction", self._where)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Undo the whole transaction when the block raises, unless a savepoint does less."""
+        try:
+            yield
+        except BaseException:
+            if not self._savepoints or not self._link.in_transaction:
+                self._undo()
+            raise
+
+    def _undo(self) -> None:
+        link, self._link = self._link, ClosedLink("transaction", self._where)
+        link.stop()
+        # A commit that failed may have rolled back by itself.
+        if link.in_transaction:
+            link.run("ROLLBACK")
+
+    def _leave(self) -> None:
+        try:
+            self._undo()
+        finally:
+            self._let_go()
+
+    def _move_head(self, head: Revision) -> None:
+        self._pin, self._seen = Pin(head), head.number + 1
+        self._stamp = max(head.stamp, self._clock())
+
+    def _return_to(self, head: Revision, changes: int) -> None:
+        """Take up where the database stands, forgetting all that was learnt behind it."""
+        self._move_head(head)
+        self._changes = changes
+        self._names = {}
+        self._interner = Interner(self._link)
+
+    def _delete(self, tuple_: RelationTuple) -> bool:
+        key = self._interner.known_key(tuple_)
+        row = None if key is None else self._link.one(_STANDING, key)
+        if key is None or row is None or self._expired(row[1]):
+            return False
+        self._end(key, row[0])
+        return True
+
+    def _put(self, key: Numbers, expires: int | None, on_duplicate: OnDuplicate) -> bool:
+        """Make a tuple stand; say whether that changed anything. AlreadyExists with "error" where one is living."""
+        row = self._link.one(_STANDING, key)
+        if row is not None:
+            living = not self._expired(row[1])
+            if living and on_duplicate == "error":
+                raise _exists(self._spelled(key, expires))
+            if on_duplicate != "error" and (row[1] == expires or (living and on_duplicate == "skip")):
+                return False
+            self._end(key, row[0])
+        self._link.run(_ADD, (*key, self.number, expires))
+        return True
+
+    def _expired(self, expires: int | None) -> bool:
+        return expires is not None and expires <= self._stamp
+
+    def _end(self, key: Numbers, created: int) -> None:
+        """End a row, which was created at that revision."""
+        if created == self.number:
+            # Made by this very write: a row that never lived at any revision must not be kept.
+            self._link.run(_FORGET, (*key, created))
+        else:
+            self._link.run(_END, (self.number, *key, created))
+
+    def _distinct(
+        self, keys: Sequence[Numbers], expirations: Sequence[int | None], on_duplicate: OnDuplicate
+    ) -> dict[Numbers, int | None]:
+        """When each key is to expire, as if its tuples were written one after the other.
+
+        With "error", the first key that repeats raises AlreadyExists.
+        """
+        at_once = dict(zip(keys, expirations, strict=True))
+        if len(at_once) == len(keys):
+            return at_once
+        wanted: dict[Numbers, int | None] = {}
+        repeated: dict[Numbers, int | None] = {}
+        for key, expires in zip(keys, expirations, strict=True):
+            if key not in wanted:
+                wanted[key] = expires
+            elif on_duplicate == "error":
+                repeated.setdefault(key, expires)
+            elif on_duplicate == "touch" or self._expired(wanted[key]):
+                wanted[key] = expires
+        if repeated:
+            first = min(repeated)
+            raise _exists(self._spelled(first, repeated[first]))
+        return wanted
+
+    def _spelled(self, numbers: Numbers, expires: int | None) -> RelationTuple:
+        resource, relation, subject, subject_relation = numbers
+        (resource_type, resource_id), (subject_type, subject_id) = self.object(resource), self.object(subject)
+        return RelationTuple(
+            Object(self.name(resource_type), resource_id),
+            self.name(relation),
+            Subject(self.name(subject_type), subject_id, self.name(subject_relation) if subject_relation else ""),
+            None if expires is None else moment(expires),
+        )
+
+
+def _order(tuple_: RelationTuple) -> tuple[str, ...]:
+    """The tuple's own order, without the cost of comparing dataclasses."""
+    resource, subject = tuple_.resource, tuple_.subject
+    return resource.type, resource.id, tuple_.relation, subject.type, subject.id, subject.relation
+
+
+def _exists(tuple_: RelationTuple) -> AlreadyExists:
+    what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
+    return AlreadyExists(
+        f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
+        {"tuple": str(tuple_)},
+    )
