@@ -265,6 +265,30 @@ def test_subtracted_elsewhere() -> None:
     assert lint(granted(doc(body), "doc", Grant("exempt", "vip", Span(15, 1, 1)))) == lint(parse(doc(body)))
 
 
+@pytest.mark.parametrize(
+    ("right", "safe"),
+    [
+        ("moderator", False),
+        ("moderator - parent->banned", True),
+        ("moderator - held", True),
+        ("moderator - parent.all(banned)", False),
+        ("moderator - parent->muted", False),
+        ("(moderator - parent->banned) + owner", False),
+    ],
+)
+def test_grants_on_the_way_to_what_is_subtracted(right: str, safe: bool) -> None:
+    """Whoever may write the start of an arrow behind a `-` could move away from what is held against him there."""
+    body = (
+        "relation moderator: user\nrelation owner: user\nrelation parent: folder\npermission held = parent->banned\n"
+        f"permission view = moderator - held\npermission moderate = {right}"
+    )
+    schema = granted(doc(body), "doc", Grant("parent", "moderate", Span(20, 1, 1)))
+    messages = [each.message for each in lint(schema) if each.lint == "grant-on-subtracted-relation"]
+    assert ([] if safe else ["`parent->banned` is subtracted in `doc#view`"]) == [
+        each.partition(", and ")[0] for each in messages if "parent->banned` is" in each
+    ]
+
+
 def test_a_finding_shows_its_place() -> None:
     """A finding tells line and column, shows the line and puts a caret under each character."""
     (finding,) = lint(parse("definition user {}\ndefinition doc {\n  relation doc: user\n}\n"))

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import quoted
-from relgraph.rewrites import Exclusion, Intersection, Name, Nil, Union
+from relgraph.rewrites import AllArrow, Arrow, Exclusion, Intersection, Name, Nil, Union
 from relgraph.schema.dependencies import dependencies, memberships, parts
 from relgraph.schema.holders import Holders
 from relgraph.schema.remarks import Remark
@@ -107,31 +107,34 @@ def recursion_through_exclusion(schema: Schema) -> Iterator[Remark]:
 
 
 def grant_on_subtracted_relation(schema: Schema) -> Iterator[Remark]:
-    """Yield grants that let somebody delete what is held against him: a banned moderator could unban himself.
+    """Yield grants that let somebody lift what is held against him: a banned moderator could unban himself.
 
-    Counted as subtracted is a relation that is named behind a `-`, through permissions and arrows too. What fills it
+    Counted as subtracted is a relation that is named behind a `-`, through permissions and arrows too, and one that an
+    arrow behind a `-` starts from: who moves a document out of the folder that bans him is free. What fills a relation
     (the members of a banned group) is not: those who manage a group cannot be asked to be outside of it.
     """
     subtracted = _subtracted(schema)
     for definition in schema.definitions.values():
         for grant in definition.grants:
-            where = subtracted.get((definition.name, grant.relation))
-            if where is None or grant.permission in _apart_from(definition, grant.relation):
-                continue
-            message = (
-                f"{quoted(grant.relation)} is subtracted in {quoted('#'.join(where))}, and "
-                f"{quoted(grant.permission)} does not subtract it, so whoever it is held against may lift it himself; "
-                f"subtract {quoted(grant.relation)} from {quoted(grant.permission)}, or grant it by another permission"
-            )
-            yield Remark(definition.name, grant.relation, message, grant.at)
+            for leaf, where in subtracted.get((definition.name, grant.relation), {}).items():
+                if grant.permission in _apart_from(definition, leaf):
+                    continue
+                message = (
+                    f"{quoted(leaf)} is subtracted in {quoted('#'.join(where))}, and "
+                    f"{quoted(grant.permission)} does not subtract it, so whoever it is held against may lift it "
+                    f"himself by writing {quoted(grant.relation)}; subtract {quoted(leaf)} from "
+                    f"{quoted(grant.permission)}, or grant {quoted(grant.relation)} by another permission"
+                )
+                yield Remark(definition.name, grant.relation, message, grant.at)
 
 
-def _subtracted(schema: Schema) -> dict[Member, Member]:
-    """Return each name that takes access away, with the permission it is first taken from.
+def _subtracted(schema: Schema) -> dict[Member, dict[str, Member]]:
+    """Return each relation whose tuples take access away: as what, and from which permission first.
 
-    What is subtracted from something subtracted gives access back, and is none of these.
+    As itself where its subjects are subtracted, as an arrow where those are of what it points at. What is subtracted
+    from something subtracted gives access back, and is none of these.
     """
-    found: dict[Member, Member] = {}
+    found: dict[Member, dict[str, Member]] = {}
     agenda: list[tuple[Member, Member, int]] = [
         ((definition.name, name), (definition.name, name), 1)
         for definition in schema.definitions.values()
@@ -143,26 +146,30 @@ def _subtracted(schema: Schema) -> dict[Member, Member]:
         definition = schema.definitions[type_]
         permission = definition.permissions.get(name)
         for node, taken in parts(permission.rewrite) if permission else ():
-            for member in memberships(schema, definition, node) if taken % 2 == odd else ():
-                if member not in found:
-                    found[member] = where
+            if taken % 2 != odd:
+                continue
+            if isinstance(node, Arrow | AllArrow):
+                found.setdefault((type_, node.tupleset), {}).setdefault(node.text(), where)
+            for member in memberships(schema, definition, node):
+                if member[1] not in found.setdefault(member, {}):
+                    found[member][member[1]] = where
                     agenda.append((member, where, 0))
     return found
 
 
-def _apart_from(definition: Definition, relation: str) -> set[str]:
-    """Return the permissions that nobody in `relation` of the same object holds."""
+def _apart_from(definition: Definition, leaf: str) -> set[str]:
+    """Return the permissions that nobody in `leaf` of the same object holds: a relation, or an arrow."""
 
     def inside(rewrite: Rewrite, names: set[str]) -> bool:
-        """Whether all of `relation` are in the expression."""
+        """Whether all of `leaf` are in the expression."""
         if isinstance(rewrite, Union):
             return any(inside(operand, names) for operand in rewrite.operands)
         if isinstance(rewrite, Intersection):
             return all(inside(operand, names) for operand in rewrite.operands)
-        return isinstance(rewrite, Name) and rewrite.name in names
+        return rewrite.text() == leaf or (isinstance(rewrite, Name) and rewrite.name in names)
 
     def outside(rewrite: Rewrite, names: set[str]) -> bool:
-        """Whether none of `relation` are in the expression."""
+        """Whether none of `leaf` are in the expression."""
         if isinstance(rewrite, Union):
             return all(outside(operand, names) for operand in rewrite.operands)
         if isinstance(rewrite, Intersection):
@@ -171,7 +178,7 @@ def _apart_from(definition: Definition, relation: str) -> set[str]:
             return outside(rewrite.operands[0], names) or inside(rewrite.operands[1], covering)
         return isinstance(rewrite, Nil) or (isinstance(rewrite, Name) and rewrite.name in names)
 
-    covering = _grown(definition, {relation}, inside)
+    covering = _grown(definition, set(), inside)
     return _grown(definition, set(), outside)
 
 
