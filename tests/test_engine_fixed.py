@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
-from relgraph.engine import Budget, Walk, check, find_ways
+from relgraph.engine import Budget, SubjectScope, Walk, check, find_ways
 from relgraph.errors import LimitExceeded
 from relgraph.limits import Limits
+from relgraph.tuples import Subject
 from tests.engine_worlds import EngineWorld
-from tests.oracle import AllArrow, Arrow, Name, Nil, Object, Schema, Self, World, define, tuple_of
+from tests.oracle import (
+    AllArrow,
+    Arrow,
+    Intersection,
+    Name,
+    Nil,
+    Object,
+    Schema,
+    Self,
+    World,
+    conditional,
+    define,
+    tuple_of,
+)
 
 LENGTH = 50
 _FOLDER = define(
@@ -27,9 +42,15 @@ _FOLDER = define(
         "either": (Name("viewer") - Name("banned")) + Name("deep"),
         "neither": (Name("banned") - Name("viewer")) & Name("deep"),
         "without": (Name("banned") & Name("viewer")) - Name("deep"),
+        "third": Intersection((Name("viewer"), Name("banned"), Name("deep"))),
         "every": AllArrow("second", "deep"),
         "read": Name("viewer") + Arrow("parent", "read"),
         "view": (Name("viewer") + Arrow("parent", "view")) - Name("banned"),
+        "both": Name("read") & Name("seen"),
+        # Three names of one folder on one path, where it is its own parent.
+        "first": Arrow("parent", "next"),
+        "next": Arrow("parent", "last"),
+        "last": Arrow("parent", "viewer"),
         "won": Arrow("parent", "lost"),
         "lost": Name("viewer") - Name("won"),
         "part": (Name("viewer") + (Self() + Nil())) & (AllArrow("parent", "read") - Name("banned")),
@@ -37,9 +58,11 @@ _FOLDER = define(
 )
 
 
+_SCHEMA = Schema({"user": define({}), "folder": _FOLDER})
+
+
 def _world(*tuples: str) -> EngineWorld:
-    schema = Schema({"user": define({}), "folder": _FOLDER})
-    return EngineWorld(World(schema, tuple(map(tuple_of, tuples)), objects=(Object("user", "a"),)))
+    return EngineWorld(World(_SCHEMA, tuple(map(tuple_of, tuples)), objects=(Object("user", "a"),)))
 
 
 def _links() -> list[str]:
@@ -72,7 +95,7 @@ def test_a_walk_opens_a_few_at_each_folder() -> None:
     assert _fits(_chain(), "folder:n0#view", Limits(nodes_max=4 * LENGTH + 8))
 
 
-@pytest.mark.parametrize("name", ["either", "neither", "without", "every"])
+@pytest.mark.parametrize("name", ["either", "neither", "without", "third", "every"])
 def test_what_cannot_matter_is_not_read(name: str) -> None:
     """Once an operand settles the answer, those behind it are left alone, however deep they are."""
     engine = _world(*_links(), "folder:n0#viewer@user:a", "folder:n0#second@folder:none", "folder:n0#second@folder:n1")
@@ -114,6 +137,8 @@ _ABOVE = "folder:*#parent@folder:above"
         # Each folder is below one that is above them all: two tuples tell it.
         ("seen", [_ABOVE, "folder:above#viewer@user:a"], 2),
         ("read", ["folder:*#viewer@user:a"], 1),
+        ("both", [], LENGTH + 1),
+        ("first", ["folder:n0#parent@folder:n0", "folder:n0#viewer@user:a"], 2),
     ],
 )
 def test_one_way_reads_nothing_more(name: str, more: list[str], tuples: int) -> None:
@@ -141,6 +166,109 @@ def test_what_was_found_serves_the_next() -> None:
             walk.scope.budget = Budget(Limits(nodes_max=0, tuples_max=0), time.monotonic)
             answers += [check(walk, engine.object(f"folder:n{i}"), name) for i in (0, 1, LENGTH // 2)]
             assert len(set(answers)) == 1
+
+
+def test_what_is_refuted_is_not_searched_again() -> None:
+    """Above folders that were each found to give nothing, one more is found to give nothing without opening them."""
+    engine = _world(*(f"folder:top#parent@folder:n{i}" for i in range(LENGTH)), "folder:aside#viewer@user:a")
+    walk = engine.walk("user:a")
+    answers = [check(walk, engine.object(f"folder:n{i}"), "read") for i in range(LENGTH)]
+    walk.scope.budget = Budget(Limits(nodes_max=3), time.monotonic)
+    answers.append(check(walk, engine.object("folder:top"), "read"))
+    assert {verdict.value for verdict, _ in answers} == {"no"}
+
+
+def test_a_condition_ends_searches_once() -> None:
+    """Where a condition is met, a chain is searched as without; where one is open, each folder is still opened once."""
+    facts = [*map(tuple_of, _links()), tuple_of(f"folder:n{LENGTH}#viewer@user:a")]
+    aside = tuple_of("folder:aside#viewer@user:a", conditional("site"))
+    met = EngineWorld(World(_SCHEMA, (*facts, aside)))
+    assert _fits(met, "folder:n0#read", Limits(nodes_max=LENGTH + 2))
+    engine = EngineWorld(World(_SCHEMA, (*facts[:-1], replace(facts[-1], condition=conditional("site")))))
+    engine.limits = Limits(nodes_max=6 * LENGTH)
+    verdict, missing = check(engine.walk("user:a"), engine.object("folder:n0"), "read")
+    assert (verdict.value, missing) == ("conditional", ("site",))
+
+
+def test_a_userset_that_is_named_is_found_at_once() -> None:
+    """Whether a userset is among many that view a document is read from its own tuple, not from those of the others."""
+    schema = Schema(
+        {"user": define({}), "group": define({"member": "user"}), "doc": define({"viewer": "group#member"})}
+    )
+    engine = EngineWorld(World(schema, tuple(tuple_of(f"doc:d#viewer@group:g{i}#member") for i in range(LENGTH))))
+    engine.limits = Limits(tuples_max=3)
+    assert check(engine.walk(f"group:g{LENGTH - 1}#member"), engine.object("doc:d"), "viewer")[0].value == "yes"
+
+
+def test_a_walk_searches_flattens_and_skips_unless_told_otherwise() -> None:
+    """A walk made as the library makes it opens no more than it must."""
+    engine = _chain()
+    for name, nodes in (("read", LENGTH + 2), ("view", 4 * LENGTH + 8)):
+        engine.limits = Limits(nodes_max=nodes)
+        walk = Walk(SubjectScope(engine.world(), Subject.parse("user:a")))
+        assert check(walk, engine.object("folder:n0"), name)[0].value == "yes"
+    engine = _world(*_links(), "folder:n0#viewer@user:a")
+    engine.limits = Limits(nodes_max=12)
+    walk = Walk(SubjectScope(engine.world(), Subject.parse("user:a")))
+    assert check(walk, engine.object("folder:n0"), "either")[0].value == "yes"
+
+
+_FORMS = {"user": "user:a", "user:*": "user:*", "group": "group:g", "group#member": "group:g#member"}
+_MARKS = ["", " with expiration", " with universal", " with expiration and universal"]
+
+
+@pytest.mark.parametrize("searches", [True, False])
+@pytest.mark.parametrize("taken", [form + marks for form in _FORMS for marks in _MARKS])
+def test_a_tuple_counts_only_as_the_schema_takes_it(taken: str, searches: bool) -> None:
+    """One that an older schema let in, with another kind of subject or other marks, gives nothing: not by itself, nor
+    by what it points at.
+    """
+    # No arrow starts at a wildcard.
+    behind = Nil() if "*" in taken else Arrow("has", "member")
+    doc = define({"has": taken}, {"here": Name("has"), "behind": behind})
+    schema = Schema({"user": define({}), "group": define({"member": "user"}), "doc": doc})
+    for form, subject in _FORMS.items():
+        for marks in _MARKS:
+            resource = "doc:*" if "universal" in marks else "doc:d"
+            fact = tuple_of(f"{resource}#has@{subject}", expires=200 if "expiration" in marks else None)
+            engine = EngineWorld(World(schema, (fact, tuple_of("group:g#member@user:a")), now=100))
+            walk = engine.walk("user:a", searches=searches)
+            counts = form + marks == taken
+            verdicts = [check(walk, engine.object("doc:d"), name)[0].value == "yes" for name in ("here", "behind")]
+            assert verdicts == [counts and form != "group", counts and form.startswith("group")], fact
+
+
+def test_a_wildcard_covers_no_stranger_of_another_type() -> None:
+    """Someone of a type that the store never saw is not everyone of another, and in nothing but what is theirs."""
+    schema = Schema({"user": define({"friend": "user:*"}), "doc": define({"viewer": "user:*"})})
+    engine = EngineWorld(World(schema, (tuple_of("doc:d#viewer@user:*"), tuple_of("user:a#friend@user:*"))))
+    for resource, name in (("doc:d", "viewer"), ("user:a", "friend")):
+        for searches in (True, False):
+            told = [
+                check(engine.walk(who, searches=searches), engine.object(resource), name)[0].value
+                for who in ("ghost:a", "user:b")
+            ]
+            assert told == ["no", "yes"]
+
+
+def test_an_expansion_of_all_says_where_nobody_is() -> None:
+    """An object whose type has no such name is a node of an expansion all the same: nobody is in it there."""
+    schema = Schema(
+        {
+            "user": define({}),
+            "team": define({}),
+            "doc": define({"parent": "team | doc", "viewer": "user"}, {"view": AllArrow("parent", "viewer")}),
+        }
+    )
+    engine = EngineWorld(World(schema, (tuple_of("doc:d#parent@team:t"), tuple_of("doc:d#parent@doc:e"))))
+    nodes = engine.expanded("doc:d", "view")
+    told = [(node.kind, str(node.object), node.children) for node in nodes]
+    assert told == [
+        ("permission", "doc:d", (1,)),
+        ("all", "doc:d", (2, 3)),
+        ("nil", "team:t", ()),
+        ("relation", "doc:e", ()),
+    ]
 
 
 def test_an_expansion_keeps_the_shape() -> None:

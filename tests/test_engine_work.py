@@ -47,14 +47,15 @@ def _engine(texts: list[str]) -> EngineWorld:
 
 
 class _Calls:
-    """Counts calls of functions, as a profile."""
+    """Counts calls of functions, as a profile: of those with these names, or of all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
         self.count = 0
+        self._names = names
 
     def __call__(self, frame: FrameType, event: str, arg: object, /) -> None:  # noqa: ARG002  # as a profile is called
         """Count one."""
-        self.count += event == "call"
+        self.count += event == "call" and (not self._names or frame.f_code.co_name in self._names)
 
 
 class _Counting(Unconditional):
@@ -138,3 +139,22 @@ def test_a_wide_conjunction_is_read_once_a_level() -> None:
         assert verdict.value == "yes"
         work.append(calls.count)
     assert work[1] <= 5 * work[0]
+
+
+def test_what_one_search_has_read_the_next_does_not_read() -> None:
+    """A search reads each group once, and one for a group that it met on its way without deciding it reads nothing."""
+    middle = [f"group:all#member@group:m{n}#member" for n in range(10)]
+    below = [f"group:m{n}#member@group:n{n}#member" for n in range(10)]
+    walk = _engine([*middle, *below, "group:n9#member@user:u"]).walk("user:u")
+    reads = []
+    for groups, expected in ((["all"], "yes"), ([f"m{n}" for n in range(9)], "no")):
+        calls = _Calls("usersets")
+        sys.setprofile(calls)
+        try:
+            verdicts = {check(walk, Object("group", each), "member")[0].value for each in groups}
+        finally:
+            sys.setprofile(None)
+        assert verdicts == {expected}
+        reads.append(calls.count)
+    # All but the last, where the user was found among the members.
+    assert reads == [20, 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -130,6 +130,26 @@ def test_best_access_says_until_when_it_stays_so(door: Door) -> None:
     """Carl's roles stay as they are until his membership ends."""
     assert door.best("user:carl", "doc:two").valid_until == parse_moment(EARLY)
     assert door.best("user:anna", "doc:two", ways="none").valid_until is None
+
+
+@pytest.mark.parametrize("ways", ["none", "one", "all"])
+def test_best_access_on_many_says_until_when_each_stays_so(ways: Literal["none", "one", "all"]) -> None:
+    """A resource on the way of one asked before it says of itself what it would say alone, its ways told or not."""
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(
+            """
+            use expiration
+            definition user {}
+            definition folder {
+                relation parent: folder
+                relation viewer: user with expiration
+                permission read = viewer + parent->read
+            }
+            """
+        )
+        authorizer.load(["folder:a#parent@folder:b", f"folder:b#viewer@user:anna[expiration:{EARLY}]"])
+        found = authorizer.best_many("user:anna", ["folder:a", "folder:b"], ways=ways)
+        assert [each.valid_until for each in found] == [parse_moment(EARLY)] * 2
 
 
 def test_usersets_are_opened_on_request(door: Door) -> None:

@@ -9,7 +9,6 @@ what they ask for. So a new operator needs nothing here, and no plan can say any
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from relgraph.rewrites import Edge, Formula, Member, Rewrite
 
-__all__ = ["Kind", "Kinds", "Plan", "Plans", "Reading", "Trail", "marks"]
+__all__ = ["Kind", "Kinds", "Plan", "Plans", "Reading", "marks"]
 
 Kind = tuple[int, int, bool]
 """A kind of subject: the number of its type, of its relation (0 without one), and whether it is the wildcard."""
@@ -39,38 +38,16 @@ def marks(universal: bool, expiration: bool) -> int:
     return 1 << (universal << 1 | expiration)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trail:
-    """Names at one object, each an operand of the one before; None for no names.
-
-    Linked, since a name may be thousands of names deep, and each on the way has a trail of its own.
-    """
-
-    before: Trail | None
-    member: Member
-
-    @staticmethod
-    def members(trail: Trail | None) -> list[Member]:
-        """Return the names of a trail, in order."""
-        found = []
-        while trail is not None:
-            found.append(trail.member)
-            trail = trail.before
-        return found[::-1]
-
-
 class Reading(NamedTuple):
     """One relation to read at the plan's object.
 
     `name` is the name wanted of the objects that it points at; empty where the relation's own members are wanted.
-    `trail` are the names at the same object that lead from the plan's to this reading, the plan's own left out.
     `leads_on` tells whether the relation takes usersets, or what is behind it matters. `onward` keeps, once asked for,
     the number of the plan behind each kind of subject: None where there is no such name.
     """
 
     relation: int
     name: str
-    trail: Trail | None
     kinds: Kinds
     leads_on: bool
     onward: dict[Kind, int | None]
@@ -86,7 +63,7 @@ class Plan(NamedTuple):
     number: int
     type: int
     member: Member
-    names: dict[str, Trail | None]
+    names: frozenset[str]
     grants: tuple[Reading, ...]
     arrows: tuple[Reading, ...]
 
@@ -262,33 +239,32 @@ class Plans:
 
     def _plan(self, type_number: int, name: str, number: int) -> Plan:
         """Return the plan of one name, with everything that it names at the same object."""
-        names: dict[str, Trail | None] = {}
+        names: set[str] = set()
         grants: dict[str, Reading] = {}
         arrows: dict[tuple[str, str], Reading] = {}
-        trails: dict[str, Trail | None] = {name: None}
+        met = {name}
         for each in (agenda := [name]):
-            recorder, trail = self._asked[type_number, each], trails[each]
-            for identity in recorder.identities:
-                names.setdefault(identity, trail)
+            recorder = self._asked[type_number, each]
+            names.update(recorder.identities)
             for relation in recorder.grants_of:
-                grants.setdefault(relation, self._reading(type_number, relation, "", trail))
+                grants[relation] = self._reading(type_number, relation, "")
             for relation, wanted in recorder.arrows:
-                arrows.setdefault((relation, wanted), self._reading(type_number, relation, wanted, trail))
+                arrows[relation, wanted] = self._reading(type_number, relation, wanted)
             for below in recorder.members:
-                if below not in trails:
-                    trails[below] = Trail(trail, self._members[type_number][below])
+                if below not in met:
+                    met.add(below)
                     agenda.append(below)
         # A relation that the store never numbered has no tuples to read.
         return Plan(
             number,
             type_number,
             self._members[type_number][name],
-            names,
+            frozenset(names),
             tuple(each for each in grants.values() if each.relation),
             tuple(each for each in arrows.values() if each.relation),
         )
 
-    def _reading(self, type_number: int, relation: str, name: str, trail: Trail | None) -> Reading:
+    def _reading(self, type_number: int, relation: str, name: str) -> Reading:
         kinds = self._taken(type_number, relation)
         leads_on = bool(name) or any(userset for _, userset, _ in kinds)
-        return Reading(self._numbers.get(relation, 0), name, trail, kinds, leads_on, {})
+        return Reading(self._numbers.get(relation, 0), name, kinds, leads_on, {})

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.engine.plans import Trail
 from relgraph.rewrites import Atom, Term
 from relgraph.rewrites.verdict import REFUSED, YES
 
@@ -43,8 +42,8 @@ class NotAdditive(Exception):
     """A condition stands in the way."""
 
 
-_Step = tuple[int, "Edge | None", "Trail | None"]
-"""The node that another one leads to or holds by, and the tuple that leads there after the names of the trail.
+_Step = tuple[int, "Edge | None"]
+"""The node that another one leads to or holds by, and the tuple that leads there.
 
 Without a tuple, the node stands for the universal tuples of the same object; _NOWHERE is below a tuple or an identity
 that is the grant itself.
@@ -154,16 +153,16 @@ class Reach:
         onward: list[_Step] = []
         if not universal:
             if object_ == scope.subject_number and scope.subject.relation in plan.names:
-                return (_NOWHERE, None, plan.names[scope.subject.relation]), onward
+                return (_NOWHERE, None), onward
             star = scope.star(plan.type)
             if star is not None:
-                onward.append(((star << _SHIFT) + plan.number + 1, None, None))
+                onward.append(((star << _SHIFT) + plan.number + 1, None))
             if object_ < 0:
                 return None, onward
         for reading in plan.grants:
             for edge in scope.own_edges(object_, reading.relation, reading.kinds, universal=universal):
                 if self._counts(edge):
-                    return (_NOWHERE, edge, reading.trail), onward
+                    return (_NOWHERE, edge), onward
         reader = scope.reader
         for reading in plan.grants:
             if reading.leads_on and (edges := reader.usersets(object_, reading.relation)):
@@ -175,12 +174,12 @@ class Reach:
 
     def _follow(self, reading: Reading, edges: Sequence[Edge], onward: list[_Step], *, universal: bool) -> None:
         """Add where the living tuples of one reading lead."""
-        known, trail = reading.onward, reading.trail
+        known = reading.onward
         for edge in self._scope.living(edges, reading.kinds, universal=universal):
             kind = edge.kind
             number = known[kind] if kind in known else self._plans.onward(reading, kind)
             if number is not None and (self._conditions is None or self._counts(edge)):
-                onward.append(((edge.subject << _SHIFT) + number, edge, trail))
+                onward.append(((edge.subject << _SHIFT) + number, edge))
 
     def _counts(self, edge: Edge) -> bool:
         """Return whether a tuple's condition is met. Raises NotAdditive where that is not plain."""
@@ -199,11 +198,7 @@ class Reach:
             if step[0] != _NOWHERE and step[1] is None:
                 # Only a name's universal tuples are below it without a tuple that leads there.
                 step = self._granted[step[0]]
-            node, edge, trail = step
-            for member in Trail.members(trail):
-                deeper = Atom(atom.object, member)
-                yield atom, Term(None, deeper)
-                atom = deeper
+            node, edge = step
             if node == _NOWHERE:
                 yield atom, Term(edge, None)
                 return

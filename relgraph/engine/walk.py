@@ -238,7 +238,6 @@ class Walk:
             if atom not in self.equations:
                 for above, term in self._reach.path(atom):
                     self.equations.setdefault(above, Equation(Combine.ANY, (term,)))
-                    self.values[above] = _GRANTED
             equation = self.equations.get(atom)
             for term in () if equation is None else equation.terms:
                 if term.atom is not None and term.atom not in seen:
