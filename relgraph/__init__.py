@@ -5,7 +5,8 @@
     with relgraph.open("sqlite:///access.db") as authorizer:
         authorizer.check("user:anna", "view", "report:q3")
 
-Here stand the public names of the library; the server is `relgraph_server`, the client `relgraph.client`.
+Here stand the public names of the library, and `sqlite3`, the SQLite module that stores are opened with unless told
+otherwise; the server is `relgraph_server`, the client `relgraph.client`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from relgraph.api import open_authorizer as open  # noqa: A004  # `relgraph.open
 from relgraph.errors import RelgraphError
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
+from relgraph.store import sqlite3
 from relgraph.tuples import Object, Question, RelationTuple, Subject, TupleFilter
 
 __all__ = [
@@ -31,4 +33,5 @@ __all__ = [
     "TupleFilter",
     "Verdict",
     "open",
+    "sqlite3",
 ]

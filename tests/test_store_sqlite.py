@@ -19,7 +19,7 @@ from relgraph.store.base import Commit, Store
 from relgraph.store.sql import paging, reading
 from relgraph.store.sqlite import layout
 from relgraph.store.sqlite.files import FileStore
-from relgraph.store.sqlite.library import VERSION_MIN, check_version, sqlite3
+from relgraph.store.sqlite.library import VERSION_MIN, check_version, has_reset_bug, sqlite3
 from relgraph.store.sqlite.writing import LATE_ROWS_MIN
 from relgraph.tuples import RelationTuple, TupleFilter
 from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, done, loading, many, texts, until, write
@@ -27,6 +27,10 @@ from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, done, loading, m
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+several_writers = pytest.mark.skipif(
+    has_reset_bug(sqlite3.sqlite_version_info), reason="the SQLite here lets one store at a time write a file"
+)
 
 
 def open_file(path: Path, wait_ms_max: int = 5000) -> FileStore:
@@ -278,7 +282,7 @@ def test_a_read_only_store(store: FileStore) -> None:
 def test_an_old_sqlite_is_refused() -> None:
     """A SQLite without STRICT tables is refused with the version needed."""
     check_version(VERSION_MIN)
-    with pytest.raises(StoreUnavailable, match=r"needs SQLite `3\.37\.0` or newer and this Python has `3\.34\.1`"):
+    with pytest.raises(StoreUnavailable, match=r"needs SQLite `3\.37\.0` or newer and this one is `3\.34\.1`"):
         check_version((3, 34, 1))
 
 
@@ -370,6 +374,7 @@ def test_a_busy_thread(path: Path) -> None:
             second.__enter__()
 
 
+@several_writers
 def test_a_busy_file(path: Path) -> None:
     """A write that waits too long for another process is told so; reading does not wait."""
     with closing(open_file(path)) as first, closing(open_file(path, wait_ms_max=20)) as second:
@@ -384,6 +389,7 @@ def test_a_busy_file(path: Path) -> None:
         assert 2 == first.head().number
 
 
+@several_writers
 def test_a_new_file_opened_by_many(path: Path) -> None:
     """Processes that open the same new file at once all succeed, on one store."""
     processes = [python(WRITER, str(path), name, "3") for name in "abcd"]
@@ -396,6 +402,7 @@ def test_a_new_file_opened_by_many(path: Path) -> None:
     assert [(1,)] == ask(path, "SELECT count(*) FROM meta")
 
 
+@several_writers
 def test_two_processes(path: Path) -> None:
     """Two processes writing one file interleave without losing a revision, and the chain holds."""
     processes = [python(WRITER, str(path), name, "100") for name in "ab"]

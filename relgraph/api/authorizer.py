@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import Imported, Way, Written
     from relgraph.revision import Consistency
+    from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
     from relgraph.tuples import Question, RelationTuple
 
@@ -61,12 +62,14 @@ def _instant(deadline: float | None) -> float | None:
     return None if deadline is None else time.monotonic() + deadline
 
 
-def open_authorizer(url: str, *, limits: Limits | None = None) -> Authorizer:
+def open_authorizer(url: str, *, limits: Limits | None = None, sqlite: SQLiteModule | None = None) -> Authorizer:
     """Open the store at `url` (`sqlite:///access.db`; `sqlite://` is a private one in memory), making it if need be.
 
-    Raises InvalidSetting for a URL that names no store, StoreFormat or StoreUnavailable when it cannot be opened.
+    Two SQLite libraries on one file drop each other's locks: where the application opens that file itself, it names the
+    module it uses, as in `sqlite=sqlite3`; otherwise it is `relgraph.sqlite3`. Raises InvalidSetting for a URL that
+    names no store, StoreFormat or StoreUnavailable when it cannot be opened.
     """
-    return Authorizer(open_store(url, clock=_now, random=os.urandom), limits=limits)
+    return Authorizer(open_store(url, clock=_now, random=os.urandom, sqlite=sqlite), limits=limits)
 
 
 def _moment(instant: int | None) -> datetime | None:

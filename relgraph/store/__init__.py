@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from relgraph.errors import InvalidSetting, did_you_mean, quoted
-from relgraph.store.sqlite import open_sqlite
+from relgraph.store.sqlite import SQLiteModule, open_sqlite, sqlite3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relgraph.store.base import Clock, Random, Store
 
-__all__ = ["BACKENDS", "WAIT_MS_MAX", "Opener", "open_store"]
+__all__ = ["BACKENDS", "WAIT_MS_MAX", "Opener", "SQLiteModule", "open_store", "sqlite3"]
 
 WAIT_MS_MAX = 5000
 
@@ -33,12 +33,15 @@ BACKENDS: Mapping[str, Opener] = MappingProxyType({"sqlite": open_sqlite})
 """The scheme of a store's URL, and what opens it."""
 
 
-def open_store(url: str, *, clock: Clock, random: Random, wait_ms_max: int = WAIT_MS_MAX) -> Store:
+def open_store(
+    url: str, *, clock: Clock, random: Random, wait_ms_max: int = WAIT_MS_MAX, sqlite: SQLiteModule | None = None
+) -> Store:
     """Open the store at `url`, making it when it does not exist yet.
 
     `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` for a private one in memory. `clock`
     gives microseconds since 1970 UTC, `random` gives that many random bytes. A writer waits at most `wait_ms_max`
-    milliseconds for other writers. Raises InvalidSetting, StoreFormat or StoreUnavailable.
+    milliseconds for other writers. `sqlite` is the module to open a SQLite file with, where the application opens that
+    file itself; without it, it is `relgraph.sqlite3`. Raises InvalidSetting, StoreFormat or StoreUnavailable.
     """
     scheme, mark, _ = url.partition("://")
     if not mark:
@@ -53,4 +56,8 @@ def open_store(url: str, *, clock: Clock, random: Random, wait_ms_max: int = WAI
             f"{quoted(scheme)}{did_you_mean(scheme, BACKENDS)}",
             {"url": url, "scheme": scheme},
         )
+    if sqlite is not None:
+        if opener is not open_sqlite:
+            raise InvalidSetting(f"the store {quoted(scheme)} is not on SQLite; leave out `sqlite`", {"url": url})
+        return open_sqlite(url, clock=clock, random=random, wait_ms_max=wait_ms_max, sqlite=sqlite)
     return opener(url, clock=clock, random=random, wait_ms_max=wait_ms_max)

@@ -61,10 +61,13 @@ _SAVEPOINT = "relgraph_write"
 
 
 class WriterLock:
-    """Lets one writer of this process in at a time; between processes SQLite's own lock does the same."""
+    """Lets one writer of this process in at a time; between processes SQLite's own lock does the same.
 
-    def __init__(self, where: str, wait_ms_max: int) -> None:
-        self._lock = Lock()
+    Several stores take turns where they are given one `lock`.
+    """
+
+    def __init__(self, where: str, wait_ms_max: int, lock: Lock | None = None) -> None:
+        self._lock = lock or Lock()
         self._where = where
         self._wait_ms_max = wait_ms_max
 

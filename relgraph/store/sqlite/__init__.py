@@ -1,6 +1,7 @@
 """The store on SQLite: one file in WAL mode, or one in memory.
 
     library    which SQLite module, and its errors in relgraph's words
+    holds      which files this process has open, and who may write them; `locks` is the system's lock
     layout     tables, format and migrations
     link       connections and the ways statements run
     writing    how a transaction begins and ends; what it does in between is `relgraph.store.sql`
@@ -16,25 +17,30 @@ from typing import TYPE_CHECKING
 
 from relgraph.errors import InvalidSetting, StoreUnavailable, quoted
 from relgraph.store.sqlite.files import FileStore
+from relgraph.store.sqlite.library import SQLiteModule, sqlite3
 from relgraph.store.sqlite.memory import MemoryStore
 
 if TYPE_CHECKING:
     from relgraph.store.base import Clock, Random, Store
 
-__all__ = ["open_sqlite"]
+__all__ = ["SQLiteModule", "open_sqlite", "sqlite3"]
 
 _SCHEME = "sqlite://"
 
 
-def open_sqlite(url: str, *, clock: Clock, random: Random, wait_ms_max: int) -> Store:
+def open_sqlite(
+    url: str, *, clock: Clock, random: Random, wait_ms_max: int, sqlite: SQLiteModule | None = None
+) -> Store:
     """Open `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` for one in memory.
 
-    The path is taken as it stands: nothing is decoded, and there are no parameters. Raises InvalidSetting,
-    StoreFormat or StoreUnavailable.
+    The path is taken as it stands: nothing is decoded, and there are no parameters. `sqlite` is the module to open it
+    with. Raises InvalidSetting, StoreFormat or StoreUnavailable.
     """
+    _check_module(sqlite)
+    library = sqlite or sqlite3
     rest = url.removeprefix(_SCHEME)
     if not rest:
-        return MemoryStore(clock=clock, random=random, wait_ms_max=wait_ms_max)
+        return MemoryStore(library, clock=clock, random=random, wait_ms_max=wait_ms_max)
     path = rest[1:]
     if not rest.startswith("/") or not path or path.endswith("/") or "\0" in path or "?" in path or ":memory:" in path:
         raise InvalidSetting(
@@ -44,7 +50,9 @@ def open_sqlite(url: str, *, clock: Clock, random: Random, wait_ms_max: int) -> 
         )
     try:
         path.encode()
-        return FileStore(Path(path), clock=clock, random=random, wait_ms_max=wait_ms_max)
+        return FileStore(
+            Path(path), library, chosen=sqlite is not None, clock=clock, random=random, wait_ms_max=wait_ms_max
+        )
     except UnicodeEncodeError:
         raise InvalidSetting(f"{quoted(url)} holds half a character; name a file", {"url": url}) from None
     except OSError as error:
@@ -53,3 +61,13 @@ def open_sqlite(url: str, *, clock: Clock, random: Random, wait_ms_max: int) -> 
         raise StoreUnavailable(
             f"the store {quoted(path)} cannot be looked at: {reason}; check the path and its rights", {"store": path}
         ) from error
+
+
+def _check_module(sqlite: object) -> None:
+    """Raise InvalidSetting for what has not the face of a SQLite module."""
+    missing = [name for name in ("connect", "Error", "sqlite_version_info") if not hasattr(sqlite, name)]
+    if sqlite is not None and missing:
+        raise InvalidSetting(
+            f"{quoted(repr(sqlite))} is not a SQLite module: it has no {quoted(missing[0])}; "
+            "pass `sqlite3`, or a module with its face"
+        )

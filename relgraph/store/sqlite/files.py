@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -10,17 +11,21 @@ from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
 from relgraph.store.sql.writing import WriterLock
+from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.layout import is_current, prepare
-from relgraph.store.sqlite.library import check_version, fault, sqlite3
+from relgraph.store.sqlite.library import check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
     from relgraph.store.sql.link import Link
+    from relgraph.store.sqlite.holds import Hold
+    from relgraph.store.sqlite.library import SQLiteModule
 
 __all__ = ["FileStore"]
 
@@ -28,13 +33,20 @@ IDLE_MAX: Final = 8
 """How many idle connections for reading are kept; more are opened while more snapshots are open at once."""
 
 _RETRY_S: Final = 0.01
+_BUSY: Final = 5
 
 
 class FileStore:
-    """A store on one SQLite file; see `relgraph.store.base.Store`. Opening makes or migrates the file if need be."""
+    """A store on one SQLite file; see `relgraph.store.base.Store`. Opening makes or migrates the file if need be.
 
-    def __init__(self, path: Path, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
-        check_version()
+    `chosen` says that it was the application that named the `library`.
+    """
+
+    def __init__(
+        self, path: Path, library: SQLiteModule, *, chosen: bool, clock: Clock, random: Random, wait_ms_max: int
+    ) -> None:
+        check_version(library.sqlite_version_info)
+        self._library = library
         # Readers open the file later on, when the working directory may be another one.
         self._path = path.absolute()
         self._where = str(path)
@@ -44,8 +56,19 @@ class FileStore:
         self._guard = Lock()
         self._idle: list[Link] = []
         self._closed = False
-        self._writer: Link = SQLiteLink(_opened(self._path, self._where, random, wait_ms_max), self._where)
-        self._lock = WriterLock(self._where, wait_ms_max)
+        self._hold = hold(self._path, library, chosen=chosen)
+        # A store may be dropped without being closed.
+        self._release = weakref.finalize(self, self._hold.release)
+        try:
+            self._open_writer()
+        except BaseException:
+            self._release()
+            raise
+        self._lock = WriterLock(self._where, wait_ms_max, self._hold.turn if self._hold.alone else None)
+
+    def _open_writer(self) -> None:
+        connection = _opened(self._path, self._where, self._hold, self._random, self._wait_ms_max)
+        self._writer: Link = SQLiteLink(self._library, connection, self._where)
         try:
             self._id, self._epoch = identity(self._writer)
             self._file = self._named_file()
@@ -85,7 +108,7 @@ class FileStore:
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(
-            self._writer, self._lock, self._clock, self._random, self._refuse_replaced, lambda _: None
+            self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, lambda _: None
         )
 
     def close(self) -> None:
@@ -103,6 +126,7 @@ class FileStore:
             writer.close()
         finally:
             self._lock.leave()
+            self._release()
 
     def _named_file(self) -> tuple[int, int]:
         """Return what file the path names now, by device and inode."""
@@ -121,6 +145,11 @@ class FileStore:
         if self._named_file() != self._file:
             raise self._replaced()
 
+    def _refuse_unwritable(self) -> None:
+        """Raise StoreUnavailable when what is written to the file would be lost, or could damage it."""
+        self._refuse_replaced()
+        self._hold.write(self._where, self._wait_ms_max)
+
     def _replaced(self) -> StoreUnavailable:
         return StoreUnavailable(
             f"the file of the store {quoted(self._where)} was replaced or removed while it was open; "
@@ -137,9 +166,10 @@ class FileStore:
             if self._idle:
                 return self._idle.pop()
         try:
-            return SQLiteLink(connect(self._path, reader=True, wait_ms_max=self._wait_ms_max), self._where)
-        except sqlite3.Error as error:
+            connection = connect(self._library, self._path, reader=True, wait_ms_max=self._wait_ms_max)
+        except self._library.Error as error:
             raise fault(error, self._where) from error
+        return SQLiteLink(self._library, connection, self._where)
 
     def _give(self, link: Link) -> None:
         with self._guard:
@@ -160,29 +190,32 @@ class FileStore:
         self._give(link)
 
 
-def _opened(path: Path, where: str, random: Random, wait_ms_max: int) -> sqlite3.Connection:
+def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int) -> sqlite3.Connection:
     """Open the writer's connection, on a file that is a current store in WAL mode."""
     if not path.parent.is_dir():
         raise StoreUnavailable(
             f"the store {quoted(where)} cannot be opened: its directory does not exist; make the directory first",
             {"store": where},
         )
-    connection = None
     try:
-        connection = connect(path, create=True, wait_ms_max=wait_ms_max)
+        connection = connect(held.library, path, create=True, wait_ms_max=wait_ms_max)
+    except held.library.Error as error:
+        raise fault(error, where) from error
+    held.check_library(connection)
+    try:
         if not is_current(connection, where):
+            held.write(where, wait_ms_max)
             prepare(connection, where, random)
-        _switch_to_wal(connection, where, wait_ms_max)
+        _switch_to_wal(connection, where, held.library, wait_ms_max)
     except BaseException as error:
-        if connection is not None:
-            connection.close()
-        if isinstance(error, sqlite3.Error):
+        connection.close()
+        if isinstance(error, held.library.Error):
             raise fault(error, where) from error
         raise
     return connection
 
 
-def _switch_to_wal(connection: sqlite3.Connection, where: str, wait_ms_max: int) -> None:
+def _switch_to_wal(connection: sqlite3.Connection, where: str, library: SQLiteModule, wait_ms_max: int) -> None:
     """Make the file a WAL one, unless it is already.
 
     The switch needs the file for itself for a moment, and where others open it at the same time SQLite says "locked"
@@ -192,11 +225,11 @@ def _switch_to_wal(connection: sqlite3.Connection, where: str, wait_ms_max: int)
     while True:
         try:
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
-        except sqlite3.OperationalError as error:
+        except library.Error as error:
             problem = fault(error, where)
             if isinstance(problem, StoreReadOnly):
                 return
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != _BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_S)
             continue

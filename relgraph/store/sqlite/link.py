@@ -8,13 +8,15 @@ from __future__ import annotations
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
-from relgraph.store.sqlite.library import fault, sqlite3
+from relgraph.store.sqlite.library import fault
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from relgraph.store.sql.link import Row, Values
+    from relgraph.store.sqlite.library import SQLiteModule
 
 __all__ = ["SQLiteLink", "SharedLink", "connect", "connect_memory"]
 
@@ -25,21 +27,23 @@ _READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
 _WRITER_PRAGMAS = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
 
 
-def connect(path: Path, *, create: bool = False, reader: bool = False, wait_ms_max: int) -> sqlite3.Connection:
+def connect(
+    library: SQLiteModule, path: Path, *, create: bool = False, reader: bool = False, wait_ms_max: int
+) -> sqlite3.Connection:
     """Open a connection to the file at an absolute path, making it only with `create`. Raises the driver's errors.
 
     It may be handed from thread to thread, but is used by one at a time. Transactions begin only when told.
     """
     uri = f"{path.as_uri()}?mode={'rwc' if create else 'rw'}"
-    connection = sqlite3.connect(
+    connection = library.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=wait_ms_max / 1000
     )
     return _tuned(connection, _READER_PRAGMAS if reader else _WRITER_PRAGMAS)
 
 
-def connect_memory() -> sqlite3.Connection:
+def connect_memory(library: SQLiteModule) -> sqlite3.Connection:
     """Open a private database in memory."""
-    return _tuned(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), ())
+    return _tuned(library.connect(":memory:", isolation_level=None, check_same_thread=False), ())
 
 
 def _tuned(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> sqlite3.Connection:
@@ -55,7 +59,8 @@ def _tuned(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> sqlite3.
 class SQLiteLink:
     """One connection, used by one thread at a time; see `relgraph.store.sql.link.Link`."""
 
-    def __init__(self, connection: sqlite3.Connection, where: str) -> None:
+    def __init__(self, library: SQLiteModule, connection: sqlite3.Connection, where: str) -> None:
+        self._errors = library.Error
         self._connection = connection
         self._cursors: set[sqlite3.Cursor] = set()
         self.where = where
@@ -69,14 +74,14 @@ class SQLiteLink:
         """Run a statement."""
         try:
             self._connection.execute(sql, values)
-        except sqlite3.Error as error:
+        except self._errors as error:
             raise fault(error, self.where) from error
 
     def run_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Run a statement once for each of `rows`."""
         try:
             self._connection.executemany(sql, rows)
-        except sqlite3.Error as error:
+        except self._errors as error:
             raise fault(error, self.where) from error
 
     def add_rows(self, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
@@ -88,7 +93,7 @@ class SQLiteLink:
         """Return all rows of a query."""
         try:
             return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except self._errors as error:
             raise fault(error, self.where) from error
 
     def one(self, sql: str, values: Values = ()) -> Row | None:
@@ -101,7 +106,7 @@ class SQLiteLink:
         """Run a query now and read its rows as they are asked for, until `stop`."""
         try:
             cursor = self._connection.execute(sql, values)
-        except sqlite3.Error as error:
+        except self._errors as error:
             raise fault(error, self.where) from error
         self._cursors.add(cursor)
         return self._drain(cursor)
@@ -109,7 +114,7 @@ class SQLiteLink:
     def _drain(self, cursor: sqlite3.Cursor) -> Iterator[Row]:
         try:
             yield from cursor
-        except sqlite3.Error as error:
+        except self._errors as error:
             raise fault(error, self.where) from error
         finally:
             self._cursors.discard(cursor)
@@ -129,8 +134,8 @@ class SQLiteLink:
 class SharedLink(SQLiteLink):
     """The one connection of a store in memory, used by many threads: each statement runs alone and to its end."""
 
-    def __init__(self, connection: sqlite3.Connection, where: str) -> None:
-        super().__init__(connection, where)
+    def __init__(self, library: SQLiteModule, connection: sqlite3.Connection, where: str) -> None:
+        super().__init__(library, connection, where)
         self._lock = RLock()
 
     def run(self, sql: str, values: Values = ()) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
     from relgraph.store.sql.link import Link
+    from relgraph.store.sqlite.library import SQLiteModule
 
 __all__ = ["MemoryStore"]
 
@@ -32,13 +33,13 @@ _WHERE = "in memory"
 class MemoryStore:
     """A private store in memory; see `relgraph.store.base.Store`."""
 
-    def __init__(self, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
-        check_version()
-        connection = connect_memory()
+    def __init__(self, library: SQLiteModule, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
+        check_version(library.sqlite_version_info)
+        connection = connect_memory(library)
         prepare(connection, _WHERE, random)
         self._clock = clock
         self._random = random
-        self._link: Link = SharedLink(connection, _WHERE)
+        self._link: Link = SharedLink(library, connection, _WHERE)
         self._lock = WriterLock(_WHERE, wait_ms_max)
         self._id, self._epoch = identity(self._link)
         self._pin: Pin | None = Pin(EMPTY, 0, 0)
