@@ -6,7 +6,8 @@
     │   ├── InvalidFile, SchemaParseError, DuplicateUpdate, TooManyUpdates, InvalidSetting
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
-    │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused
+    │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
+    │   ├── PreconditionFailed, TooManyMatches, UniversalMatches
     │   └── Undecided, Conditional          the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
@@ -51,8 +52,10 @@ __all__ = [
     "LimitExceeded",
     "NoSchema",
     "OutcomeUnknown",
+    "PreconditionFailed",
     "Refused",
     "RelgraphError",
+    "RequestExpired",
     "RequestIdReused",
     "RevisionUnavailable",
     "SchemaOrphans",
@@ -62,9 +65,11 @@ __all__ = [
     "StoreFormat",
     "StoreReadOnly",
     "StoreUnavailable",
+    "TooManyMatches",
     "TooManyUpdates",
     "TupleNotAllowed",
     "Undecided",
+    "UniversalMatches",
     "UnknownDefinition",
     "UnknownRelation",
     "Unsupported",
@@ -223,6 +228,30 @@ class RequestIdReused(Refused):
     """A `request_id` was used before with another payload."""
 
     code = "REQUEST_ID_REUSED"
+
+
+class RequestExpired(Refused):
+    """A write with a `request_id` came after its `not_after`, when nobody can tell any more whether it was made."""
+
+    code = "REQUEST_EXPIRED"
+
+
+class PreconditionFailed(Refused):
+    """A write was to happen only if a tuple matches a filter, or only if none does; `details["filter"]` names it."""
+
+    code = "PRECONDITION_FAILED"
+
+
+class TooManyMatches(Refused):
+    """A delete by filter would take away more tuples than it allows; details carry `count` and `limit`."""
+
+    code = "TOO_MANY_MATCHES"
+
+
+class UniversalMatches(Refused):
+    """A delete by filter would take away universal tuples without naming `*`; `details["count"]` says how many."""
+
+    code = "UNIVERSAL_MATCHES"
 
 
 class Undecided(Refused):
