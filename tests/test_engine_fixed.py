@@ -44,6 +44,7 @@ _FOLDER = define(
         "without": (Name("banned") & Name("viewer")) - Name("deep"),
         "third": Intersection((Name("viewer"), Name("banned"), Name("deep"))),
         "every": AllArrow("second", "deep"),
+        "agreed": AllArrow("second", "viewer"),
         "read": Name("viewer") + Arrow("parent", "read"),
         "view": (Name("viewer") + Arrow("parent", "view")) - Name("banned"),
         "both": Name("read") & Name("seen"),
@@ -154,6 +155,18 @@ def test_one_way_reads_nothing_more(name: str, more: list[str], tuples: int) -> 
     assert not exhaustive.equations
     every, _ = find_ways(engine.walk("user:a"), exhaustive, resource, name, engine.limits, every=True)
     assert way in every
+
+
+def test_a_way_through_all_needs_one_of_its_tuples() -> None:
+    """Which of them does not matter, for the others may go; what each of them asks for may not."""
+    links = ["folder:a#second@folder:b", "folder:a#second@folder:c"]
+    viewers = ["folder:b#viewer@user:a", "folder:c#viewer@user:a"]
+    engine = _world(*links, *viewers)
+    walk = engine.walk("user:a")
+    exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+    ways, more = find_ways(walk, exhaustive, engine.object("folder:a"), "agreed", engine.limits, every=True)
+    assert [[str(fact) for fact in way.tuples] for way in ways] == [[link, *viewers] for link in links]
+    assert not more
 
 
 def test_what_was_found_serves_the_next() -> None:
