@@ -90,6 +90,18 @@ def test_a_search_visits_each_folder_once() -> None:
     assert _fits(_chain(), "folder:n0#read", Limits(nodes_max=LENGTH + 2))
 
 
+def test_only_what_can_be_met_keeps_from_searching() -> None:
+    """An exclusion of the same name on another type, or an arrow to a name that no type has, is not met on the way."""
+    other = define({"viewer": "user", "banned": "user"}, {"read": Name("viewer") - Name("banned")})
+    read = Name("viewer") + Arrow("parent", "read") + Arrow("parent", "unknown")
+    folder = define({"parent": "folder", "viewer": "user"}, {"read": read})
+    facts = (*_links(), f"folder:n{LENGTH}#viewer@user:a")
+    engine = EngineWorld(
+        World(Schema({"user": define({}), "other": other, "folder": folder}), tuple(map(tuple_of, facts)))
+    )
+    assert _fits(engine, "folder:n0#read", Limits(nodes_max=LENGTH + 2))
+
+
 def test_a_walk_opens_a_few_at_each_folder() -> None:
     """A chain that is walked takes a sub-question for each exclusion and union, and for each name searched there."""
     assert not _fits(_chain(), "folder:n0#view", Limits(nodes_max=3 * LENGTH))
