@@ -102,6 +102,16 @@ def test_only_what_can_be_met_keeps_from_searching() -> None:
     assert _fits(engine, "folder:n0#read", Limits(nodes_max=LENGTH + 2))
 
 
+def test_names_that_meet_are_asked_once() -> None:
+    """Forty levels of two names, each a union of both below it, are one search at one object."""
+    levels = range(40)
+    names = {f"{side}{n}": Name(f"left{n + 1}") + Name(f"right{n + 1}") for n in levels for side in ("left", "right")}
+    doc = define({"left40": "user", "right40": "user"}, names)
+    engine = EngineWorld(World(Schema({"user": define({}), "doc": doc}), (tuple_of("doc:d#right40@user:a"),)))
+    for searches in (True, False):
+        assert check(engine.walk("user:a", searches=searches), engine.object("doc:d"), "left0")[0].value == "yes"
+
+
 def test_a_walk_opens_a_few_at_each_folder() -> None:
     """A chain that is walked takes a sub-question for each exclusion and union, and for each name searched there."""
     assert not _fits(_chain(), "folder:n0#view", Limits(nodes_max=3 * LENGTH))
