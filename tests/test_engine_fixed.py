@@ -48,6 +48,7 @@ _FOLDER = define(
         "read": Name("viewer") + Arrow("parent", "read"),
         "view": (Name("viewer") + Arrow("parent", "view")) - Name("banned"),
         "both": Name("read") & Name("seen"),
+        "calm": (Name("viewer") + Arrow("second", "calm") + Arrow("parent", "calm")) & Name("read"),
         # Three names of one folder on one path, where it is its own parent.
         "first": Arrow("parent", "next"),
         "next": Arrow("parent", "last"),
@@ -161,6 +162,7 @@ _ABOVE = "folder:*#parent@folder:above"
         ("seen", [_ABOVE, "folder:above#viewer@user:a"], 2),
         ("read", ["folder:*#viewer@user:a"], 1),
         ("both", [], LENGTH + 1),
+        ("calm", ["folder:n1#second@folder:n1"], LENGTH + 1),
         ("first", ["folder:n0#parent@folder:n0", "folder:n0#viewer@user:a"], 2),
     ],
 )
@@ -177,6 +179,23 @@ def test_one_way_reads_nothing_more(name: str, more: list[str], tuples: int) -> 
     assert not exhaustive.equations
     every, _ = find_ways(engine.walk("user:a"), exhaustive, resource, name, engine.limits, every=True)
     assert way in every
+
+
+def test_a_way_is_told_by_its_names() -> None:
+    """Each step claims a name of an object, and says by which operator it holds: an intersection by both its sides."""
+    engine = _world("folder:a#parent@folder:b", "folder:b#viewer@user:a")
+    walk = engine.walk("user:a")
+    exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+    resource = engine.object("folder:a")
+    check(walk, resource, "both")
+    (way,), _ = find_ways(walk, exhaustive, resource, "both", engine.limits, every=False)
+    assert [(step.claim, step.rule, step.children, step.tuple and str(step.tuple)) for step in way.steps] == [
+        ("folder:a#both", "intersection", (1, 2), None),
+        ("folder:a#read", "arrow", (3,), "folder:a#parent@folder:b"),
+        ("folder:a#seen", "permission", (1,), None),
+        ("folder:b#read", "permission", (4,), None),
+        ("folder:b#viewer", "tuple", (), "folder:b#viewer@user:a"),
+    ]
 
 
 def test_a_way_through_all_needs_one_of_its_tuples() -> None:
