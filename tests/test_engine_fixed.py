@@ -13,6 +13,7 @@ from relgraph.limits import Limits
 from relgraph.tuples import Subject
 from tests.engine_worlds import EngineWorld
 from tests.oracle import (
+    NO,
     AllArrow,
     Arrow,
     Intersection,
@@ -196,6 +197,22 @@ def test_a_way_is_told_by_its_names() -> None:
         ("folder:b#read", "permission", (4,), None),
         ("folder:b#viewer", "tuple", (), "folder:b#viewer@user:a"),
     ]
+
+
+def test_one_way_ends_in_identity_or_beside_a_condition_that_fails() -> None:
+    """It is told where nothing is behind its last step, and where the walk left alone what a tuple leads to."""
+    facts = [
+        tuple_of("folder:a#second@folder:b", NO),
+        *map(tuple_of, ("folder:a#parent@folder:b", "folder:b#viewer@user:a")),
+    ]
+    engine = EngineWorld(World(_SCHEMA, (*facts, tuple_of("folder:a#second@folder:c", NO))))
+    for who, name, tuples in (("user:a", "calm", 2), ("folder:b#read", "read", 1)):
+        walk = engine.walk(who)
+        exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+        resource = engine.object("folder:a")
+        assert check(walk, resource, name)[0].value == "yes"
+        (way,), truncated = find_ways(walk, exhaustive, resource, name, engine.limits, every=False)
+        assert (len(way.tuples), truncated, len(exhaustive.equations)) == (tuples, False, 0)
 
 
 def test_a_way_through_all_needs_one_of_its_tuples() -> None:
