@@ -4,6 +4,7 @@
     holds      which files this process has open, and who may write them; `locks` is the system's lock
     layout     tables, format and migrations
     link       connections and the ways statements run
+    log        the write-ahead log, kept short
     writing    how a transaction begins and ends; what it does in between is `relgraph.store.sql`
     files, memory   the two kinds of store
 

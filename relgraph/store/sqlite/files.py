@@ -15,6 +15,7 @@ from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.layout import is_current, prepare
 from relgraph.store.sqlite.library import check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
+from relgraph.store.sqlite.log import Log
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class FileStore:
         try:
             self._id, self._epoch = identity(self._writer)
             self._file = self._named_file()
+            self._log = Log(self._writer, self._hold.path, self._wait_ms_max)
         except BaseException:
             self._writer.close()
             raise
@@ -108,7 +110,7 @@ class FileStore:
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(
-            self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, lambda _: None
+            self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, self._tend
         )
 
     def close(self) -> None:
@@ -123,6 +125,8 @@ class FileStore:
         self._lock.enter()
         try:
             writer, self._writer = self._writer, ClosedLink("store", self._where)
+            if self._hold.writes:
+                self._log.fold()
             writer.close()
         finally:
             self._lock.leave()
@@ -149,6 +153,9 @@ class FileStore:
         """Raise StoreUnavailable when what is written to the file would be lost, or could damage it."""
         self._refuse_replaced()
         self._hold.write(self._where, self._wait_ms_max)
+
+    def _tend(self, _: Revision) -> None:
+        self._log.tend()
 
     def _replaced(self) -> StoreUnavailable:
         return StoreUnavailable(
