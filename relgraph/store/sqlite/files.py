@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from threading import Lock
@@ -13,7 +14,7 @@ from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identit
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.layout import is_current, prepare
-from relgraph.store.sqlite.library import check_version, fault
+from relgraph.store.sqlite.library import PATH_SHOWN_MAX, check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
 from relgraph.store.sqlite.log import Log
 from relgraph.store.sqlite.writing import SQLiteTransaction
@@ -35,6 +36,7 @@ IDLE_MAX: Final = 8
 
 _RETRY_S: Final = 0.01
 _BUSY: Final = 5
+_CANTOPEN: Final = 14
 
 
 class FileStore:
@@ -207,7 +209,7 @@ def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int
     try:
         connection = connect(held.library, path, create=True, wait_ms_max=wait_ms_max)
     except held.library.Error as error:
-        raise fault(error, where) from error
+        raise _closed_door(error, path, where) from error
     held.check_library(connection)
     try:
         if not is_current(connection, where):
@@ -217,9 +219,25 @@ def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int
     except BaseException as error:
         connection.close()
         if isinstance(error, held.library.Error):
-            raise fault(error, where) from error
+            raise _closed_door(error, path, where) from error
         raise
     return connection
+
+
+def _closed_door(error: Exception, path: Path, where: str) -> StoreUnavailable:
+    """Return why a file could not be opened: SQLite says little where it is the folder that forbids it."""
+    problem = fault(error, where)
+    if not isinstance(problem, StoreReadOnly) and getattr(error, "sqlite_errorcode", 0) & 0xFF != _CANTOPEN:
+        return problem
+    if os.access(path.parent, os.W_OK):
+        return problem
+    told = (
+        "cannot even be read: its folder cannot be written, and holds no log to read; "
+        "get the right to write there, or read while its writer has it open"
+        if path.exists()
+        else "cannot be made: its folder cannot be written; get the right to, or name another one"
+    )
+    return StoreReadOnly(f"the store {quoted(where, PATH_SHOWN_MAX)} {told}", {"store": where})
 
 
 def _switch_to_wal(connection: sqlite3.Connection, where: str, library: SQLiteModule, wait_ms_max: int) -> None:
