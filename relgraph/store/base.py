@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from relgraph.store.upkeep import Verification
     from relgraph.tuples import RelationTuple, TupleFilter
 
 __all__ = [
@@ -399,6 +400,10 @@ class Store(Protocol):
         Entering waits for other writers, and raises StoreUnavailable when they take too long, StoreReadOnly when the
         store cannot be written at all.
         """
+        ...
+
+    def verify(self) -> Verification:
+        """Look at all that the store holds, in one snapshot, and tell what writing it by the rules cannot have left."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@
     layout     tables, format and migrations
     link       connections and the ways statements run
     log        the write-ahead log, kept short
+    verifying  a file's pages, indexes and layout
     writing    how a transaction begins and ends; what it does in between is `relgraph.store.sql`
     files, memory   the two kinds of store
 

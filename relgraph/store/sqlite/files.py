@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
+from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.layout import is_current, prepare
 from relgraph.store.sqlite.library import PATH_SHOWN_MAX, check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
 from relgraph.store.sqlite.log import Log
+from relgraph.store.sqlite.verifying import verify_file
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
     from relgraph.store.sqlite.library import SQLiteModule
+    from relgraph.store.upkeep import Verification
 
 __all__ = ["FileStore"]
 
@@ -114,6 +117,14 @@ class FileStore:
         return SQLiteTransaction(
             self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, self._tend
         )
+
+    def verify(self) -> Verification:
+        """Look at all that the file holds, in one snapshot, and tell what is wrong with it."""
+        link = self._take()
+        try:
+            return verify(link, lambda link: verify_file(link, self._library))
+        finally:
+            self._leave(link)
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""

@@ -13,10 +13,12 @@ from relgraph.errors import StoreUnavailable
 from relgraph.store.base import EMPTY
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
+from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.layout import prepare
 from relgraph.store.sqlite.library import check_version
 from relgraph.store.sqlite.link import SharedLink, connect_memory
+from relgraph.store.sqlite.verifying import verify_file
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from relgraph.store.base import Clock, Random
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.library import SQLiteModule
+    from relgraph.store.upkeep import Verification
 
 __all__ = ["MemoryStore"]
 
@@ -37,6 +40,7 @@ class MemoryStore:
         check_version(library.sqlite_version_info)
         connection = connect_memory(library)
         prepare(connection, _WHERE, random)
+        self._library = library
         self._clock = clock
         self._random = random
         self._link: Link = SharedLink(library, connection, _WHERE)
@@ -65,6 +69,15 @@ class MemoryStore:
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(self._link, self._lock, self._clock, self._random, lambda: None, self._move_pin)
+
+    def verify(self) -> Verification:
+        """Look at all that the store holds, between two writes."""
+        self._pinned()
+        self._lock.enter()
+        try:
+            return verify(self._link, lambda link: verify_file(link, self._library))
+        finally:
+            self._lock.leave()
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
