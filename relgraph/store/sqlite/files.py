@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
 from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
+from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.layout import is_current, prepare
 from relgraph.store.sqlite.library import PATH_SHOWN_MAX, check_version, fault
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
     from relgraph.store.sqlite.library import SQLiteModule
-    from relgraph.store.upkeep import Verification
+    from relgraph.store.upkeep import Backup, Verification
 
 __all__ = ["FileStore"]
 
@@ -126,6 +128,13 @@ class FileStore:
         finally:
             self._leave(link)
 
+    def backup(self, path: Path) -> Backup:
+        """Copy the newest committed state into a new file, while others write on."""
+        # Says so when the store is closed, or no longer where it was.
+        self.head()
+        with closing(self._reader()) as source:
+            return back_up(source, self._library, self._where, path)
+
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""
         with self._guard:
@@ -185,11 +194,13 @@ class FileStore:
                 return ClosedLink("store", self._where)
             if self._idle:
                 return self._idle.pop()
+        return SQLiteLink(self._library, self._reader(), self._where)
+
+    def _reader(self) -> sqlite3.Connection:
         try:
-            connection = connect(self._library, self._path, reader=True, wait_ms_max=self._wait_ms_max)
+            return connect(self._library, self._path, reader=True, wait_ms_max=self._wait_ms_max)
         except self._library.Error as error:
             raise fault(error, self._where) from error
-        return SQLiteLink(self._library, connection, self._where)
 
     def _give(self, link: Link) -> None:
         with self._guard:
