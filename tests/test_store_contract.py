@@ -4,9 +4,9 @@
         @pytest.fixture
         def store(self, ...) -> Iterator[Store]: ...
 
-The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py` and
-`test_store_expirations.py`, and hold only what the protocol promises; what is special to one backend has a test file of
-its own.
+The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py`,
+`test_store_expirations.py` and `test_store_verify.py`, and hold only what the protocol promises; what is special to one
+backend has a test file of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.test_store_expirations import ExpirationsContract
 from tests.test_store_flow import FlowContract
 from tests.test_store_reads import ReadsContract
 from tests.test_store_seals import SealsContract
+from tests.test_store_verify import VerifyContract
 from tests.test_store_writes import WritesContract
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from relgraph.store.base import Store
 
 
-class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract):
+class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract, VerifyContract):
     """The tests that every backend inherits. `store` is an empty one, opened with `clock`."""
 
     @pytest.fixture
