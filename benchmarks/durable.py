@@ -71,9 +71,9 @@ def main() -> None:
             count = authorizer.schema().revision - before
         print(f"sync of one page           {sync:10.0f} us")
         print(f"one caller, a write        {single:10.0f} us   {single / sync:6.1f} syncs")
+        many = seconds / count * 1e6
         print(
-            f"{WRITERS} callers, a write       {seconds / count * 1e6:10.0f} us   {seconds / count * 1e6 / sync:6.2f} syncs"
-            f"   {count / seconds:8.0f} writes/s"
+            f"{WRITERS} callers, a write        {many:10.0f} us   {many / sync:6.2f} syncs   {count / seconds:8.0f} writes/s"
         )
 
 
