@@ -38,7 +38,9 @@ class Settings:
     insecure: bool = False
     """Allow a public address although there are neither keys nor TLS."""
     read_threads_max: int = 4
-    """Threads that answer questions; writes have one of their own, since a store orders them anyway."""
+    """Threads that answer questions."""
+    write_threads_max: int = 16
+    """Threads that write: a store orders writes anyway, and commits together those that come at once."""
     calls_max: int = 1_000
     """Calls in progress at once; more are refused with RESOURCE_EXHAUSTED."""
     connections_max: int = 1_000
