@@ -18,13 +18,23 @@ from relgraph.errors import RelgraphError
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
 from relgraph.store import sqlite3
-from relgraph.tuples import Object, Question, RelationTuple, Subject, TupleFilter
+from relgraph.tuples import (
+    Object,
+    Precondition,
+    Question,
+    RelationTuple,
+    Subject,
+    TupleFilter,
+    must_exist,
+    must_not_exist,
+)
 
 __all__ = [
     "Authorizer",
     "Consistency",
     "Limits",
     "Object",
+    "Precondition",
     "Question",
     "RelationTuple",
     "RelgraphError",
@@ -32,6 +42,8 @@ __all__ = [
     "Token",
     "TupleFilter",
     "Verdict",
+    "must_exist",
+    "must_not_exist",
     "open",
     "sqlite3",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "ChangeKind",
     "ConditionalRole",
     "Decision",
+    "Deleted",
     "ExpandNode",
     "Expansion",
     "Imported",
@@ -152,6 +153,16 @@ class Expansion:
 class Written:
     """A committed write (or one that changed nothing: then the revision is the one it was judged at)."""
 
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A committed delete by filter: how many tuples it took away, and whether these were all that matched."""
+
+    count: int
+    complete: bool
     revision: int
     token: str
 

@@ -6,7 +6,8 @@
     │   ├── InvalidFile, SchemaParseError, DuplicateUpdate, TooManyUpdates, InvalidSetting
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
-    │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused
+    │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
+    │   ├── PreconditionFailed, TooManyMatches, UniversalMatches
     │   └── Undecided, Conditional          the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
@@ -14,7 +15,7 @@
     ├── DeadlineExceeded
     ├── Unsupported          carried by the interface, not served yet: refused, never ignored
     ├── StoreUnavailable     cannot be reached, read or written now
-    │   └── StoreFormat, StoreReadOnly
+    │   └── StoreFormat, StoreReadOnly, OutcomeUnknown
     ├── ServerUnavailable    the client cannot reach its server
     └── Forked               used in a forked child
 
@@ -50,8 +51,11 @@ __all__ = [
     "InvalidTuple",
     "LimitExceeded",
     "NoSchema",
+    "OutcomeUnknown",
+    "PreconditionFailed",
     "Refused",
     "RelgraphError",
+    "RequestExpired",
     "RequestIdReused",
     "RevisionUnavailable",
     "SchemaOrphans",
@@ -61,9 +65,11 @@ __all__ = [
     "StoreFormat",
     "StoreReadOnly",
     "StoreUnavailable",
+    "TooManyMatches",
     "TooManyUpdates",
     "TupleNotAllowed",
     "Undecided",
+    "UniversalMatches",
     "UnknownDefinition",
     "UnknownRelation",
     "Unsupported",
@@ -224,6 +230,30 @@ class RequestIdReused(Refused):
     code = "REQUEST_ID_REUSED"
 
 
+class RequestExpired(Refused):
+    """A write with a `request_id` came after its `not_after`, when nobody can tell any more whether it was made."""
+
+    code = "REQUEST_EXPIRED"
+
+
+class PreconditionFailed(Refused):
+    """A write was to happen only if a tuple matches a filter, or only if none does; `details["filter"]` names it."""
+
+    code = "PRECONDITION_FAILED"
+
+
+class TooManyMatches(Refused):
+    """A delete by filter would take away more tuples than it allows; details carry `count` and `limit`."""
+
+    code = "TOO_MANY_MATCHES"
+
+
+class UniversalMatches(Refused):
+    """A delete by filter would take away universal tuples without naming `*`; `details["count"]` says how many."""
+
+    code = "UNIVERSAL_MATCHES"
+
+
 class Undecided(Refused):
     """The answer is undefined: it depends on its own negation."""
 
@@ -282,6 +312,15 @@ class StoreReadOnly(StoreUnavailable):
     """The store cannot be written by this process; whether it can be read depends on its directory."""
 
     code = "STORE_READ_ONLY"
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A commit was sent and its answer was lost: the write may be durable or not at all, never by half.
+
+    Send the same write again with the same `request_id`: if it was done, its first result comes back.
+    """
+
+    code = "OUTCOME_UNKNOWN"
 
 
 class ServerUnavailable(RelgraphError):

@@ -29,6 +29,10 @@ class Limits:
     """Resources in one best-access request."""
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
+    preconditions_max: int = 1_000
+    """Preconditions of one write."""
+    deletes_max: int = 1_000_000
+    """Tuples that one delete by filter may take away."""
     import_tuples_max: int = 5_000_000
     """Tuples in one import, which is one transaction."""
     read_page_max: int = 1_000
@@ -37,5 +41,7 @@ class Limits:
     """Characters of the reason given for a write."""
     request_id_size_max: int = 128
     """Characters of a request id."""
+    request_kept_s: int = 86_400
+    """For how many seconds a request id is known, where the write does not say until when."""
     staleness_ms_max: int = 5_000
     """How old, in milliseconds, an answer under `minimize_latency` may be."""

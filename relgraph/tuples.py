@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WILDCARD",
     "Object",
+    "Precondition",
     "Question",
     "RelationTuple",
     "Subject",
@@ -34,6 +35,8 @@ __all__ = [
     "check_id",
     "check_relation",
     "check_type",
+    "must_exist",
+    "must_not_exist",
     "question_of",
     "questions_of",
 ]
@@ -312,6 +315,61 @@ class TupleFilter:
             raise InvalidFilter("a filter by resource id needs the resource type as well")
         if self.subject_type is None and (self.subject_id is not None or self.subject_relation is not None):
             raise InvalidFilter("a filter by subject id or relation needs the subject type as well")
+
+    @classmethod
+    def parse(cls, text: str) -> TupleFilter:
+        """Read a tuple with parts left out, as in `report`, `report:q3#viewer`, `#viewer@user:anna` or `@group#member`.
+
+        `@user:anna#` is the plain subject only. Raises InvalidFilter, InvalidName or InvalidId.
+        """
+        left, at, right = text.partition("@")
+        resource, hash_, relation = left.partition("#")
+        subject, subject_hash, subject_relation = right.partition("#")
+        if not text or (at and not right) or (hash_ and not relation):
+            raise InvalidFilter(
+                f"{quoted(text)} is not a filter; write a tuple and leave parts out, as in `report:q3#viewer@user`",
+                {"text": text},
+            )
+        resource_type, resource_colon, resource_id = resource.partition(":")
+        subject_type, subject_colon, subject_id = subject.partition(":")
+        return cls(
+            resource_type=resource_type if resource else None,
+            resource_id=resource_id if resource_colon else None,
+            relation=relation if hash_ else None,
+            subject_type=subject_type if at else None,
+            subject_id=subject_id if subject_colon else None,
+            subject_relation=subject_relation.removeprefix("...") if subject_hash else None,
+        )
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads; empty where every tuple matches."""
+        parts = (
+            ("", self.resource_type),
+            (":", self.resource_id),
+            ("#", self.relation),
+            ("@", self.subject_type),
+            (":", self.subject_id),
+            ("#", self.subject_relation),
+        )
+        return "".join(f"{mark}{name}" for mark, name in parts if name is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What must hold right before a write: that a tuple matches the filter, or that none does."""
+
+    filter: TupleFilter
+    exists: bool
+
+
+def must_exist(filter: TupleFilter) -> Precondition:
+    """A write happens only if at least one tuple matches."""
+    return Precondition(filter, exists=True)
+
+
+def must_not_exist(filter: TupleFilter) -> Precondition:
+    """A write happens only if no tuple matches."""
+    return Precondition(filter, exists=False)
 
 
 Question = str | tuple[str | Subject, str, str | Object]

@@ -114,6 +114,10 @@ class ReadsContract:
         """A filter selects exactly what it names; `*` is a literal id."""
         write(store, create=SAMPLE)
         assert set(expected) == texts(store, filter)
+        universal = sum(RelationTuple.parse(text).universal for text in expected)
+        with store.snapshot() as snapshot:
+            counted = [snapshot.count(filter, 1, NOW, universal=alone) for alone in (False, True)]
+            assert ([len(expected), universal], 0) == (counted, snapshot.count(filter, 0, NOW))
 
     @pytest.mark.parametrize(
         "filter",
@@ -138,7 +142,7 @@ class ReadsContract:
                 whole = snapshot.read(filter, at, NOW, None, 1000)
                 found = pages(snapshot, filter, size, at)
                 assert whole == [tuple_ for page in found for tuple_ in page]
-                assert len(whole) == len(set(whole))
+                assert len(whole) == len(set(whole)) == snapshot.count(filter, at, NOW)
                 assert {size} >= {len(page) for page in found[:-1]}
 
     def test_pages_ascend_by_resource_id(self, store: Store) -> None:

@@ -22,7 +22,7 @@ from relgraph.store.sqlite.files import FileStore
 from relgraph.store.sqlite.library import VERSION_MIN, check_version, has_reset_bug, sqlite3
 from relgraph.store.sqlite.writing import LATE_ROWS_MIN
 from relgraph.tuples import RelationTuple, TupleFilter
-from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, done, loading, many, texts, until, write
+from tests.store_kit import MICROSECOND, NOW, SAMPLE, FakeClock, FakeRandom, done, loading, many, texts, until, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -304,13 +304,29 @@ def test_migration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ask(path, "SELECT name FROM _sqlite_migrations ORDER BY id")
 
 
+def take_back(path: Path) -> None:
+    """Make a file of the present format one of the first, with what it holds."""
+    statements = (
+        "DROP VIEW living_tuples",
+        "DROP INDEX revisions_by_stamp",
+        "DROP INDEX tuples_by_expiration",
+        "ALTER TABLE meta DROP COLUMN floor",
+        "ALTER TABLE revisions DROP COLUMN not_after",
+        "ALTER TABLE revisions DROP COLUMN answer",
+        "DELETE FROM _sqlite_migrations WHERE name <> 'first layout'",
+        *(statement for statement in layout._FIRST if "VIEW" in statement),
+        "PRAGMA user_version = 1",
+    )
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
 def test_the_first_format_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of the first format, before expirations, opens with what it holds and takes tuples that expire."""
-    with monkeypatch.context() as older:
-        older.setattr(layout, "_STEPS", layout._STEPS[:1])
-        older.setattr(layout, "FORMAT", 1)
-        with closing(open_file(path)) as store:
-            first = write(store, create=SAMPLE)
+    with closing(open_file(path)) as store:
+        first = write(store, create=SAMPLE, commit=Commit(request_id="first"))
+    take_back(path)
     soon = until("report:q9#viewer@user:anna", NOW + 1)
     with closing(open_file(path)) as store:
         write(store, create=[soon])
@@ -318,6 +334,9 @@ def test_the_first_format_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatc
         assert set(SAMPLE) == texts(store, now=NOW + 1)
         with store.snapshot() as snapshot:
             assert first == snapshot.revision(1)
+            request = snapshot.request("first")
+        assert request is not None
+        assert (first, NOW + 86_400 * MICROSECOND) == (request.revision, request.not_after)
     with monkeypatch.context() as older:
         older.setattr(layout, "FORMAT", 1)
         with pytest.raises(StoreFormat, match="install a newer one"):

@@ -225,16 +225,16 @@ class WritesContract:
     # --- requests
 
     def test_request(self, store: Store) -> None:
-        """A request id finds its revision, principal and payload; an unknown or empty one finds nothing."""
-        commit = Commit("backend", "user:anna", "because", "r-1", b"hash", '{"a": 1}')
+        """A request id finds what there is to know for a repetition; an unknown or empty one finds nothing."""
+        commit = Commit("backend", "user:anna", "because", "r-1", b"hash", '{"a": 1}', NOW + 5, "[1]")
         revision = write(store, create=SAMPLE, commit=commit)
         write(store, delete=SAMPLE)
         with store.snapshot() as snapshot:
-            assert (revision, "backend", b"hash") == snapshot.request("r-1")
+            assert (revision, "backend", b"hash", NOW + 5, "[1]") == snapshot.request("r-1")
             assert snapshot.request("r-2") is None
             assert snapshot.request("") is None
         with store.transaction() as transaction:
-            assert (revision, "backend", b"hash") == transaction.request("r-1")
+            assert (revision, "backend", b"hash", NOW + 5, "[1]") == transaction.request("r-1")
 
     def test_request_id_twice(self, store: Store) -> None:
         """A request id on record takes no second revision, and the write behind it is undone."""

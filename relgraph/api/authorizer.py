@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from relgraph.answers import Imported, Way, Written
+    from relgraph.answers import Deleted, Imported, Way, Written
     from relgraph.revision import Consistency
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
-    from relgraph.tuples import Question, RelationTuple
+    from relgraph.tuples import Precondition, Question, RelationTuple
 
 __all__ = ["Authorizer", "Ways", "open_authorizer"]
 
@@ -335,18 +335,43 @@ class Authorizer:
         touch: Sequence[str | RelationTuple] = (),
         create: Sequence[str | RelationTuple] = (),
         delete: Sequence[str | RelationTuple] = (),
+        preconditions: Sequence[Precondition] = (),
         reason: str = "",
         request_id: str = "",
+        not_after: datetime | None = None,
     ) -> Written:
         """Change tuples in one transaction and return its revision: all of it happens, or none.
 
         `touch` writes whether or not the tuple lives, `create` raises AlreadyExists if it does, `delete` does nothing
         if it does not. What tells one tuple from another is resource, relation and subject: a touch with another
-        expiration replaces the tuple, a delete names none. A `request_id` makes a retry safe: the same write under the
-        same id happens once. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates,
-        RequestIdReused, NoSchema.
+        expiration replaces the tuple, a delete names none. `preconditions` (`must_exist(filter)`) are judged right
+        before, in the state without the write. A `request_id` makes a retry safe: the same write under the same id
+        happens once, for as long as `not_after` says, or `limits.request_kept_s`; after `not_after` it is refused.
+        Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates, PreconditionFailed,
+        RequestIdReused, RequestExpired, NoSchema; OutcomeUnknown when only a retry can tell whether it happened.
         """
-        return self._writing.write(touch, create, delete, reason, request_id)
+        asked = self._writing.asking.asked(reason, request_id, not_after, preconditions)
+        return self._writing.write(touch, create, delete, asked)
+
+    def delete(
+        self,
+        filter: TupleFilter,
+        *,
+        limit: int | None = None,
+        partial: bool = False,
+        preconditions: Sequence[Precondition] = (),
+        reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
+    ) -> Deleted:
+        """Delete all tuples that match, in one transaction; with `partial`, at most `limit` of them.
+
+        Without `partial`, more matches than `limit` raise TooManyMatches and nothing is deleted. In a filter `*` is an
+        id like any other: where universal tuples match that it does not name, UniversalMatches is raised. What has
+        expired is neither deleted nor counted. Raises as `write`, and InvalidFilter for a filter that names nothing.
+        """
+        asked = self._writing.asking.asked(reason, request_id, not_after, preconditions)
+        return self._writing.delete(filter, limit, asked, partial=partial)
 
     def load(
         self,
@@ -356,15 +381,22 @@ class Authorizer:
         allow_universal: bool = False,
         allow_wildcards: bool = False,
         reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
     ) -> Imported:
         """Create many tuples in one transaction: all of them, or none.
 
-        Errors about one tuple carry its place, from 0, in `details["index"]`. Raises as `write`, and LimitExceeded.
+        Errors about one tuple carry its place, from 0, in `details["index"]`. An import whose end nobody saw is resumed
+        by running it again under its `request_id`. Raises as `write`, and LimitExceeded.
         """
         if on_duplicate not in ("error", "touch", "skip"):
             raise InvalidInput(f"on_duplicate is {quoted(str(on_duplicate))}; use `error`, `touch` or `skip`")
         return self._writing.load(
-            tuples, on_duplicate, reason, allow_universal=allow_universal, allow_wildcards=allow_wildcards
+            tuples,
+            on_duplicate,
+            self._writing.asking.asked(reason, request_id, not_after),
+            allow_universal=allow_universal,
+            allow_wildcards=allow_wildcards,
         )
 
     def read(
@@ -425,4 +457,4 @@ class Authorizer:
         Raises SchemaParseError, SchemaTypeError or Unsupported naming line and column, SchemaOrphans when living
         tuples would no longer be admitted.
         """
-        return self._writing.write_schema(text, reason)
+        return self._writing.write_schema(text, self._writing.asking.asked(reason))

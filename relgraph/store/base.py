@@ -97,11 +97,16 @@ class Kind(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What became of a `request_id`: its revision, who sent it, and the hash of what was sent."""
+    """What became of a `request_id`: its revision, who sent it, the hash of what was sent, and until when it is kept.
+
+    `not_after` is in microseconds since 1970 UTC. `answer` is what the write was answered with beside its revision.
+    """
 
     revision: Revision
     principal: str
     payload: bytes
+    not_after: int
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,11 @@ class SchemaVersion:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a revision's row says beside its rows. `payload` is a hash of the request; `metadata` is the caller's."""
+    """What a revision's row says beside its rows. `metadata` is the caller's.
+
+    For a repetition there are, beside a `request_id`, `payload`, a hash of the request; `not_after`, the instant up to
+    which the request may be repeated, in microseconds since 1970 UTC; and `answer`, what it is answered with.
+    """
 
     principal: str = ""
     actor: str = ""
@@ -122,6 +131,8 @@ class Commit:
     request_id: str = ""
     payload: bytes = b""
     metadata: str = ""
+    not_after: int = 0
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +240,10 @@ class Reads(Protocol):
         ascending by resource id (as bytes), then in the store's own order. `after` is the last tuple of the page
         before; InvalidCursor when the store cannot know it.
         """
+        ...
+
+    def count(self, filter: TupleFilter, at: int, now: int, *, universal: bool = False) -> int:
+        """How many tuples `read` would find in all; with `universal`, how many of them have `*` as their resource."""
         ...
 
 

@@ -45,6 +45,10 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.TupleNotAllowed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.CannotUpdatePermission: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RequestIdReused: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.RequestExpired: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.PreconditionFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.TooManyMatches: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.UniversalMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Undecided: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Conditional: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
@@ -55,6 +59,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.StoreFormat: grpc.StatusCode.FAILED_PRECONDITION,  # trying again cannot help
     errors.StoreReadOnly: grpc.StatusCode.UNAVAILABLE,
+    errors.OutcomeUnknown: grpc.StatusCode.UNKNOWN,  # on UNAVAILABLE clients send a request again by themselves
     errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Forked: grpc.StatusCode.INTERNAL,
 }

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from relgraph.errors import InvalidCursor, quoted
 from relgraph.instants import moment
 from relgraph.store.base import NO_RELATION
-from relgraph.tuples import Object, RelationTuple, Subject
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
     from relgraph.store.base import Reads
     from relgraph.store.sql.link import Link, Row
     from relgraph.tuples import TupleFilter
 
-__all__ = ["read"]
+__all__ = ["count", "read"]
 
 _COLUMNS = "r.type, r.key, t.relation, s.type, s.key, t.subject_relation, t.expires"
 _AT = "t.created <= ? AND (t.deleted IS NULL OR t.deleted > ?) AND (t.expires IS NULL OR t.expires > ?)"
@@ -36,6 +36,9 @@ _BY_SUBJECT = (
     f" CROSS JOIN objects AS r ON r.id = t.resource CROSS JOIN objects AS s ON s.id = t.subject WHERE {_AT}"
 )
 _BY_SUBJECT_ORDER = " ORDER BY 6, 8, 3 LIMIT ?"
+
+_COUNT_BY_RESOURCE = _BY_RESOURCE.replace(_COLUMNS, "count(*)")
+_COUNT_BY_SUBJECT = _BY_SUBJECT.replace(f"{_COLUMNS}, t.resource AS resource", "count(*)")
 
 _Conditions = list[tuple[str, int | str]]
 _Numbers = tuple[int, int, int, int]
@@ -53,11 +56,31 @@ def read(
     start = None if after is None else _numbers(reads, after)
     if conditions is None or limit <= 0:
         return []
-    if filter.subject_id is not None and filter.resource_id is None:
+    if _along_subject(filter):
         rows = _by_subject(link, conditions, (at, at, now), start, limit)
     else:
         rows = _by_resource(link, conditions, (at, at, now), start, limit)
     return [_tuple(reads, row) for row in rows]
+
+
+def count(link: Link, reads: Reads, filter: TupleFilter, at: int, now: int, *, universal: bool) -> int:
+    """How many tuples match `filter`, living at revision `at` and instant `now`; or how many universal ones."""
+    conditions = _conditions(reads, filter)
+    if conditions is None:
+        return 0
+    if universal:
+        conditions.append(("r.key = ?", WILDCARD))
+    where = "".join(f" AND {text}" for text, _ in conditions)
+    values = (at, at, now, *(value for _, value in conditions))
+    if _along_subject(filter):
+        queries = [f"{_COUNT_BY_SUBJECT} AND t.deleted IS {state}{where}" for state in ("NULL", "NOT NULL")]
+    else:
+        queries = [_COUNT_BY_RESOURCE + where]
+    return sum(int(row[0]) for query in queries for row in link.all(query, values))
+
+
+def _along_subject(filter: TupleFilter) -> bool:
+    return filter.subject_id is not None and filter.resource_id is None
 
 
 def _conditions(reads: Reads, filter: TupleFilter) -> _Conditions | None:

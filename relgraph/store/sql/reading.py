@@ -45,7 +45,10 @@ _REVISION_AT = (
 _CHAIN = "SELECT number, nonce, stamp, predecessor FROM revisions WHERE number > ? AND number <= ? ORDER BY number"
 _SCHEMA = "SELECT revision, text FROM schemas WHERE revision <= ? ORDER BY revision DESC LIMIT 1"
 _SCHEMAS = "SELECT revision, text FROM schemas WHERE revision > ? AND revision <= ? ORDER BY revision"
-_REQUEST = "SELECT number, nonce, stamp, principal, payload FROM revisions WHERE request_id = ? AND number <= ?"
+_REQUEST = (
+    "SELECT number, nonce, stamp, principal, payload, not_after, answer FROM revisions"
+    " WHERE request_id = ? AND number <= ?"
+)
 _NAME_ID = "SELECT id FROM names WHERE name = ? AND id <= ?"
 _NAME = "SELECT name FROM names WHERE id = ? AND id <= ?"
 _NAMES = "SELECT id, name FROM names WHERE id > ? AND id <= ? ORDER BY id"
@@ -133,7 +136,7 @@ class Reader:
     def request(self, request_id: str) -> Request | None:
         """The committed write that carried `request_id`."""
         row = self._link.one(_REQUEST, (request_id, self._pin.head.number))
-        return Request(Revision(*row[:3]), row[3], row[4]) if row else None
+        return Request(Revision(*row[:3]), *row[3:]) if row else None
 
     def name_id(self, name: str) -> int | None:
         """The number of a type or relation name."""
@@ -160,6 +163,10 @@ class Reader:
     ) -> list[RelationTuple]:
         """At most `limit` tuples that match, living at revision `at` and instant `now`, strictly after `after`."""
         return paging.read(self._link, self, filter, min(at, self._seen), now, after, limit)
+
+    def count(self, filter: TupleFilter, at: int, now: int, *, universal: bool = False) -> int:
+        """How many tuples match, living at revision `at` and instant `now`; or how many universal ones."""
+        return paging.count(self._link, self, filter, min(at, self._seen), now, universal=universal)
 
     def tuples(self, resource: int, relation: int, at: int, *, usersets: bool = False) -> Iterator[NumberedRow]:
         """The rows of one relation of one resource living at `at`, of usersets alone if so wanted."""

@@ -41,8 +41,8 @@ _FORGET = f"DELETE FROM tuples WHERE {_KEY} AND created = ?"
 _SCHEMA = "INSERT INTO schemas(revision, text) VALUES (?, ?) ON CONFLICT (revision) DO UPDATE SET text = excluded.text"
 _ADVANCE = "UPDATE meta SET head = ?"
 _REVISION = (
-    "INSERT INTO revisions(number, nonce, predecessor, stamp, principal, actor, reason, request_id, payload, metadata)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO revisions(number, nonce, predecessor, stamp, principal, actor, reason, request_id, payload, metadata,"
+    " not_after, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _LIVING = "t.deleted IS NULL AND (t.expires IS NULL OR t.expires > ?)"
 _KINDS = (
@@ -245,6 +245,7 @@ class SQLTransaction(Reader):
                     revision.number, revision.nonce, self.head.nonce, revision.stamp,
                     commit.principal, commit.actor, commit.reason,
                     commit.request_id or None, commit.payload, commit.metadata,
+                    commit.not_after, commit.answer,
                 ),
             )  # fmt: skip
         self._move_head(revision)

@@ -94,7 +94,22 @@ _EXPIRATIONS = (
             strftime('%s', 'now') * 1000000 + (substr(strftime('%f', 'now'), 4) + 1) * 1000))""",
 )
 
-_STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (("first layout", _FIRST), ("expirations", _EXPIRATIONS))
+_HISTORY = (
+    # The oldest revision that is kept: everything before it may be gone.
+    "ALTER TABLE meta ADD COLUMN floor INTEGER NOT NULL DEFAULT 0",
+    # Until when a request id is kept for a repetition, and what that is answered with.
+    "ALTER TABLE revisions ADD COLUMN not_after INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE revisions ADD COLUMN answer TEXT NOT NULL DEFAULT ''",
+    "UPDATE revisions SET not_after = stamp + 86400000000 WHERE request_id IS NOT NULL",
+    # To the tuples that have expired and nobody has deleted, for the collection of what is not kept.
+    "CREATE INDEX tuples_by_expiration ON tuples(expires) WHERE deleted IS NULL AND expires IS NOT NULL",
+)
+
+_STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("first layout", _FIRST),
+    ("expirations", _EXPIRATIONS),
+    ("history", _HISTORY),
+)
 
 FORMAT = len(_STEPS)
 """The format that this relgraph writes: the number of migrations behind it."""

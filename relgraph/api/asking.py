@@ -1,0 +1,200 @@
+"""What a write asks for, read and checked before any store is touched: tuples, preconditions, reasons, request ids.
+
+Rule 1: whatever can be told from the words alone is refused here, so that the store's lock is held for nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Final
+
+from relgraph.errors import (
+    DuplicateUpdate,
+    InvalidFilter,
+    InvalidInput,
+    InvalidTuple,
+    LimitExceeded,
+    RelgraphError,
+    TooManyUpdates,
+    TupleNotAllowed,
+    quoted,
+)
+from relgraph.instants import instant_of
+from relgraph.tuples import WILDCARD, RelationTuple, TupleFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from relgraph.limits import Limits
+    from relgraph.tuples import Object, Precondition, Subject
+
+__all__ = ["Asked", "Asking", "payload_of"]
+
+# Long enough for a tuple's expiration, which follows the tuple.
+_LENGTH_MAX: Final = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What any kind of write may carry beside its own words. `not_after` is in microseconds since 1970 UTC."""
+
+    reason: str = ""
+    request_id: str = ""
+    not_after: int | None = None
+    preconditions: tuple[Precondition, ...] = ()
+
+
+class Asking:
+    """Checks the words of writes against the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def asked(
+        self,
+        reason: str,
+        request_id: str = "",
+        not_after: datetime | None = None,
+        preconditions: Sequence[Precondition] = (),
+    ) -> Asked:
+        """Return what a write carries beside its own words. Raises InvalidInput."""
+        if len(preconditions) > self._limits.preconditions_max:
+            raise InvalidInput(
+                f"{len(preconditions)} preconditions are over the limit of {self._limits.preconditions_max}; "
+                "give fewer",
+                {"limit": "preconditions_max", "value": str(self._limits.preconditions_max)},
+            )
+        until = None if not_after is None else instant_of(not_after)
+        return Asked(self._reason(reason), self._request_id(request_id), until, tuple(preconditions))
+
+    def updates(
+        self,
+        touch: Sequence[str | RelationTuple],
+        create: Sequence[str | RelationTuple],
+        delete: Sequence[str | RelationTuple],
+    ) -> dict[str, list[RelationTuple]]:
+        """Return the tuples of a write, by what is to become of them. Raises InvalidInput and its kin."""
+        parts = {
+            "touch": [RelationTuple.of(each) for each in touch],
+            "create": [RelationTuple.of(each) for each in create],
+            "delete": [RelationTuple.of(each) for each in delete],
+        }
+        count = sum(map(len, parts.values()))
+        if not count:
+            raise InvalidInput("a write names no tuple; give at least one to touch, create or delete")
+        if count > self._limits.updates_max:
+            raise TooManyUpdates(
+                f"a write of {count} tuples is over the limit of {self._limits.updates_max}; split it, or import",
+                {"limit": "updates_max", "value": str(self._limits.updates_max)},
+            )
+        for each in parts["delete"]:
+            if each.expires_at is not None:
+                raise InvalidTuple(
+                    f"the write deletes {quoted(str(each), _LENGTH_MAX)} with an expiration; a delete names the tuple "
+                    "alone, whenever that expires: leave the expiration out",
+                    {"tuple": str(each)},
+                )
+        _refuse_duplicates(parts)
+        return parts
+
+    def staged(
+        self, tuples: Iterable[str | RelationTuple], *, allow_universal: bool, allow_wildcards: bool
+    ) -> list[RelationTuple]:
+        """Return the tuples of an import. Errors carry the tuple's place, from 0, in `details["index"]`."""
+        staged: list[RelationTuple] = []
+        for index, value in enumerate(tuples):
+            if index >= self._limits.import_tuples_max:
+                raise LimitExceeded(
+                    f"an import holds more than {self._limits.import_tuples_max} tuples; split it",
+                    {"limit": "import_tuples_max", "value": str(self._limits.import_tuples_max)},
+                )
+            # A context manager for each of a million tuples would double the time.
+            try:
+                each = RelationTuple.of(value)
+                _check_marks(each, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
+            except RelgraphError as error:
+                error.details["index"] = str(index)
+                raise
+            staged.append(each)
+        return staged
+
+    def count_max(self, filter: TupleFilter, limit: int | None) -> int:
+        """Return how many tuples a delete by filter may take away. Raises InvalidFilter or InvalidInput."""
+        if filter == TupleFilter():
+            raise InvalidFilter("the filter names nothing, so every tuple would go; name at least a type or a relation")
+        if limit is None:
+            return self._limits.deletes_max
+        if not 1 <= limit <= self._limits.deletes_max:
+            raise InvalidInput(f"a delete takes away 1 to {self._limits.deletes_max} tuples, not {limit}")
+        return limit
+
+    def _reason(self, reason: str) -> str:
+        try:
+            reason.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"the reason {quoted(reason)} holds half a character; remove it") from None
+        if len(reason) > self._limits.reason_size_max:
+            raise InvalidInput(
+                f"the reason has {len(reason)} characters; at most {self._limits.reason_size_max} are allowed"
+            )
+        return reason
+
+    def _request_id(self, request_id: str) -> str:
+        if len(request_id) > self._limits.request_id_size_max or not request_id.isprintable():
+            raise InvalidInput(
+                f"the request id {quoted(request_id)} cannot be used; give at most "
+                f"{self._limits.request_id_size_max} printable characters"
+            )
+        return request_id
+
+
+def _refuse_duplicates(parts: dict[str, list[RelationTuple]]) -> None:
+    seen: dict[tuple[Object, str, Subject], RelationTuple] = {}
+    for updates in parts.values():
+        for each in updates:
+            first = seen.setdefault(each.key, each)
+            if first is not each:
+                apart = "" if first == each else f", the other time as {quoted(str(first), _LENGTH_MAX)}"
+                raise DuplicateUpdate(
+                    f"the write names {quoted(str(each), _LENGTH_MAX)} twice{apart}; name each tuple once",
+                    {"tuple": str(each)},
+                )
+
+
+def _check_marks(each: RelationTuple, *, allow_universal: bool, allow_wildcards: bool) -> None:
+    if each.universal and not allow_universal:
+        raise TupleNotAllowed(
+            f"{quoted(str(each))} counts for every {quoted(each.resource.type)}; allow universal tuples to import it",
+            {"tuple": str(each)},
+        )
+    if each.subject.id == WILDCARD and not allow_wildcards:
+        raise TupleNotAllowed(
+            f"{quoted(str(each))} is open to every {quoted(each.subject.type)}; allow wildcards to import it",
+            {"tuple": str(each)},
+        )
+
+
+def payload_of(asked: Asked, *words: object, parts: dict[str, list[RelationTuple]] | None = None) -> bytes:
+    """Return a hash of what a write asks for; the order of its tuples and its reason make no difference.
+
+    Everything is length-prefixed, so that no two writes share one. A write without a request id has none.
+    """
+    if not asked.request_id:
+        return b""
+    digest = hashlib.sha256()
+
+    def add(text: str) -> None:
+        data = text.encode()
+        digest.update(b"%d:%b" % (len(data), data))
+
+    for word in (asked.not_after, len(asked.preconditions), *words):
+        add(repr(word))
+    for each in asked.preconditions:
+        add(repr((each.exists, astuple(each.filter))))
+    for name, updates in (parts or {}).items():
+        add(f"{name}:{len(updates)}")
+        for text in sorted(map(str, updates)):
+            add(text)
+    return digest.digest()

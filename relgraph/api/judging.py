@@ -1,0 +1,194 @@
+"""What becomes of a write inside the store's transaction: repeated, refused or carried out, in the order of the law.
+
+Rule 1: catch the schema up and answer a repeated `request_id`; types; preconditions; rows; seal. Nothing here commits:
+whoever began the transaction does, and only then is anything acknowledged.
+Rule 2: whatever is refused is refused before or undone by whoever began; nothing here remembers anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from relgraph.errors import (
+    NoSchema,
+    PreconditionFailed,
+    RequestExpired,
+    RequestIdReused,
+    SchemaOrphans,
+    TooManyMatches,
+    UniversalMatches,
+    at_index,
+    quoted,
+)
+from relgraph.instants import instant_text, moment
+from relgraph.store.base import Commit
+from relgraph.tuples import WILDCARD, RelationTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from relgraph.api.asking import Asked
+    from relgraph.revision import Revision
+    from relgraph.schema import Schema
+    from relgraph.store.base import Request, SchemaVersion, Transaction
+    from relgraph.tuples import Precondition, TupleFilter
+
+__all__ = ["Judge"]
+
+_PAGE: Final = 10_000
+_SOME_DAY: Final = moment(0)
+_MICROSECONDS: Final = 1_000_000
+
+
+class Judge:
+    """Judges one write under the store's lock and carries it out; `parsed` gives a schema version, parsed once."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        asked: Asked,
+        payload: bytes,
+        kept_s: int,
+        parsed: Callable[[SchemaVersion], Schema],
+    ) -> None:
+        self._transaction = transaction
+        self._asked = asked
+        self._payload = payload
+        self._kept_s = kept_s
+        self._parsed = parsed
+
+    def repeated(self) -> Request | None:
+        """Return what became of the same request before. Raises RequestExpired or RequestIdReused."""
+        asked, stamp = self._asked, self._transaction.stamp
+        if asked.not_after is not None and stamp > asked.not_after:
+            raise self._expired(asked.not_after)
+        known = self._transaction.request(asked.request_id) if asked.request_id else None
+        if known is None:
+            return None
+        # Nobody is told apart by name yet: every write is the trusted back end's, whose name is empty.
+        if (known.principal, known.payload) != (Commit().principal, self._payload):
+            raise RequestIdReused(
+                f"the request id {quoted(asked.request_id)} was used for another write; draw a new one for each write",
+                {"request_id": asked.request_id},
+            )
+        if stamp > known.not_after:
+            raise self._expired(known.not_after)
+        return known
+
+    def _expired(self, not_after: int) -> RequestExpired:
+        request_id, until = self._asked.request_id, instant_text(moment(not_after))
+        return RequestExpired(
+            f"the write came after {quoted(until)}, its last moment; read whether it was made before, and if it still "
+            "has to be, send it anew under another request id",
+            {"request_id": request_id, "not_after": until},
+        )
+
+    def schema(self) -> Schema:
+        """Return the schema in force. Raises NoSchema before the first."""
+        version = self._transaction.schema(self._transaction.head.number)
+        if version is None:
+            raise NoSchema("the store has no schema yet; write one before tuples")
+        return self._parsed(version)
+
+    def update(self, parts: dict[str, list[RelationTuple]]) -> None:
+        """Touch, create and delete tuples."""
+        schema = self.schema()
+        for each in (*parts["touch"], *parts["create"]):
+            schema.admit(each)
+        for each in parts["delete"]:
+            # Named by its key: the schema has to admit it, expiring or not.
+            if not schema.admits(replace(each, expires_at=_SOME_DAY)):
+                schema.admit(each)
+        self._check_preconditions(schema)
+        self._transaction.apply(delete=parts["delete"], touch=parts["touch"], create=parts["create"])
+
+    def delete(self, filter: TupleFilter, count_max: int, *, partial: bool) -> tuple[int, bool]:
+        """Delete what matches; return how many tuples, and whether that was all."""
+        transaction, schema = self._transaction, self.schema()
+        schema.check_filter(filter)
+        self._check_preconditions(schema)
+        at, now = transaction.head.number, transaction.stamp
+        universal = 0 if filter.resource_id == WILDCARD else transaction.count(filter, at, now, universal=True)
+        if universal:
+            raise UniversalMatches(
+                f"{quoted(str(filter))} matches {universal} universal tuple{'s' * (universal > 1)}, each of which "
+                "counts for every resource of its type; name `*` as the resource to delete those, an id to spare them",
+                {"filter": str(filter), "count": str(universal)},
+            )
+        count = transaction.count(filter, at, now)
+        if count > count_max and not partial:
+            raise TooManyMatches(
+                f"{quoted(str(filter))} matches {count} tuples and the delete allows {count_max}; nothing was deleted: "
+                "allow more, narrow the filter, or delete in parts",
+                {"filter": str(filter), "count": str(count), "limit": str(count_max)},
+            )
+        wanted = left = min(count, count_max)
+        last: RelationTuple | None = None
+        while left:
+            # What this write has deleted is still there at the revision before it, so the pages go on.
+            page = transaction.read(filter, at, now, last, min(left, _PAGE))
+            transaction.apply(delete=page)
+            left, last = left - len(page), page[-1]
+        return wanted, count == wanted
+
+    def write_schema(self, text: str, schema: Schema) -> None:
+        """Put a schema in force."""
+        for kind in self._transaction.kinds():
+            if not schema.admits(kind.example):
+                raise SchemaOrphans(
+                    f"the new schema does not admit what is living: {quoted(str(kind.example))}"
+                    f"{f' and {kind.living - 1} more like it' if kind.living > 1 else ''}; "
+                    "delete it first, or keep what admits it",
+                    {"tuple": str(kind.example), "count": str(kind.living)},
+                )
+        names = {*schema.definitions}
+        for definition in schema.definitions.values():
+            names.update(definition.relations, definition.permissions)
+        self._transaction.write_schema(text, sorted(names))
+
+    def admit_all(self, staged: Sequence[RelationTuple]) -> None:
+        """Judge the tuples of an import by the schema."""
+        schema = self.schema()
+        for index, each in enumerate(staged):
+            if not schema.admits(each):
+                with at_index(index):
+                    schema.admit(each)
+
+    def _check_preconditions(self, schema: Schema) -> None:
+        """Look at the state before the write's own rows. Raises PreconditionFailed for the first that does not hold."""
+        at, now = self._transaction.head.number, self._transaction.stamp
+        for index, each in enumerate(self._asked.preconditions):
+            # A name that is mistyped matches nothing, which must not be taken for "there is none".
+            with at_index(index):
+                schema.check_filter(each.filter)
+            if bool(self._transaction.read(each.filter, at, now, None, 1)) is not each.exists:
+                raise _failed(each, index)
+
+    def seal(self, answer: str = "") -> Revision:
+        """End the write; return its revision, or the one it was judged at where it changed nothing."""
+        transaction, asked = self._transaction, self._asked
+        if not transaction.changed and not asked.request_id:
+            return transaction.head
+        if not asked.request_id:
+            return transaction.seal(Commit(reason=asked.reason))
+        kept = transaction.stamp + self._kept_s * _MICROSECONDS
+        return transaction.seal(
+            Commit(
+                reason=asked.reason,
+                request_id=asked.request_id,
+                payload=self._payload,
+                not_after=kept if asked.not_after is None else asked.not_after,
+                answer=answer,
+            )
+        )
+
+
+def _failed(precondition: Precondition, index: int) -> PreconditionFailed:
+    what = quoted(str(precondition.filter)) if str(precondition.filter) else "any filter"
+    wanted, found = ("a tuple matches", "none does") if precondition.exists else ("no tuple matches", "one does")
+    return PreconditionFailed(
+        f"the write was to happen only if {wanted} {what}, and {found}; nothing was changed: "
+        "read how things stand, and decide anew",
+        {"filter": str(precondition.filter), "index": str(index)},
+    )
