@@ -26,12 +26,24 @@ from relgraph.wire.parts import plain_text, tuple_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
     from types import TracebackType
     from typing import Literal, Self
 
-    from relgraph.answers import Best, Decision, Expansion, Imported, Orphans, Page, SchemaDiff, SchemaText, Written
+    from relgraph.answers import (
+        Best,
+        Decision,
+        Deleted,
+        Expansion,
+        Imported,
+        Orphans,
+        Page,
+        SchemaDiff,
+        SchemaText,
+        Written,
+    )
     from relgraph.revision import Consistency
-    from relgraph.tuples import Question
+    from relgraph.tuples import Precondition, Question
 
 __all__ = ["Client"]
 
@@ -43,6 +55,7 @@ ANSWER_BYTES_MAX: Final = 64 << 20
 _BATCHES_AHEAD_MAX: Final = 4
 _POLL_SECONDS: Final = 0.1
 _ANY_TUPLE: Final = TupleFilter()
+_LIMIT_END: Final = 1 << 32
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
@@ -238,7 +251,7 @@ class Client:
         deadline: float | None = None,
     ) -> Page:
         """One page of living tuples that match the filter; `cursor` continues after the page before."""
-        if not 0 < limit < 1 << 32:
+        if not 0 < limit < _LIMIT_END:
             raise errors.InvalidInput(
                 f"a page cannot hold {errors.quoted(str(limit))} tuples; use a whole number from 1"
             )
@@ -277,18 +290,52 @@ class Client:
         touch: Sequence[str | RelationTuple] = (),
         create: Sequence[str | RelationTuple] = (),
         delete: Sequence[str | RelationTuple] = (),
+        preconditions: Sequence[Precondition] = (),
         reason: str = "",
         request_id: str = "",
+        not_after: datetime | None = None,
     ) -> Written:
         """Change tuples, all or none, in one revision.
 
         When the connection breaks, only a `request_id` tells a write that was made from one that was not: repeat it.
         """
-        request = pb.WriteRequest(reason=plain_text(reason, "reason"), request_id=plain_text(request_id, "request_id"))
+        request = pb.WriteRequest(
+            preconditions=messages.precondition_messages(preconditions),
+            reason=plain_text(reason, "reason"),
+            request_id=plain_text(request_id, "request_id"),
+            not_after=messages.not_after_message(not_after),
+        )
         request.updates.extend(messages.update_messages("touch", touch))
         request.updates.extend(messages.update_messages("create", create))
         request.updates.extend(messages.update_messages("delete", delete))
         return answers.read_written(self._call(self._stub.Write, request))
+
+    def delete(
+        self,
+        filter: TupleFilter,
+        *,
+        limit: int | None = None,
+        partial: bool = False,
+        preconditions: Sequence[Precondition] = (),
+        reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
+    ) -> Deleted:
+        """Delete all tuples that match, in one revision; with `partial`, at most `limit` of them."""
+        if limit is not None and not 0 < limit < _LIMIT_END:
+            raise errors.InvalidInput(
+                f"a delete cannot take away {errors.quoted(str(limit))} tuples; use a whole number from 1"
+            )
+        request = pb.DeleteRequest(
+            filter=messages.filter_message(filter),
+            limit=limit,
+            partial=partial,
+            preconditions=messages.precondition_messages(preconditions),
+            reason=plain_text(reason, "reason"),
+            request_id=plain_text(request_id, "request_id"),
+            not_after=messages.not_after_message(not_after),
+        )
+        return answers.read_deleted(self._call(self._stub.Delete, request))
 
     def write_schema(self, text: str, *, reason: str = "") -> Written:
         """Replace the schema."""
@@ -303,11 +350,18 @@ class Client:
         allow_universal: bool = False,
         allow_wildcards: bool = False,
         reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
     ) -> Imported:
         """Load many tuples in one revision, all or nothing. `tuples` is read here, in the caller's thread."""
         self._refuse_fork()
         options = messages.import_options_message(
-            on_duplicate, allow_universal=allow_universal, allow_wildcards=allow_wildcards, reason=reason
+            on_duplicate,
+            allow_universal=allow_universal,
+            allow_wildcards=allow_wildcards,
+            reason=reason,
+            request_id=request_id,
+            not_after=not_after,
         )
         ahead: queue.Queue[pb.ImportRequest | None] = queue.Queue(_BATCHES_AHEAD_MAX)
         try:

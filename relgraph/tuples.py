@@ -338,7 +338,7 @@ class TupleFilter:
             relation=relation if hash_ else None,
             subject_type=subject_type if at else None,
             subject_id=subject_id if subject_colon else None,
-            subject_relation=subject_relation.removeprefix("...") if subject_hash else None,
+            subject_relation=("" if subject_relation == "..." else subject_relation) if subject_hash else None,
         )
 
     def __str__(self) -> str:

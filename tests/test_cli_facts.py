@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from relgraph.answers import Imported, Orphan, OrphanClass, Orphans, SchemaText, Written
+from relgraph.answers import Deleted, Imported, Orphan, OrphanClass, Orphans, SchemaText, Written
 from relgraph.cli import main
 from relgraph.errors import TupleNotAllowed
 from relgraph.revision import Consistency
-from relgraph.tuples import Object, RelationTuple, TupleFilter
+from relgraph.tuples import Object, RelationTuple, TupleFilter, must_exist, must_not_exist
 from tests.cli_double import MEMBER, REPORT, TOKEN, VIA, Double
 
 if TYPE_CHECKING:
@@ -30,13 +31,65 @@ def test_write(double: Double, capsys: Screen) -> None:
         (
             "write",
             (),
-            {"touch": ("a:b#c@d:e",), "create": ("f",), "delete": ("g", "h"), "reason": "why", "request_id": "id1"},
+            {
+                "touch": ("a:b#c@d:e",),
+                "create": ("f",),
+                "delete": ("g", "h"),
+                "preconditions": [],
+                "reason": "why",
+                "request_id": "id1",
+                "not_after": None,
+            },
         )
     ]
     assert capsys.readouterr().out == f"revision 8\ntoken {TOKEN}\n"
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"revision": 8, "token": TOKEN}
     assert main(["write", "--reason", "why"]) == 2
+
+
+def test_write_under_preconditions(double: Double) -> None:
+    """What must hold, and until when the request id counts, is read from the options; bad ones reach no store."""
+    double.answers["write"] = Written(8, TOKEN)
+    arguments = ["write", "--touch", "a:b#c@d:e", "--must-exist", "report:q3#viewer", "--must-not-exist", "@user:anna"]
+    assert main([*arguments, "--must-exist", "report", "--not-after", "2027-01-31T12:00:00Z"]) == 0
+    options = double.calls[0][2]
+    assert options["preconditions"] == [
+        must_exist(TupleFilter("report", "q3", "viewer")),
+        must_exist(TupleFilter("report")),
+        must_not_exist(TupleFilter(subject_type="user", subject_id="anna")),
+    ]
+    assert options["not_after"] == datetime(2027, 1, 31, 12, tzinfo=UTC)
+    assert [2, 2] == [main([*arguments, *more]) for more in (["--must-exist", "#"], ["--not-after", "tomorrow"])]
+    assert len(double.calls) == 1
+
+
+def test_delete(double: Double, capsys: Screen) -> None:
+    """Delete takes a filter and a limit, and tells how many tuples went and whether more match."""
+    double.answers["delete"] = Deleted(2, False, 8, TOKEN)
+    arguments = ["delete", "report:q3#viewer", "--limit", "2", "--partial", "--must-exist", "report"]
+    assert main([*arguments, "--reason", "why", "--request-id", "id1"]) == 0
+    assert double.calls == [
+        (
+            "delete",
+            (TupleFilter("report", "q3", "viewer"),),
+            {
+                "limit": 2,
+                "partial": True,
+                "preconditions": [must_exist(TupleFilter("report"))],
+                "reason": "why",
+                "request_id": "id1",
+                "not_after": None,
+            },
+        )
+    ]
+    assert capsys.readouterr().out == f"2 tuples deleted, more match, revision 8\ntoken {TOKEN}\n"
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"deleted": 2, "complete": False, "revision": 8, "token": TOKEN}
+    double.answers["delete"] = Deleted(1, True, 8, TOKEN)
+    assert main(["delete", "report"]) == 0
+    assert capsys.readouterr().out.startswith("1 tuple deleted, revision 8\n")
+    assert main(["delete", ""]) == 2
 
 
 def test_import(double: Double, capsys: Screen, tmp_path: Path) -> None:
@@ -52,6 +105,8 @@ def test_import(double: Double, capsys: Screen, tmp_path: Path) -> None:
         "allow_universal": True,
         "allow_wildcards": True,
         "reason": "why",
+        "request_id": "",
+        "not_after": None,
     }
     out = capsys.readouterr().out
     assert out.startswith("2 tuples read, 1 new or changed, in ")

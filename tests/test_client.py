@@ -7,6 +7,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDif
 from relgraph.api import Authorizer, open_authorizer
 from relgraph.client import Client
 from relgraph.revision import Consistency, Token
-from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, must_exist, must_not_exist
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer, add_AuthorizerServiceServicer_to_server
 from relgraph_server.settings import Settings
@@ -123,6 +124,11 @@ REFUSED: dict[str, Callable[[Door], object]] = {
     "expand unknown": lambda door: door.expand("report:q3", "obsrve"),
     "cursor": lambda door: door.read(cursor="abc"),
     "page too large": lambda door: door.read(limit=1_001),
+    "delete everything": lambda door: door.delete(TupleFilter()),
+    "delete too many": lambda door: door.delete(TupleFilter("report"), limit=1),
+    "delete of an unknown type": lambda door: door.delete(TupleFilter("repot")),
+    "precondition": lambda door: door.write(touch=TUPLES[:1], preconditions=[must_exist(TupleFilter("user"))]),
+    "last moment": lambda door: door.write(touch=TUPLES[:1], not_after=datetime(2020, 1, 1, tzinfo=UTC)),
     "not allowed": lambda door: door.write(touch=["report:q3#viewer@group:board#member"]),
     "not a tuple": lambda door: door.write(touch=["report:q3"]),
     "permission written": lambda door: door.write(touch=["report:q3#observe@user:anna"]),
@@ -168,6 +174,35 @@ def test_writes_come_back_with_a_token_that_is_understood() -> None:
             assert client.decide("user:anna", "observe", "report:q3", consistency=at).verdict is expected
         client.write(delete=["report:q3#viewer@user:anna"])
         assert not client.check("user:anna", "observe", "report:q3", consistency=Consistency.at_least(second.token))
+
+
+def test_preconditions_and_deletes_over_the_wire() -> None:
+    """A write under preconditions, a delete by filter and an import under a request id do what the library's do."""
+    viewer = TupleFilter("report", relation="viewer")
+    with open_authorizer("sqlite://") as authorizer, in_process(authorizer) as address, Client(address) as client:
+        client.write_schema(SCHEMA)
+        texts = [f"report:q{number}#viewer@user:anna" for number in range(5)]
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        first, again = (client.load(texts, request_id="import", not_after=soon) for _ in range(2))
+        assert (5, 5, 2) == (first.read, first.changed, first.revision) == (again.read, again.changed, again.revision)
+        with pytest.raises(errors.PreconditionFailed):
+            client.write(touch=["report:q9#viewer@user:bob"], preconditions=[must_not_exist(viewer)])
+        client.write(touch=["report:q9#viewer@user:bob"], preconditions=[must_exist(viewer)])
+        with pytest.raises(errors.TooManyMatches):
+            client.delete(viewer, limit=2)
+        parts = [
+            client.delete(viewer, limit=2, partial=True, request_id="part", not_after=soon, reason=reason)
+            for reason in ("tidy", "once more")
+        ]
+        assert [(2, False, 4)] * 2 == [(each.count, each.complete, each.revision) for each in parts]
+        with pytest.raises(errors.PreconditionFailed):
+            client.delete(viewer, preconditions=[must_exist(TupleFilter("group"))])
+        rest = client.delete(viewer)
+        assert (4, True, ()) == (rest.count, rest.complete, client.read().tuples)
+        past = datetime.now(UTC) - timedelta(hours=1)
+        with pytest.raises(errors.RequestExpired):
+            client.write(touch=texts, request_id="late", not_after=past)
+        assert () == client.read().tuples
 
 
 def test_an_import_is_read_in_the_callers_thread() -> None:

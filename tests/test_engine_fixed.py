@@ -13,6 +13,7 @@ from relgraph.limits import Limits
 from relgraph.tuples import Subject
 from tests.engine_worlds import EngineWorld
 from tests.oracle import (
+    NO,
     AllArrow,
     Arrow,
     Intersection,
@@ -44,9 +45,11 @@ _FOLDER = define(
         "without": (Name("banned") & Name("viewer")) - Name("deep"),
         "third": Intersection((Name("viewer"), Name("banned"), Name("deep"))),
         "every": AllArrow("second", "deep"),
+        "agreed": AllArrow("second", "viewer"),
         "read": Name("viewer") + Arrow("parent", "read"),
         "view": (Name("viewer") + Arrow("parent", "view")) - Name("banned"),
         "both": Name("read") & Name("seen"),
+        "calm": (Name("viewer") + Arrow("second", "calm") + Arrow("parent", "calm")) & Name("read"),
         # Three names of one folder on one path, where it is its own parent.
         "first": Arrow("parent", "next"),
         "next": Arrow("parent", "last"),
@@ -87,6 +90,28 @@ def test_a_search_visits_each_folder_once() -> None:
     """A chain that is searched takes a sub-question a folder, and one more for the first."""
     assert not _fits(_chain(), "folder:n0#read", Limits(nodes_max=LENGTH))
     assert _fits(_chain(), "folder:n0#read", Limits(nodes_max=LENGTH + 2))
+
+
+def test_only_what_can_be_met_keeps_from_searching() -> None:
+    """An exclusion of the same name on another type, or an arrow to a name that no type has, is not met on the way."""
+    other = define({"viewer": "user", "banned": "user"}, {"read": Name("viewer") - Name("banned")})
+    read = Name("viewer") + Arrow("parent", "read") + Arrow("parent", "unknown")
+    folder = define({"parent": "folder", "viewer": "user"}, {"read": read})
+    facts = (*_links(), f"folder:n{LENGTH}#viewer@user:a")
+    engine = EngineWorld(
+        World(Schema({"user": define({}), "other": other, "folder": folder}), tuple(map(tuple_of, facts)))
+    )
+    assert _fits(engine, "folder:n0#read", Limits(nodes_max=LENGTH + 2))
+
+
+def test_names_that_meet_are_asked_once() -> None:
+    """Forty levels of two names, each a union of both below it, are one search at one object."""
+    levels = range(40)
+    names = {f"{side}{n}": Name(f"left{n + 1}") + Name(f"right{n + 1}") for n in levels for side in ("left", "right")}
+    doc = define({"left40": "user", "right40": "user"}, names)
+    engine = EngineWorld(World(Schema({"user": define({}), "doc": doc}), (tuple_of("doc:d#right40@user:a"),)))
+    for searches in (True, False):
+        assert check(engine.walk("user:a", searches=searches), engine.object("doc:d"), "left0")[0].value == "yes"
 
 
 def test_a_walk_opens_a_few_at_each_folder() -> None:
@@ -138,6 +163,7 @@ _ABOVE = "folder:*#parent@folder:above"
         ("seen", [_ABOVE, "folder:above#viewer@user:a"], 2),
         ("read", ["folder:*#viewer@user:a"], 1),
         ("both", [], LENGTH + 1),
+        ("calm", ["folder:n1#second@folder:n1"], LENGTH + 1),
         ("first", ["folder:n0#parent@folder:n0", "folder:n0#viewer@user:a"], 2),
     ],
 )
@@ -154,6 +180,51 @@ def test_one_way_reads_nothing_more(name: str, more: list[str], tuples: int) -> 
     assert not exhaustive.equations
     every, _ = find_ways(engine.walk("user:a"), exhaustive, resource, name, engine.limits, every=True)
     assert way in every
+
+
+def test_a_way_is_told_by_its_names() -> None:
+    """Each step claims a name of an object, and says by which operator it holds: an intersection by both its sides."""
+    engine = _world("folder:a#parent@folder:b", "folder:b#viewer@user:a")
+    walk = engine.walk("user:a")
+    exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+    resource = engine.object("folder:a")
+    check(walk, resource, "both")
+    (way,), _ = find_ways(walk, exhaustive, resource, "both", engine.limits, every=False)
+    assert [(step.claim, step.rule, step.children, step.tuple and str(step.tuple)) for step in way.steps] == [
+        ("folder:a#both", "intersection", (1, 2), None),
+        ("folder:a#read", "arrow", (3,), "folder:a#parent@folder:b"),
+        ("folder:a#seen", "permission", (1,), None),
+        ("folder:b#read", "permission", (4,), None),
+        ("folder:b#viewer", "tuple", (), "folder:b#viewer@user:a"),
+    ]
+
+
+def test_one_way_ends_in_identity_or_beside_a_condition_that_fails() -> None:
+    """It is told where nothing is behind its last step, and where the walk left alone what a tuple leads to."""
+    facts = [
+        tuple_of("folder:a#second@folder:b", NO),
+        *map(tuple_of, ("folder:a#parent@folder:b", "folder:b#viewer@user:a")),
+    ]
+    engine = EngineWorld(World(_SCHEMA, (*facts, tuple_of("folder:a#second@folder:c", NO))))
+    for who, name, tuples in (("user:a", "calm", 2), ("folder:b#read", "read", 1)):
+        walk = engine.walk(who)
+        exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+        resource = engine.object("folder:a")
+        assert check(walk, resource, name)[0].value == "yes"
+        (way,), truncated = find_ways(walk, exhaustive, resource, name, engine.limits, every=False)
+        assert (len(way.tuples), truncated, len(exhaustive.equations)) == (tuples, False, 0)
+
+
+def test_a_way_through_all_needs_one_of_its_tuples() -> None:
+    """Which of them does not matter, for the others may go; what each of them asks for may not."""
+    links = ["folder:a#second@folder:b", "folder:a#second@folder:c"]
+    viewers = ["folder:b#viewer@user:a", "folder:c#viewer@user:a"]
+    engine = _world(*links, *viewers)
+    walk = engine.walk("user:a")
+    exhaustive = Walk(walk.scope, walk.conditions, exhaustive=True)
+    ways, more = find_ways(walk, exhaustive, engine.object("folder:a"), "agreed", engine.limits, every=True)
+    assert [[str(fact) for fact in way.tuples] for way in ways] == [[link, *viewers] for link in links]
+    assert not more
 
 
 def test_what_was_found_serves_the_next() -> None:

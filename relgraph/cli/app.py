@@ -29,6 +29,7 @@ __all__ = ["COMMANDS", "cli", "run"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "best": ("relgraph.cli.questions", "best"),
     "check": ("relgraph.cli.questions", "check"),
+    "delete": ("relgraph.cli.writes", "delete"),
     "demo": ("relgraph.cli.demo", "demo"),
     "expand": ("relgraph.cli.questions", "expand"),
     "graph": ("relgraph.cli.graphs", "graph"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from relgraph.answers import (
         Best,
         Decision,
+        Deleted,
         Expansion,
         Imported,
         Orphan,
@@ -38,6 +39,8 @@ __all__ = [
     "counted",
     "decision_json",
     "decision_text",
+    "deleted_json",
+    "deleted_text",
     "expansion_json",
     "finding_json",
     "finding_text",
@@ -171,6 +174,24 @@ def written_text(written: Written) -> Iterator[str]:
     """A write in two lines; the token is for `--at-least` and `--at-exactly`."""
     yield f"revision {written.revision}"
     yield f"token {written.token}"
+
+
+def deleted_json(deleted: Deleted) -> Json:
+    """The shape of a delete by filter."""
+    return {
+        "deleted": deleted.count,
+        "complete": deleted.complete,
+        "revision": deleted.revision,
+        "token": deleted.token,
+    }
+
+
+def deleted_text(deleted: Deleted) -> Iterator[str]:
+    """A delete by filter in two lines."""
+    noun = "tuple" if deleted.count == 1 else "tuples"
+    rest = "" if deleted.complete else ", more match"
+    yield f"{deleted.count:,} {noun} deleted{rest}, revision {deleted.revision}"
+    yield f"token {deleted.token}"
 
 
 def imported_json(imported: Imported, seconds: float) -> Json:

@@ -1,37 +1,99 @@
-"""What changes the facts: write, import."""
+"""What changes the facts: write, delete, import."""
 
 from __future__ import annotations
 
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from functools import wraps
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
 from relgraph.bulk import FORMATS, TupleFile
 from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, pass_terminal
-from relgraph.cli.output import imported_json, imported_text, print_json, print_lines, written_json, written_text
+from relgraph.cli.output import (
+    deleted_json,
+    deleted_text,
+    imported_json,
+    imported_text,
+    print_json,
+    print_lines,
+    written_json,
+    written_text,
+)
 from relgraph.errors import InvalidInput, RelgraphError
+from relgraph.instants import parse_moment
+from relgraph.tuples import TupleFilter, must_exist, must_not_exist
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
-    from relgraph.tuples import RelationTuple
+    from relgraph.tuples import Precondition, RelationTuple
 
-__all__ = ["import_", "write"]
+__all__ = ["delete", "import_", "write"]
+
+R = TypeVar("R")
 
 # Often enough to look alive, seldom enough to cost nothing.
 _TUPLES_PER_TICK = 1_000
+
+
+def _history_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--reason`, `--request-id` and `--not-after`, the last as a datetime."""
+
+    @wraps(command)
+    def asked(*arguments: object, not_after: str | None, **others: object) -> R:
+        return command(*arguments, not_after=None if not_after is None else parse_moment(not_after), **others)
+
+    for option in (
+        click.option("--not-after", metavar="TIME", help="Refuse the request id after that time."),
+        click.option("--request-id", default="", metavar="ID", help="The same id again returns the first result."),
+        click.option("--reason", default="", metavar="TEXT", help="Why, for the history."),
+    ):
+        asked = option(asked)
+    return asked
+
+
+def _precondition_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--must-exist` and `--must-not-exist`, as its one `preconditions`."""
+
+    @wraps(command)
+    def asked(*arguments: object, must: tuple[str, ...], must_not: tuple[str, ...], **others: object) -> R:
+        preconditions = [
+            *(must_exist(TupleFilter.parse(each)) for each in must),
+            *(must_not_exist(TupleFilter.parse(each)) for each in must_not),
+        ]
+        return command(*arguments, preconditions=preconditions, **others)
+
+    for option in (
+        click.option(
+            "--must-not-exist",
+            "must_not",
+            multiple=True,
+            metavar="FILTER",
+            help="Change nothing if a tuple matches.",
+        ),
+        click.option(
+            "--must-exist",
+            "must",
+            multiple=True,
+            metavar="FILTER",
+            help="Change nothing unless a tuple matches, as in report:q3#viewer, report:q3@user:anna.",
+        ),
+    ):
+        asked = option(asked)
+    return asked
 
 
 @click.command(short_help="Touch, create and delete tuples, in one revision.")
 @click.option("--touch", multiple=True, metavar="TUPLE", help="Write a tuple, whether it is there already or not.")
 @click.option("--create", multiple=True, metavar="TUPLE", help="Write a tuple that must not be there yet.")
 @click.option("--delete", multiple=True, metavar="TUPLE", help="Take a tuple away, whether it is there or not.")
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
-@click.option("--request-id", default="", metavar="ID", help="The same id again returns the first result.")
+@_precondition_options
+@_history_options
 @common_options
 @pass_terminal
 def write(
@@ -39,21 +101,72 @@ def write(
     touch: tuple[str, ...],
     create: tuple[str, ...],
     delete: tuple[str, ...],
+    preconditions: list[Precondition],
     reason: str,
     request_id: str,
+    not_after: datetime | None,
 ) -> int:
     """Write tuples such as report:q3#viewer@user:anna: all of them in one revision, or none.
 
-    --touch, --create and --delete can be repeated.
+    --touch, --create, --delete, --must-exist and --must-not-exist can be repeated. A FILTER is spelled like a tuple
+    with parts left out.
     """
     if not (touch or create or delete):
         raise InvalidInput("nothing to write; give --touch, --create or --delete with a tuple")
     with terminal.open() as door:
-        written = door.write(touch=touch, create=create, delete=delete, reason=reason, request_id=request_id)
+        written = door.write(
+            touch=touch,
+            create=create,
+            delete=delete,
+            preconditions=preconditions,
+            reason=reason,
+            request_id=request_id,
+            not_after=not_after,
+        )
     if terminal.json:
         print_json(written_json(written))
     else:
         print_lines(written_text(written))
+    return OK
+
+
+@click.command(short_help="Delete the tuples that match a filter, in one revision.")
+@click.argument("filter_", metavar="FILTER")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many tuples; more refuse the command.")
+@click.option("--partial", is_flag=True, help="With more than the limit, delete that many.")
+@_precondition_options
+@_history_options
+@common_options
+@pass_terminal
+def delete(
+    terminal: Terminal,
+    filter_: str,
+    limit: int | None,
+    partial: bool,
+    preconditions: list[Precondition],
+    reason: str,
+    request_id: str,
+    not_after: datetime | None,
+) -> int:
+    """Delete all tuples that match FILTER, in one revision, or none.
+
+    A FILTER is spelled like a tuple with parts left out, as in report:q3, report#viewer@group or @user:anna. An id * is
+    an id like any other: where universal tuples match that the filter does not name, nothing is deleted.
+    """
+    with terminal.open() as door:
+        deleted = door.delete(
+            TupleFilter.parse(filter_),
+            limit=limit,
+            partial=partial,
+            preconditions=preconditions,
+            reason=reason,
+            request_id=request_id,
+            not_after=not_after,
+        )
+    if terminal.json:
+        print_json(deleted_json(deleted))
+    else:
+        print_lines(deleted_text(deleted))
     return OK
 
 
@@ -69,7 +182,7 @@ def write(
 )
 @click.option("--allow-universal", is_flag=True, help="Allow `type:*` as resource: it counts for every object.")
 @click.option("--allow-wildcards", is_flag=True, help="Allow `type:*` as subject: it covers everybody.")
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
+@_history_options
 @common_options
 @pass_terminal
 def import_(
@@ -80,6 +193,8 @@ def import_(
     allow_universal: bool,
     allow_wildcards: bool,
     reason: str,
+    request_id: str,
+    not_after: datetime | None,
 ) -> int:
     """Load the tuples of FILE (CSV, JSONL or plain text; - is standard input): all of them in one revision, or none."""
     source = TupleFile(file, format=format, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
@@ -93,6 +208,8 @@ def import_(
                 allow_universal=allow_universal,
                 allow_wildcards=allow_wildcards,
                 reason=reason,
+                request_id=request_id,
+                not_after=not_after,
             )
         except RelgraphError as error:
             # Over the wire, a reader that broke off arrives here as a cancelled stream; the cause is the reader's.

@@ -19,7 +19,7 @@ from relgraph.rewrites import Atom, Term
 from relgraph.rewrites.verdict import REFUSED, YES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from relgraph.engine.conditions import Conditions
     from relgraph.engine.plans import Plan, Plans, Reading
@@ -190,18 +190,16 @@ class Reach:
             raise NotAdditive
         return value == _GRANTED
 
-    def path(self, atom: Atom) -> Iterator[tuple[Atom, Term]]:
-        """Yield, for each atom on the path found for `atom`, the one operand that it holds by."""
+    def operand(self, atom: Atom) -> Term | None:
+        """Return the one operand that an atom holds by, on the path found for it; None where none was."""
         plan = self._plans.of(atom.formula)
-        node = _NOWHERE if plan is None else (atom.object << _SHIFT) + plan.number
-        while (step := self._granted.get(node)) is not None:
-            if step[0] != _NOWHERE and step[1] is None:
-                # Only a name's universal tuples are below it without a tuple that leads there.
-                step = self._granted[step[0]]
-            node, edge = step
-            if node == _NOWHERE:
-                yield atom, Term(edge, None)
-                return
-            deeper = Atom(node >> _SHIFT, self._plans.made[(node & _MASK) >> 1].member)
-            yield atom, Term(edge, deeper)
-            atom = deeper
+        step = None if plan is None else self._granted.get((atom.object << _SHIFT) + plan.number)
+        if step is None:
+            return None
+        if step[0] != _NOWHERE and step[1] is None:
+            # Only a name's universal tuples are below it without a tuple that leads there.
+            step = self._granted[step[0]]
+        node, edge = step
+        if node == _NOWHERE:
+            return Term(edge, None)
+        return Term(edge, Atom(node >> _SHIFT, self._plans.made[(node & _MASK) >> 1].member))

@@ -235,10 +235,9 @@ class Walk:
         seen = {root}
         for atom in (agenda := [root]):
             self.scope.budget.tick()
-            if atom not in self.equations:
-                for above, term in self._reach.path(atom):
-                    self.equations.setdefault(above, Equation(Combine.ANY, (term,)))
             equation = self.equations.get(atom)
+            if equation is None and (found := self._reach.operand(atom)) is not None:
+                equation = self.equations[atom] = Equation(Combine.ANY, (found,))
             for term in () if equation is None else equation.terms:
                 if term.atom is not None and term.atom not in seen:
                     seen.add(term.atom)

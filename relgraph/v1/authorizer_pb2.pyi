@@ -11,7 +11,7 @@ is a field the server does not know at all. A write that names an actor must nev
 Law 2: an error is a status, never an answer. Every status that relgraph itself gives carries google.rpc.ErrorInfo
 with a stable reason; those that gRPC gives before relgraph is asked (an unknown method, a message too large) do not.
 
-Numbers mean the same in every request: 1 to 15 are its own, 16 to 19 say in which world it is asked, 20 to 24
+Numbers mean the same in every request: 1 to 15 are its own, 16 to 19 say in which world it is asked, 20 to 25
 say who writes and how, and the reserved ones are spoken for. In every answer 1 is the revision and 2 its token.
 """
 
@@ -1018,15 +1018,60 @@ class Update(google.protobuf.message.Message):
 global___Update = Update
 
 @typing.final
+class Precondition(google.protobuf.message.Message):
+    """What must hold right before a write, in the state without it; FAILED_PRECONDITION where it does not."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Requirement:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _RequirementEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Precondition._Requirement.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        REQUIREMENT_UNSPECIFIED: Precondition._Requirement.ValueType  # 0
+        """Refused."""
+        REQUIREMENT_MUST_EXIST: Precondition._Requirement.ValueType  # 1
+        """At least one tuple matches."""
+        REQUIREMENT_MUST_NOT_EXIST: Precondition._Requirement.ValueType  # 2
+        """No tuple matches."""
+
+    class Requirement(_Requirement, metaclass=_RequirementEnumTypeWrapper): ...
+    REQUIREMENT_UNSPECIFIED: Precondition.Requirement.ValueType  # 0
+    """Refused."""
+    REQUIREMENT_MUST_EXIST: Precondition.Requirement.ValueType  # 1
+    """At least one tuple matches."""
+    REQUIREMENT_MUST_NOT_EXIST: Precondition.Requirement.ValueType  # 2
+    """No tuple matches."""
+
+    REQUIREMENT_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    requirement: global___Precondition.Requirement.ValueType
+    @property
+    def filter(self) -> global___TupleFilter: ...
+    def __init__(
+        self,
+        *,
+        requirement: global___Precondition.Requirement.ValueType = ...,
+        filter: global___TupleFilter | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "requirement", b"requirement"]) -> None: ...
+
+global___Precondition = Precondition
+
+@typing.final
 class WriteRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     UPDATES_FIELD_NUMBER: builtins.int
+    PRECONDITIONS_FIELD_NUMBER: builtins.int
     ACTOR_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
     EXPECT_FIELD_NUMBER: builtins.int
+    NOT_AFTER_FIELD_NUMBER: builtins.int
     actor: builtins.str
     """The object in whose name the write is made, as `user:anna`: its rights are judged. Not served yet, and refused
     when present even if empty: a write without an actor is a trusted one.
@@ -1042,21 +1087,31 @@ class WriteRequest(google.protobuf.message.Message):
         """Judged together and applied together; no tuple twice."""
 
     @property
+    def preconditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Precondition]:
+        """All of them must hold."""
+
+    @property
     def expect(self) -> global___Expectation:
         """Refuse the write when it changes more than this. Not served yet."""
+
+    @property
+    def not_after(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Refuse the request after this time. Until then its id is kept, or for a day without a time."""
 
     def __init__(
         self,
         *,
         updates: collections.abc.Iterable[global___Update] | None = ...,
+        preconditions: collections.abc.Iterable[global___Precondition] | None = ...,
         actor: builtins.str | None = ...,
         reason: builtins.str = ...,
         request_id: builtins.str = ...,
         dry_run: builtins.bool = ...,
         expect: global___Expectation | None = ...,
+        not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "expect", b"expect"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "dry_run", b"dry_run", "expect", b"expect", "reason", b"reason", "request_id", b"request_id", "updates", b"updates"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "expect", b"expect", "not_after", b"not_after"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "dry_run", b"dry_run", "expect", b"expect", "not_after", b"not_after", "preconditions", b"preconditions", "reason", b"reason", "request_id", b"request_id", "updates", b"updates"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_actor", b"_actor"]) -> typing.Literal["actor"] | None: ...
 
 global___WriteRequest = WriteRequest
@@ -1080,6 +1135,101 @@ class WriteResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["revision", b"revision", "token", b"token"]) -> None: ...
 
 global___WriteResponse = WriteResponse
+
+@typing.final
+class DeleteRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    PARTIAL_FIELD_NUMBER: builtins.int
+    PRECONDITIONS_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    EXPECT_FIELD_NUMBER: builtins.int
+    NOT_AFTER_FIELD_NUMBER: builtins.int
+    limit: builtins.int
+    """At most so many tuples. Absent: the server's own limit."""
+    partial: builtins.bool
+    """When more tuples match than the limit allows, delete a part of them. Otherwise that refuses the request."""
+    actor: builtins.str
+    """The object in whose name the delete is made. Not served yet; refused when present even if empty."""
+    reason: builtins.str
+    """Why, for the history."""
+    request_id: builtins.str
+    """The same id with the same words is carried out once, and answered with the first result after that."""
+    dry_run: builtins.bool
+    """Judge, and say what would change, without changing it. Not served yet."""
+    @property
+    def filter(self) -> global___TupleFilter:
+        """What goes. In a filter `*` is an id like any other: universal tuples that it does not name are not deleted
+        unnoticed, but refuse the request. An empty filter is refused.
+        """
+
+    @property
+    def preconditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Precondition]:
+        """All of them must hold."""
+
+    @property
+    def expect(self) -> global___Expectation:
+        """Refuse the delete when it changes more than this. Not served yet."""
+
+    @property
+    def not_after(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Refuse the request after this time. Until then its id is kept, or for a day without a time."""
+
+    def __init__(
+        self,
+        *,
+        filter: global___TupleFilter | None = ...,
+        limit: builtins.int | None = ...,
+        partial: builtins.bool = ...,
+        preconditions: collections.abc.Iterable[global___Precondition] | None = ...,
+        actor: builtins.str | None = ...,
+        reason: builtins.str = ...,
+        request_id: builtins.str = ...,
+        dry_run: builtins.bool = ...,
+        expect: global___Expectation | None = ...,
+        not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_actor", b"_actor", "_limit", b"_limit", "actor", b"actor", "expect", b"expect", "filter", b"filter", "limit", b"limit", "not_after", b"not_after"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_actor", b"_actor", "_limit", b"_limit", "actor", b"actor", "dry_run", b"dry_run", "expect", b"expect", "filter", b"filter", "limit", b"limit", "not_after", b"not_after", "partial", b"partial", "preconditions", b"preconditions", "reason", b"reason", "request_id", b"request_id"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_actor", b"_actor"]) -> typing.Literal["actor"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_limit", b"_limit"]) -> typing.Literal["limit"] | None: ...
+
+global___DeleteRequest = DeleteRequest
+
+@typing.final
+class DeleteResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    TUPLES_DELETED_FIELD_NUMBER: builtins.int
+    COMPLETE_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision of the delete."""
+    token: builtins.str
+    """A token for that revision: a read that is at least as new sees the delete."""
+    tuples_deleted: builtins.int
+    """How many tuples were deleted."""
+    complete: builtins.bool
+    """Whether these were all that matched."""
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        tuples_deleted: builtins.int = ...,
+        complete: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["complete", b"complete", "revision", b"revision", "token", b"token", "tuples_deleted", b"tuples_deleted"]) -> None: ...
+
+global___DeleteResponse = DeleteResponse
 
 @typing.final
 class ReadRequest(google.protobuf.message.Message):
@@ -1220,6 +1370,7 @@ class ImportOptions(google.protobuf.message.Message):
     REQUEST_ID_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
     EXPECT_FIELD_NUMBER: builtins.int
+    NOT_AFTER_FIELD_NUMBER: builtins.int
     on_duplicate: global___ImportOptions.OnDuplicate.ValueType
     allow_universal: builtins.bool
     """Admit `type:*` as a resource."""
@@ -1230,12 +1381,16 @@ class ImportOptions(google.protobuf.message.Message):
     reason: builtins.str
     """Why, for the history."""
     request_id: builtins.str
-    """The same id is carried out once. Not served yet."""
+    """The same id with the same tuples is carried out once: who does not know how an import ended runs it again."""
     dry_run: builtins.bool
     """Judge without changing anything. Not served yet."""
     @property
     def expect(self) -> global___Expectation:
         """Refuse the import when it changes more than this. Not served yet."""
+
+    @property
+    def not_after(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Refuse the request after this time. Until then its id is kept, or for a day without a time."""
 
     def __init__(
         self,
@@ -1248,9 +1403,10 @@ class ImportOptions(google.protobuf.message.Message):
         request_id: builtins.str = ...,
         dry_run: builtins.bool = ...,
         expect: global___Expectation | None = ...,
+        not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "expect", b"expect"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "allow_universal", b"allow_universal", "allow_wildcards", b"allow_wildcards", "dry_run", b"dry_run", "expect", b"expect", "on_duplicate", b"on_duplicate", "reason", b"reason", "request_id", b"request_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "expect", b"expect", "not_after", b"not_after"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_actor", b"_actor", "actor", b"actor", "allow_universal", b"allow_universal", "allow_wildcards", b"allow_wildcards", "dry_run", b"dry_run", "expect", b"expect", "not_after", b"not_after", "on_duplicate", b"on_duplicate", "reason", b"reason", "request_id", b"request_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_actor", b"_actor"]) -> typing.Literal["actor"] | None: ...
 
 global___ImportOptions = ImportOptions

@@ -70,6 +70,11 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WriteResponse.FromString,
                 _registered_method=True)
+        self.Delete = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/Delete',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.DeleteRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DeleteResponse.FromString,
+                _registered_method=True)
         self.Read = channel.unary_unary(
                 '/relgraph.v1.AuthorizerService/Read',
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ReadRequest.SerializeToString,
@@ -143,6 +148,13 @@ class AuthorizerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Delete(self, request, context):
+        """Deletes the tuples that match a filter: all of them or, if so asked, a limited part, in one revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Read(self, request, context):
         """Living tuples that match a filter, in key order, by the page.
         """
@@ -210,6 +222,11 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.Write,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WriteRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteResponse.SerializeToString,
+            ),
+            'Delete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delete,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DeleteRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.DeleteResponse.SerializeToString,
             ),
             'Read': grpc.unary_unary_rpc_method_handler(
                     servicer.Read,
@@ -399,6 +416,33 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/Write',
             relgraph_dot_v1_dot_authorizer__pb2.WriteRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.WriteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/Delete',
+            relgraph_dot_v1_dot_authorizer__pb2.DeleteRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.DeleteResponse.FromString,
             options,
             channel_credentials,
             insecure,

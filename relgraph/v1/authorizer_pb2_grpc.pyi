@@ -11,7 +11,7 @@ is a field the server does not know at all. A write that names an actor must nev
 Law 2: an error is a status, never an answer. Every status that relgraph itself gives carries google.rpc.ErrorInfo
 with a stable reason; those that gRPC gives before relgraph is asked (an unknown method, a message too large) do not.
 
-Numbers mean the same in every request: 1 to 15 are its own, 16 to 19 say in which world it is asked, 20 to 24
+Numbers mean the same in every request: 1 to 15 are its own, 16 to 19 say in which world it is asked, 20 to 25
 say who writes and how, and the reserved ones are spoken for. In every answer 1 is the revision and 2 its token.
 """
 
@@ -68,6 +68,12 @@ class AuthorizerServiceStub:
         relgraph.v1.authorizer_pb2.WriteResponse,
     ]
     """Changes tuples: all of the updates or none, in one revision."""
+
+    Delete: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.DeleteRequest,
+        relgraph.v1.authorizer_pb2.DeleteResponse,
+    ]
+    """Deletes the tuples that match a filter: all of them or, if so asked, a limited part, in one revision."""
 
     Read: grpc.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.ReadRequest,
@@ -137,6 +143,12 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.WriteResponse,
     ]
     """Changes tuples: all of the updates or none, in one revision."""
+
+    Delete: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.DeleteRequest,
+        relgraph.v1.authorizer_pb2.DeleteResponse,
+    ]
+    """Deletes the tuples that match a filter: all of them or, if so asked, a limited part, in one revision."""
 
     Read: grpc.aio.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.ReadRequest,
@@ -218,6 +230,14 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.WriteResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.WriteResponse]]:
         """Changes tuples: all of the updates or none, in one revision."""
+
+    @abc.abstractmethod
+    def Delete(
+        self,
+        request: relgraph.v1.authorizer_pb2.DeleteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.DeleteResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.DeleteResponse]]:
+        """Deletes the tuples that match a filter: all of them or, if so asked, a limited part, in one revision."""
 
     @abc.abstractmethod
     def Read(

@@ -12,6 +12,7 @@ from relgraph.answers import (
     ChangeKind,
     ConditionalRole,
     Decision,
+    Deleted,
     ExpandNode,
     Expansion,
     Imported,
@@ -48,6 +49,7 @@ __all__ = [
     "read_best",
     "read_decision",
     "read_decisions",
+    "read_deleted",
     "read_diff",
     "read_expansion",
     "read_imported",
@@ -273,6 +275,11 @@ def read_page(message: pb.ReadResponse) -> Page:
 def read_written(message: pb.WriteResponse | pb.WriteSchemaResponse) -> Written:
     """Read the receipt of a write or a schema write."""
     return Written(message.revision, message.token)
+
+
+def read_deleted(message: pb.DeleteResponse) -> Deleted:
+    """Read the receipt of a delete by filter."""
+    return Deleted(message.tuples_deleted, message.complete, message.revision, message.token)
 
 
 def read_imported(message: pb.ImportResponse) -> Imported:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from relgraph.errors import InvalidInput, InvalidToken, InvalidTuple
 from relgraph.instants import moment
 from relgraph.revision import Consistency
-from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, check_relation, check_type
+from relgraph.tuples import Object, Precondition, RelationTuple, Subject, TupleFilter, check_relation, check_type
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire.parts import (
     given,
@@ -25,6 +25,7 @@ from relgraph.wire.parts import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Asked",
+    "Kept",
     "OnDuplicate",
     "Operation",
     "WaysWanted",
@@ -39,12 +41,16 @@ __all__ = [
     "consistency_message",
     "filter_message",
     "import_options_message",
+    "not_after_message",
     "place_in_updates",
+    "precondition_messages",
     "question_messages",
     "read_consistency",
     "read_filter",
+    "read_not_after",
     "read_objects",
     "read_on_duplicate",
+    "read_preconditions",
     "read_questions",
     "read_types",
     "read_updates",
@@ -81,6 +87,11 @@ _ON_DUPLICATE_READ: Final[dict[int, OnDuplicate]] = {
     int(pb.ImportOptions.ON_DUPLICATE_UNSPECIFIED): "error",
     **{int(value): mode for mode, value in _ON_DUPLICATE.items()},
 }
+_REQUIREMENT: Final[dict[bool, pb.Precondition.Requirement.ValueType]] = {
+    True: pb.Precondition.REQUIREMENT_MUST_EXIST,
+    False: pb.Precondition.REQUIREMENT_MUST_NOT_EXIST,
+}
+_REQUIREMENT_READ: Final[dict[int, bool]] = {int(value): exists for exists, value in _REQUIREMENT.items()}
 _OPERATION_READ: Final[dict[int, Operation]] = {int(value): name for name, value in _OPERATION.items()}
 
 
@@ -123,6 +134,17 @@ class Asked(Protocol):
         """At what time instead."""
 
     def HasField(self, field_name: Literal["at", "consistency"], /) -> bool:  # noqa: N802 - protobuf's name
+        """Say whether the field is there."""
+
+
+class Kept(Protocol):
+    """What every write carries whose request id is kept."""
+
+    @property
+    def not_after(self) -> Timestamp:
+        """Until when."""
+
+    def HasField(self, field_name: Literal["not_after"], /) -> bool:  # noqa: N802 - protobuf's name
         """Say whether the field is there."""
 
 
@@ -242,14 +264,47 @@ def filter_message(wanted: TupleFilter) -> pb.TupleFilter:
     )
 
 
-def read_filter(message: pb.TupleFilter) -> TupleFilter:
-    """Read a filter. Raises InvalidFilter, InvalidName or InvalidId."""
+def read_filter(message: pb.TupleFilter, field: str = "filter") -> TupleFilter:
+    """Read a filter; `field` is its path, for the error. Raises InvalidFilter, InvalidName or InvalidId."""
     given: dict[str, str] = {name: getattr(message, name) for name in _FILTER_FIELDS if message.HasField(name)}
     try:
         return TupleFilter(**given)
     except InvalidInput as error:
-        error.details.setdefault("field", "filter")
+        error.details.setdefault("field", field)
         raise
+
+
+def precondition_messages(preconditions: Iterable[Precondition]) -> list[pb.Precondition]:
+    """Build the preconditions of a write."""
+    return [
+        pb.Precondition(requirement=_REQUIREMENT[each.exists], filter=filter_message(each.filter))
+        for each in preconditions
+    ]
+
+
+def read_preconditions(messages: Iterable[pb.Precondition]) -> list[Precondition]:
+    """Read the preconditions of a write. Raises InvalidInput, or Unsupported for a requirement not known."""
+    found = []
+    for index, each in enumerate(messages):
+        field = f"preconditions[{index}]"
+        if each.requirement == pb.Precondition.REQUIREMENT_UNSPECIFIED:
+            raise InvalidInput(
+                f"`{field}` has no requirement; say whether a tuple must exist or must not",
+                {"field": f"{field}.requirement"},
+            )
+        exists = known(_REQUIREMENT_READ, each.requirement, f"{field}.requirement")
+        found.append(Precondition(read_filter(each.filter, f"{field}.filter"), exists))
+    return found
+
+
+def not_after_message(not_after: datetime | None) -> Timestamp | None:
+    """Build a request's last moment; None without one. Raises InvalidInput for one without a time zone."""
+    return None if not_after is None else moment_message(not_after)
+
+
+def read_not_after(request: Kept) -> datetime | None:
+    """Read a request's last moment; None without one. Raises InvalidInput."""
+    return read_moment(request.not_after, "not_after") if request.HasField("not_after") else None
 
 
 def ways_value(ways: WaysWanted) -> pb.Ways.ValueType:
@@ -263,7 +318,13 @@ def read_ways(value: int) -> WaysWanted:
 
 
 def import_options_message(
-    on_duplicate: OnDuplicate, *, allow_universal: bool, allow_wildcards: bool, reason: str
+    on_duplicate: OnDuplicate,
+    *,
+    allow_universal: bool,
+    allow_wildcards: bool,
+    reason: str,
+    request_id: str,
+    not_after: datetime | None,
 ) -> pb.ImportOptions:
     """Build an import's options. Raises InvalidInput."""
     return pb.ImportOptions(
@@ -271,6 +332,8 @@ def import_options_message(
         allow_universal=allow_universal,
         allow_wildcards=allow_wildcards,
         reason=plain_text(reason, "reason"),
+        request_id=plain_text(request_id, "request_id"),
+        not_after=not_after_message(not_after),
     )
 
 

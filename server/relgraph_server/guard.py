@@ -20,6 +20,7 @@ __all__ = ["SERVED", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
 _WRITTEN: Final = frozenset({"reason"})
+_ONCE: Final = frozenset({"request_id", "not_after"})
 
 SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.Consistency": frozenset({"fully_consistent", "at_least", "at_exactly", "minimize_latency"}),
@@ -38,10 +39,12 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.ReadRequest": _ASKED | {"filter", "limit", "cursor"},
     "relgraph.v1.ReadSchemaRequest": _ASKED,
     "relgraph.v1.DiffSchemaRequest": _ASKED | {"text"},
-    "relgraph.v1.WriteRequest": _WRITTEN | {"updates", "request_id"},
+    "relgraph.v1.Precondition": frozenset({"requirement", "filter"}),
+    "relgraph.v1.WriteRequest": _WRITTEN | _ONCE | {"updates", "preconditions"},
+    "relgraph.v1.DeleteRequest": _WRITTEN | _ONCE | {"filter", "limit", "partial", "preconditions"},
     "relgraph.v1.WriteSchemaRequest": _WRITTEN | {"text"},
     "relgraph.v1.ImportRequest": frozenset({"options", "tuples", "tuples_total"}),
-    "relgraph.v1.ImportOptions": _WRITTEN | {"on_duplicate", "allow_universal", "allow_wildcards"},
+    "relgraph.v1.ImportOptions": _WRITTEN | _ONCE | {"on_duplicate", "allow_universal", "allow_wildcards"},
 }
 """Full message name to the names of its served fields."""
 

@@ -185,14 +185,18 @@ class AuthorizerService(AuthorizerServiceServicer):
         """Change tuples."""
         refuse_unserved(request)
         facts = questions.read_updates(request.updates)
+        preconditions = questions.read_preconditions(request.preconditions)
+        not_after = questions.read_not_after(request)
         try:
             written = await self._change(
                 lambda: self._authorizer.write(
                     touch=facts["touch"],
                     create=facts["create"],
                     delete=facts["delete"],
+                    preconditions=preconditions,
                     reason=request.reason,
                     request_id=request.request_id,
+                    not_after=not_after,
                 ),
                 context,
             )
@@ -200,6 +204,31 @@ class AuthorizerService(AuthorizerServiceServicer):
             questions.place_in_updates(error, request.updates)
             raise
         return pb.WriteResponse(revision=written.revision, token=written.token)
+
+    async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.DeleteResponse:
+        """Delete tuples by filter."""
+        refuse_unserved(request)
+        wanted = questions.read_filter(request.filter)
+        preconditions = questions.read_preconditions(request.preconditions)
+        not_after = questions.read_not_after(request)
+        deleted = await self._change(
+            lambda: self._authorizer.delete(
+                wanted,
+                limit=request.limit if request.HasField("limit") else None,
+                partial=request.partial,
+                preconditions=preconditions,
+                reason=request.reason,
+                request_id=request.request_id,
+                not_after=not_after,
+            ),
+            context,
+        )
+        return pb.DeleteResponse(
+            revision=deleted.revision,
+            token=deleted.token,
+            tuples_deleted=deleted.count,
+            complete=deleted.complete,
+        )
 
     async def WriteSchema(self, request: pb.WriteSchemaRequest, context: Context) -> pb.WriteSchemaResponse:
         """Replace the schema."""
@@ -228,6 +257,7 @@ class AuthorizerService(AuthorizerServiceServicer):
 
     async def _load(self, options: pb.ImportOptions, spool: Spool, context: Context) -> Imported:
         on_duplicate = questions.read_on_duplicate(options.on_duplicate)
+        not_after = questions.read_not_after(options)
 
         def load() -> Imported:
             _deadline(context)
@@ -237,6 +267,8 @@ class AuthorizerService(AuthorizerServiceServicer):
                 allow_universal=options.allow_universal,
                 allow_wildcards=options.allow_wildcards,
                 reason=options.reason,
+                request_id=options.request_id,
+                not_after=not_after,
             )
 
         work = self._writer.submit(load)
