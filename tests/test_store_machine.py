@@ -1,0 +1,458 @@
+"""A machine that does what it likes to a store and to a naive one, and finds no difference, on every backend.
+
+What it likes: transactions of several writes with savepoints that fail and seals that are never committed, loads,
+schema versions, request ids used again, clocks that go back and forth, views kept open across all of it, followers that
+lag behind, and stores closed and opened again. A backend is a class of a few lines at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from relgraph.errors import AlreadyExists, RequestIdReused, RevisionUnavailable
+from relgraph.store import open_store
+from tests.machine_plans import INSTANTS, KEYS, SCHEMAS, Step, Write, commits, filters, steps, tuples, writes
+from tests.machine_views import Follower, key_numbers, object_number, spelled
+from tests.naive_store import Naive, NaiveExists, NaiveReused, NaiveWrite, bare, living, matches, objects_in
+from tests.store_kit import ALL, NOW, FakeClock
+
+if TYPE_CHECKING:
+    from relgraph.store.base import Commit, Snapshot, Store, Transaction
+    from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+
+LONG = bool(os.environ.get("RELGRAPH_LONG"))
+HANDLES = 2
+VIEWS_MAX = 3
+PAGE_SIZES = (1, 2, 3, 100)
+
+
+class Deliberate(Exception):
+    """What the machine raises where a write is to fail for no reason of the store's."""
+
+
+def _fail() -> None:
+    raise Deliberate
+
+
+def _check_told(error: AlreadyExists, wanted: int | NaiveExists) -> None:
+    assert isinstance(wanted, NaiveExists)
+    assert error.details["tuple"] in set(map(str, wanted.found))
+
+
+def _naively(mine: NaiveWrite, step: Step, staged: list[RelationTuple]) -> int:
+    if step.schema is not None:
+        mine.write_schema(*SCHEMAS[step.schema])
+        return 0
+    if step.load:
+        return mine.load(staged, step.load)
+    return mine.apply(list(step.delete), list(step.touch), list(step.create))
+
+
+def _really(transaction: Transaction, step: Step) -> int:
+    if step.schema is not None:
+        transaction.write_schema(*SCHEMAS[step.schema])
+        return 0
+    if step.load:
+        return transaction.load(step.load)
+    return transaction.apply(delete=step.delete, touch=step.touch, create=step.create)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Does the same to a real store and to a naive one. A backend says where its store is and how many may open it."""
+
+    handles_max = HANDLES
+    reopens = True
+
+    def place(self) -> str:
+        """The URL of a store that does not exist yet."""
+        raise NotImplementedError
+
+    def remove(self) -> None:
+        """Take the store away again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        self.naive = Naive()
+        self.stores: list[Store] = []
+        self.views: list[Snapshot] = []
+        self.followers = [Follower(), Follower()]
+        self.turn = 0
+
+    @initialize()
+    def found(self) -> None:
+        self.url = self.place()
+        self.stores = [self.opened() for _ in range(self.handles_max)]
+        assert 1 == len({each.id for each in self.stores})
+
+    def opened(self) -> Store:
+        return open_store(self.url, clock=self.clock, random=os.urandom)
+
+    def teardown(self) -> None:
+        for view in self.views:
+            self._image_stands(view)
+            view.close()
+        for store in self.stores:
+            store.close()
+        if self.stores:
+            self.remove()
+
+    def any_store(self) -> Store:
+        self.turn += 1
+        return self.stores[self.turn % len(self.stores)]
+
+    # --- what happens
+
+    @rule(by=st.sampled_from([-20, -1, 1, 5, 20]))
+    def the_clock_steps(self, by: int) -> None:
+        self.clock.now += by
+
+    @rule(plan=st.lists(writes, min_size=1, max_size=3), staged=st.lists(tuples, max_size=8), commits=st.booleans())
+    def a_transaction(self, plan: list[Write], staged: list[RelationTuple], commits: bool) -> None:
+        self._transact(plan, staged, commits=commits)
+
+    @rule(step=steps, staged=st.lists(tuples, max_size=8), commit=commits)
+    def a_write(self, step: Step, staged: list[RelationTuple], commit: Commit) -> None:
+        self._transact([Write((step,), commit, guarded=False, fails="")], staged, commits=True)
+
+    def _transact(self, plan: list[Write], staged: list[RelationTuple], *, commits: bool) -> None:
+        mine = NaiveWrite(self.naive, self.clock.now)
+        transaction = self.any_store().transaction()
+        transaction.stage(staged)
+        todo = [list(staged)]
+        with transaction:
+            for write in plan:
+                if not self._write(transaction, mine, write, todo):
+                    break
+            else:
+                self._nothing_is_seen()
+                if commits:
+                    transaction.commit()
+                    mine.commit()
+        self._heads_are_equal()
+
+    def _write(self, transaction: Transaction, mine: NaiveWrite, write: Write, todo: list[list[RelationTuple]]) -> bool:
+        """Do a write to both; say whether the transaction is good for more."""
+        if not write.guarded:
+            try:
+                self._attempt(transaction, mine, write, todo)
+            except (AlreadyExists, RequestIdReused):
+                return False
+            return True
+        saved = mine.saved()
+        try:
+            with transaction.savepoint():
+                self._attempt(transaction, mine, write, todo)
+                if write.fails:
+                    _fail()
+        except (AlreadyExists, RequestIdReused, Deliberate):
+            mine.undo(saved)
+        self._stand_alike(transaction, mine)
+        return True
+
+    def _attempt(
+        self, transaction: Transaction, mine: NaiveWrite, write: Write, todo: list[list[RelationTuple]]
+    ) -> None:
+        """Do a write's steps to both and seal it. Raises what both raised."""
+        for step in write.steps:
+            self._step(transaction, mine, step, todo)
+            self._stand_alike(transaction, mine)
+        if write.guarded and write.fails == "before":
+            return
+        reused = None
+        try:
+            mine.seal(write.commit)
+        except NaiveReused as error:
+            reused = error
+        try:
+            revision = transaction.seal(write.commit)
+        except RequestIdReused:
+            assert reused is not None
+            raise
+        assert reused is None
+        assert (mine.number - 1, mine.moments[-1].stamp) == (revision.number, revision.stamp)
+        self._stand_alike(transaction, mine)
+
+    def _step(self, transaction: Transaction, mine: NaiveWrite, step: Step, todo: list[list[RelationTuple]]) -> None:
+        """Do a step to both. Raises AlreadyExists where both do."""
+        staged = todo.pop() if step.load and todo else []
+        wanted: int | NaiveExists
+        try:
+            wanted = _naively(mine, step, staged)
+        except NaiveExists as error:
+            wanted = error
+        try:
+            changed = _really(transaction, step)
+        except AlreadyExists as error:
+            _check_told(error, wanted)
+            raise
+        assert wanted == changed
+
+    def _stand_alike(self, transaction: Transaction, mine: NaiveWrite) -> None:
+        """A transaction sees its own write beside the state before it."""
+        number = mine.number
+        assert (number, mine.stamp, mine.changes > 0) == (transaction.number, transaction.stamp, transaction.changed)
+        assert number - 1 == transaction.head.number
+        for at, state in ((number - 1, mine.moments[-1].state), (number, mine.draft.state)):
+            found = transaction.read(ALL, at, self.clock.now, None, 10**6)
+            assert matches(state, ALL, self.clock.now) == set(map(str, found))
+            version = transaction.schema(at)
+            schemas = {n: text for n, text in mine.draft.schemas.items() if n <= at}
+            assert max(schemas, default=None) == (version and version.revision)
+
+    def _nothing_is_seen(self) -> None:
+        """Nobody else sees what is not committed."""
+        for store in self.stores:
+            assert self.naive.head == store.head().number
+            with store.snapshot() as snapshot:
+                found = snapshot.read(ALL, self.naive.head, NOW - 60, None, 10**6)
+                assert matches(self.naive.moments[-1].state, ALL, NOW - 60) == set(map(str, found))
+
+    @invariant()
+    def _heads_are_equal(self) -> None:
+        for store in self.stores:
+            head = store.head()
+            assert (self.naive.head, self.naive.moments[-1].stamp) == (head.number, head.stamp)
+
+    # --- who comes and goes
+
+    @precondition(lambda self: len(self.views) < VIEWS_MAX)
+    @rule()
+    def a_view_is_opened(self) -> None:
+        self.views.append(self.any_store().snapshot())
+        assert self.naive.head == self.views[-1].head.number
+
+    @precondition(lambda self: self.views)
+    @rule(which=st.integers(0, VIEWS_MAX))
+    def a_view_is_closed(self, which: int) -> None:
+        self.views.pop(which % len(self.views)).close()
+
+    @precondition(lambda self: self.reopens)
+    @rule(leaving_views=st.booleans())
+    def a_store_is_opened_again(self, leaving_views: bool) -> None:
+        index = self.turn % len(self.stores)
+        identity = (self.stores[index].id, self.stores[index].epoch)
+        if leaving_views:
+            self.views, views = [], self.views
+            for view in views:
+                view.close()
+        self.stores[index].close()
+        self.stores[index] = self.opened()
+        assert identity == (self.stores[index].id, self.stores[index].epoch)
+
+    @rule(which=st.booleans())
+    def a_follower_catches_up(self, which: bool) -> None:
+        follower = self.followers[which]
+        after = follower.at
+        with self.any_store().snapshot() as snapshot:
+            changes = follower.ask(snapshot)
+        follower.learn(changes)
+        head = self.naive.head
+        assert head == follower.at
+        told = {(follower.spelled(row), row.created, row.deleted, row.expires) for row in changes.rows}
+        assert len(told) == len(changes.rows)
+        assert self.naive.changed_rows(after, head) == told
+        schemas = {number: text for number, text in self.naive.moments[-1].schemas.items() if number > after}
+        assert schemas == {version.revision: version.text for version in changes.schemas}
+        state = {follower.spelled(row): (row.created, row.expires) for row in follower.rows.values()}
+        assert dict(self.naive.moments[-1].state) == state
+
+    # --- what is asked
+
+    def _looking(self, kept: int | None) -> Snapshot:
+        """A view that was kept, or a new one."""
+        return self.views[kept % len(self.views)] if kept is not None and self.views else self.any_store().snapshot()
+
+    def _release(self, view: Snapshot) -> None:
+        if view not in self.views:
+            view.close()
+
+    @rule(
+        kept=st.none() | st.integers(0, VIEWS_MAX),
+        back=st.integers(0, 8),
+        now=st.sampled_from(INSTANTS),
+        wanted=filters,
+        size=st.sampled_from(PAGE_SIZES),
+    )
+    def pages_are_read(self, kept: int | None, back: int, now: int, wanted: TupleFilter, size: int) -> None:
+        view = self._looking(kept)
+        at = max(0, view.head.number - back)
+        whole = view.read(wanted, at, now, None, 10**6)
+        assert matches(self.naive.moments[at].state, wanted, now) == set(map(str, whole))
+        assert len(set(whole)) == len(whole)
+        paged: list[RelationTuple] = []
+        while page := view.read(wanted, at, now, paged[-1] if paged else None, size):
+            assert len(page) <= size
+            paged += page
+        assert whole == paged
+        if wanted.subject_id is None or wanted.resource_id is not None:
+            types = [each.resource.type for each in whole]
+            assert len(set(types)) == 1 + sum(a != b for a, b in pairwise(types)) if types else True
+            assert all(
+                a.resource.id.encode() <= b.resource.id.encode()
+                for a, b in pairwise(whole)
+                if a.resource.type == b.resource.type
+            )
+        self._release(view)
+
+    @rule(kept=st.none() | st.integers(0, VIEWS_MAX), back=st.integers(0, 8))
+    def rows_are_read(self, kept: int | None, back: int) -> None:
+        view = self._looking(kept)
+        self._rows_stand(view, max(0, view.head.number - back))
+        self._release(view)
+
+    def _rows_stand(self, view: Snapshot, at: int) -> None:
+        """Every key, resource and subject that can be asked for stands as it did at that revision."""
+        state = self.naive.moments[at].state
+        by_resource: dict[tuple[Object, str], dict[RelationTuple, int]] = {}
+        by_subject: dict[Subject, dict[RelationTuple, int]] = {}
+        for key in KEYS:
+            numbers = key_numbers(view, key)
+            row = None if numbers is None else view.tuple(*numbers, at)
+            version = state.get(key)
+            assert version == (None if row is None else (row.created, row.expires))
+            by_resource.setdefault((key.resource, key.relation), {})
+            by_subject.setdefault(key.subject, {})
+            if version is not None:
+                by_resource[key.resource, key.relation][key] = by_subject[key.subject][key] = version.created
+        for (resource, relation), wanted in by_resource.items():
+            id_, name = object_number(view, resource.type, resource.id), view.name_id(relation)
+            for usersets in (False, True):
+                rows = [] if id_ is None or name is None else list(view.tuples(id_, name, at, usersets=usersets))
+                told = {spelled(view, row): row.created for row in rows}
+                assert {k: v for k, v in wanted.items() if k.subject.relation or not usersets} == told
+                assert sorted(rows, key=lambda row: row[2:4]) == rows
+        for subject, wanted in by_subject.items():
+            id_ = object_number(view, subject.type, subject.id)
+            name = view.name_id(subject.relation) if subject.relation else 0
+            rows = [] if id_ is None or name is None else list(view.holders(id_, name, at))
+            told = {spelled(view, row): row.created for row in rows}
+            assert (wanted, len(wanted)) == (told, len(rows))
+
+    @rule(kept=st.none() | st.integers(0, VIEWS_MAX))
+    def an_image_is_taken(self, kept: int | None) -> None:
+        view = self._looking(kept)
+        self._image_stands(view)
+        self._release(view)
+
+    def _image_stands(self, view: Snapshot) -> None:
+        now = self.naive.moments[view.head.number]
+        image = view.image()
+        names = {0: "", **dict(image.names)}
+        assert len(set(names.values())) == len(names)
+        rows = list(image.rows)
+        found = [(number, names[type_], key) for number, type_, key in image.objects]
+        assert sorted(found) == found
+        objects = {number: f"{type_}:{key}" for number, type_, key in found}
+        assert len(set(objects.values())) == len(objects)
+        assert now.mentioned <= {*names.values(), *objects.values()}
+        told = {
+            f"{objects[row.resource]}#{names[row.relation]}@{objects[row.subject]}"
+            + (f"#{names[row.subject_relation]}" if row.subject_relation else ""): (row.created, row.expires)
+            for row in rows
+        }
+        assert {str(key): tuple(version) for key, version in now.state.items()} == told
+        assert sorted(rows) == rows
+        assert now.schemas == {version.revision: version.text for version in image.schemas}
+
+    @rule(kept=st.none() | st.integers(0, VIEWS_MAX), instant=st.sampled_from(INSTANTS), back=st.integers(0, 8))
+    def the_log_is_asked(self, kept: int | None, instant: int, back: int) -> None:
+        view = self._looking(kept)
+        head = view.head.number
+        seen = Naive(self.naive.moments[: head + 1])
+        at = max(0, head - back)
+        revision, last = view.revision(at), view.revision_at(instant)
+        assert (at, seen.moments[at].stamp) == (revision and revision.number, revision and revision.stamp)
+        assert seen.revision_at(instant) == (last and last.number)
+        assert (None, None) == (view.revision(head + 1), view.revision(-1))
+        version = view.schema(at)
+        assert max((n for n in seen.moments[at].schemas), default=None) == (version and version.revision)
+        for request_id in ("once", "twice", "Once", "never"):
+            request = view.request(request_id)
+            assert seen.request(request_id) == (request and request.revision.number)
+            if request is not None:
+                commit = seen.moments[request.revision.number].commit
+                assert (commit.principal, commit.payload) == (request.principal, request.payload)
+        assert view.name_id("stranger") is None
+        changes = view.changes(at, 0, 0)
+        told = {(spelled(view, row), row.created, row.deleted, row.expires) for row in changes.rows}
+        assert (seen.changed_rows(at, head), len(told)) == (told, len(changes.rows))
+        for after in (head + 1, -1):
+            with pytest.raises(RevisionUnavailable):
+                view.changes(after, 0, 0)
+        named = {f"{view.name(type_)}:{key}" for type_, key in view.objects_in_history(at)}
+        assert objects_in(seen.changed_rows(-1, head), at) == named
+        self._release(view)
+
+    @rule()
+    def kinds_are_counted(self) -> None:
+        state = self.naive.moments[-1].state
+        with self.any_store().transaction() as transaction:
+            stamp = transaction.stamp
+            counted = list(transaction.kinds())
+        standing = [key for key in state if living(state, key, stamp)]
+        assert len(standing) == sum(kind.living for kind in counted)
+        for kind in counted:
+            alike = {
+                key
+                for key in standing
+                if (kind.resource_type, kind.relation, kind.subject_type, kind.subject_relation)
+                == (key.resource.type, key.relation, key.subject.type, key.subject.relation)
+                and (kind.universal, kind.wildcard) == (key.resource.id == "*", key.subject.id == "*")
+                and kind.expiration == (state[key].expires is not None)
+            }
+            assert kind.living == len(alike)
+            assert bare(kind.example) in alike
+
+
+class FileMachine(StoreMachine):
+    """SQLite on a file."""
+
+    def place(self) -> str:
+        self.folder = TemporaryDirectory()
+        return f"sqlite:///{self.folder.name}/store.db"
+
+    def remove(self) -> None:
+        self.folder.cleanup()
+
+
+class MemoryMachine(StoreMachine):
+    """SQLite in memory: one that may open it, once."""
+
+    handles_max = 1
+    reopens = False
+
+    def place(self) -> str:
+        return "sqlite://"
+
+
+_SETTINGS = settings(
+    max_examples=1500 if LONG else 40,
+    stateful_step_count=40 if LONG else 25,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_a_file_does_as_the_naive_store() -> None:
+    """SQLite on a file, opened twice, answers as the naive store does, whatever is done to it."""
+    run_state_machine_as_test(FileMachine, settings=_SETTINGS)
+
+
+def test_memory_does_as_the_naive_store() -> None:
+    """SQLite in memory answers as the naive store does, whatever is done to it."""
+    run_state_machine_as_test(MemoryMachine, settings=_SETTINGS)
