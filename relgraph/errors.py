@@ -14,7 +14,7 @@
     ├── DeadlineExceeded
     ├── Unsupported          carried by the interface, not served yet: refused, never ignored
     ├── StoreUnavailable     cannot be reached, read or written now
-    │   └── StoreFormat, StoreReadOnly
+    │   └── StoreFormat, StoreReadOnly, OutcomeUnknown
     ├── ServerUnavailable    the client cannot reach its server
     └── Forked               used in a forked child
 
@@ -50,6 +50,7 @@ __all__ = [
     "InvalidTuple",
     "LimitExceeded",
     "NoSchema",
+    "OutcomeUnknown",
     "Refused",
     "RelgraphError",
     "RequestIdReused",
@@ -282,6 +283,15 @@ class StoreReadOnly(StoreUnavailable):
     """The store cannot be written by this process; whether it can be read depends on its directory."""
 
     code = "STORE_READ_ONLY"
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A commit was sent and its answer was lost: the write may be durable or not at all, never by half.
+
+    Send the same write again with the same `request_id`: if it was done, its first result comes back.
+    """
+
+    code = "OUTCOME_UNKNOWN"
 
 
 class ServerUnavailable(RelgraphError):
