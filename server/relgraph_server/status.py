@@ -55,7 +55,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.StoreFormat: grpc.StatusCode.FAILED_PRECONDITION,  # trying again cannot help
     errors.StoreReadOnly: grpc.StatusCode.UNAVAILABLE,
-    errors.OutcomeUnknown: grpc.StatusCode.UNKNOWN,  # not UNAVAILABLE, on which clients send a request again by themselves
+    errors.OutcomeUnknown: grpc.StatusCode.UNKNOWN,  # not UNAVAILABLE, on which many clients send again
     errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Forked: grpc.StatusCode.INTERNAL,
 }
