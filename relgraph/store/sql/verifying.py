@@ -131,9 +131,9 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 
-def verify(link: Link, more: Callable[[Link], Iterable[Checked]]) -> Verification:
+def verify(link: Link, more: Callable[[Link], Iterable[Checked]], begin: str = "BEGIN") -> Verification:
     """Check all that a link sees in one transaction, which begins and ends here; `more` is the backend's own part."""
-    link.run("BEGIN")
+    link.run(begin)
     try:
         row = link.one(_NEWEST)
         checks = [_checked(link, what) for what in _COUNTS]
