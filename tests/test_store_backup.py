@@ -20,9 +20,10 @@ from relgraph.cli import main
 from relgraph.errors import InvalidSetting, RevisionUnavailable, StoreFormat, StoreUnavailable, Unsupported
 from relgraph.revision import Consistency, Token
 from relgraph.store import open_store
-from relgraph.store.sqlite import copying, layout
+from relgraph.store.sqlite import copying
 from relgraph.store.sqlite.library import sqlite3
 from tests.store_kit import SAMPLE, FakeClock, FakeRandom, texts, write
+from tests.test_store_sqlite import take_back
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -339,13 +340,11 @@ def test_what_a_lost_store_left_is_not_folded_in(path: Path) -> None:
         assert () == store.verify().findings
 
 
-def test_an_older_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_backup(tmp_path: Path) -> None:
     """A backup of an older format becomes a store of the present one."""
-    with monkeypatch.context() as older:
-        older.setattr(layout, "_STEPS", layout._STEPS[:1])
-        older.setattr(layout, "FORMAT", 1)
-        with closing(opened(tmp_path / "old.db")) as store:
-            write(store, create=SAMPLE)
+    with closing(opened(tmp_path / "old.db")) as store:
+        write(store, create=SAMPLE)
+    take_back(tmp_path / "old.db")
     relgraph.restore(tmp_path / "old.db", url(tmp_path / "new.db"))
     with closing(opened(tmp_path / "new.db")) as store:
         assert set(SAMPLE) == texts(store)

@@ -101,6 +101,8 @@ subject_relation, created FROM tuples WHERE deleted IS NULL LIMIT 1)"
     ("statement", "finding"),
     [
         ("DELETE FROM revisions WHERE number = 5", "revision 6 stands behind a gap"),
+        ("DELETE FROM revisions WHERE number = 0", "revision 0 is the oldest that is kept, and is not there"),
+        ("UPDATE meta SET floor = 11", "revision 11 is the oldest that is kept, and is not there"),
         ("UPDATE revisions SET predecessor = randomblob(16) WHERE number = 5", "revision 5 is not chained to the one"),
         ("UPDATE revisions SET nonce = randomblob(16) WHERE number = 5", "revision 6 is not chained to the one before"),
         ("UPDATE revisions SET nonce = x'00' WHERE number = 10", "revision 10 has no proper number and nonce"),

@@ -25,6 +25,7 @@ __all__ = ["told", "verify"]
 
 _NEWEST = "SELECT number, nonce, stamp FROM revisions ORDER BY number DESC LIMIT 1"
 _HEAD = "SELECT head FROM meta"
+_FLOOR = "SELECT floor FROM meta"
 _LAST = "SELECT max(number) FROM revisions"
 _ROW = ("resource", "relation", "subject", "subject_relation", "created")
 
@@ -57,10 +58,12 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "revisions",
         "revision {} stands behind a gap",
-        (
-            f"SELECT r.number FROM revisions AS r LEFT {_BEFORE} WHERE p.number IS NULL AND r.number >"
-            " (SELECT min(k.number) FROM revisions AS k WHERE k.number > 0)"
-        ),
+        f"SELECT r.number FROM revisions AS r LEFT {_BEFORE} WHERE p.number IS NULL AND r.number > ({_FLOOR})",
+    ),
+    (
+        "revisions",
+        "revision {} is the oldest that is kept, and is not there",
+        "SELECT m.floor FROM meta AS m LEFT JOIN revisions AS r ON r.number = m.floor WHERE r.number IS NULL",
     ),
     (
         "revisions",
