@@ -113,6 +113,14 @@ class SQLTransaction(Reader):
         """Make many tuples stand; return how many changed."""
         raise NotImplementedError
 
+    def _finish(self) -> None:
+        """Make durable what is sealed."""
+        self._link.run("COMMIT")
+
+    def _roll_back(self, link: Link) -> None:
+        """Undo what was done since `_begin`."""
+        link.run("ROLLBACK")
+
     def _check_standing(self) -> None:
         """Raise StoreUnavailable when the store is no longer where it was opened."""
 
@@ -259,7 +267,7 @@ class SQLTransaction(Reader):
             # INVARIANT: never acknowledge what was written to a file that has no name any more.
             self._check_standing()
             self._link.stop()
-            self._link.run("COMMIT")
+            self._finish()
         self._committed(self.head)
         self._link = ClosedLink("transaction", self._where)
 
@@ -278,7 +286,7 @@ class SQLTransaction(Reader):
         link.stop()
         # A commit that failed may have rolled back by itself.
         if link.in_transaction:
-            link.run("ROLLBACK")
+            self._roll_back(link)
 
     def _leave(self) -> None:
         try:
