@@ -134,6 +134,14 @@ class SQLTransaction(Reader):
         else:
             self._link.run(_END, (self.number, *key, created))
 
+    def _finish(self) -> None:
+        """Make durable what is sealed."""
+        self._link.run("COMMIT")
+
+    def _roll_back(self, link: Link) -> None:
+        """Undo what was done since `_begin`."""
+        link.run("ROLLBACK")
+
     def _check_standing(self) -> None:
         """Raise StoreUnavailable when the store is no longer where it was opened."""
 
@@ -281,7 +289,7 @@ class SQLTransaction(Reader):
             # INVARIANT: never acknowledge what was written to a file that has no name any more.
             self._check_standing()
             self._link.stop()
-            self._link.run("COMMIT")
+            self._finish()
         self._committed(self.head)
         self._link = ClosedLink("transaction", self._where)
 
@@ -300,7 +308,7 @@ class SQLTransaction(Reader):
         link.stop()
         # A commit that failed may have rolled back by itself.
         if link.in_transaction:
-            link.run("ROLLBACK")
+            self._roll_back(link)
 
     def _leave(self) -> None:
         try:
