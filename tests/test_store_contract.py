@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from relgraph.store.base import Store
+    from tests.postgres_kit import Server
 
 
 class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract, VerifyContract):
@@ -64,12 +65,22 @@ class TestMemoryStore(StoreContract):
         store.close()
 
 
+class TestPostgresStore(StoreContract):
+    """PostgreSQL keeps the contract."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock, postgres: Server) -> Iterator[Store]:
+        store = open_store(postgres.url(), clock=clock, random=FakeRandom())
+        yield store
+        store.close()
+
+
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
         ("access.db", "as in `sqlite:///access.db`"),
         ("sqllite:///access.db", "did you mean `sqlite`?"),
-        ("mysql://host/db", "known here: `sqlite`"),
+        ("mysql://host/db", "known here: `postgres`, `postgresql`, `sqlite`"),
         ("sqlite://access.db", "`sqlite:///relative/path.db`"),
         ("sqlite:///", "for a store in memory"),
         ("sqlite:///:memory:", "for a store in memory"),

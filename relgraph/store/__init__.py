@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from relgraph.errors import InvalidSetting, Unsupported, did_you_mean, quoted
+from relgraph.store.postgres import open_postgres
 from relgraph.store.sqlite import SQLiteModule, open_sqlite, require_sqlite, restore_sqlite, sqlite3
+from relgraph.store.urls import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +42,9 @@ class Opener(Protocol):
         ...
 
 
-BACKENDS: Mapping[str, Opener] = MappingProxyType({"sqlite": open_sqlite})
+BACKENDS: Mapping[str, Opener] = MappingProxyType(
+    {"sqlite": open_sqlite, "postgresql": open_postgres, "postgres": open_postgres}
+)
 """The scheme of a store's URL, and what opens it."""
 
 
@@ -49,8 +53,9 @@ def open_store(
 ) -> Store:
     """Open the store at `url`, making it when it does not exist yet.
 
-    `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` for a private one in memory. `clock`
-    gives microseconds since 1970 UTC, `random` gives that many random bytes. A writer waits at most `wait_ms_max`
+    `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` for a private one in memory;
+    `postgresql://user@host/database` with any of libpq's parameters and `relgraph_schema=name`. `clock` gives
+    microseconds since 1970 UTC, `random` gives that many random bytes. A writer waits at most `wait_ms_max`
     milliseconds for other writers. `sqlite` is the module to open a SQLite file with, where the application opens that
     file itself; without it, it is `relgraph.sqlite3`. Raises InvalidSetting, StoreFormat or StoreUnavailable.
     """
@@ -82,17 +87,18 @@ def restore_store(
 
 def _of_scheme(url: str) -> Opener:
     scheme, mark, _ = url.partition("://")
+    shown = without_password(url)
     if not mark:
         raise InvalidSetting(
-            f"{quoted(url)} is not the URL of a store; write a scheme and a path, as in `sqlite:///access.db`",
-            {"url": url},
+            f"{quoted(shown)} is not the URL of a store; write a scheme and a path, as in `sqlite:///access.db`",
+            {"url": shown},
         )
     opener = BACKENDS.get(scheme)
     if opener is None:
         raise InvalidSetting(
-            f"{quoted(url)} names a kind of store that relgraph does not have: "
+            f"{quoted(shown)} names a kind of store that relgraph does not have: "
             f"{quoted(scheme)}{did_you_mean(scheme, BACKENDS)}",
-            {"url": url, "scheme": scheme},
+            {"url": shown, "scheme": scheme},
         )
     return opener
 

@@ -311,7 +311,7 @@ class SQLTransaction(Reader):
         if row is not None:
             living = not self._expired(row[1])
             if living and on_duplicate == "error":
-                raise _exists(self._spelled(key, expires))
+                raise self._existing(key, expires)
             if on_duplicate != "error" and (row[1] == expires or (living and on_duplicate == "skip")):
                 return False
             self._end(key, row[0])
@@ -350,8 +350,17 @@ class SQLTransaction(Reader):
                 wanted[key] = expires
         if repeated:
             first = min(repeated)
-            raise _exists(self._spelled(first, repeated[first]))
+            raise self._existing(first, repeated[first])
         return wanted
+
+    def _existing(self, numbers: Numbers, expires: int | None) -> AlreadyExists:
+        """The error about a tuple that is there already, or that the input repeats."""
+        tuple_ = self._spelled(numbers, expires)
+        what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
+        return AlreadyExists(
+            f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
+            {"tuple": str(tuple_)},
+        )
 
     def _spelled(self, numbers: Numbers, expires: int | None) -> RelationTuple:
         resource, relation, subject, subject_relation = numbers
@@ -368,11 +377,3 @@ def _order(tuple_: RelationTuple) -> tuple[str, ...]:
     """The tuple's own order, without the cost of comparing dataclasses."""
     resource, subject = tuple_.resource, tuple_.subject
     return resource.type, resource.id, tuple_.relation, subject.type, subject.id, subject.relation
-
-
-def _exists(tuple_: RelationTuple) -> AlreadyExists:
-    what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
-    return AlreadyExists(
-        f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
-        {"tuple": str(tuple_)},
-    )
