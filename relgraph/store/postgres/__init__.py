@@ -6,6 +6,7 @@
     layout     tables, format and migrations
     pool       the connections of a store
     staging    many tuples at once
+    batch      the rows of one write, by whole sets
     writing    how a transaction begins and ends; the rest of it is in `relgraph.store.sql`
     stores     the store itself
 

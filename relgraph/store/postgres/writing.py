@@ -7,18 +7,22 @@ Rule 2: what is acknowledged is durable: where a role or a database turned `sync
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from relgraph.store.postgres.batch import Batch, numbers_of
+from relgraph.store.postgres.link import PostgresLink
 from relgraph.store.postgres.staging import Loader, Staging
 from relgraph.store.sql.interning import Interner
+from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.writing import SQLTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from relgraph.store.base import Clock, OnDuplicate, Random
-    from relgraph.store.postgres.link import PostgresLink
     from relgraph.store.postgres.pool import Pool
+    from relgraph.store.sql.interning import Numbers
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.sql.writing import WriterLock
     from relgraph.tuples import RelationTuple
@@ -56,6 +60,7 @@ class PostgresTransaction(SQLTransaction):
         self._locking = _LOCK.replace("{wait}", str(wait_ms_max))
         self._taken: PostgresLink | None = None
         self._staging: Staging | None = None
+        self._batch: Batch | None = None
 
     def _begin(self) -> Link:
         if self._staged:
@@ -79,11 +84,52 @@ class PostgresTransaction(SQLTransaction):
             raise
         return self._taken
 
+    def _open_link(self) -> PostgresLink:
+        """The transaction's link. Raises StoreUnavailable when all is committed or undone.
+
+        What was undone has given its place to a link that refuses. Its connection is still there, outside of any
+        transaction, where each statement would be a write of its own.
+        """
+        link = self._link
+        if isinstance(link, ClosedLink):
+            link.run("")
+        assert isinstance(link, PostgresLink)
+        return link
+
     def _let_go(self) -> None:
         try:
             self._give()
         finally:
             self._lock.leave()
+
+    @contextmanager
+    def _together(self, gone: Sequence[RelationTuple], made: Sequence[RelationTuple]) -> Iterator[None]:
+        link = self._open_link()
+        with self._interner.told(*numbers_of(link, (*gone, *made))):
+            # In the order in which they will be made, so that objects get the numbers that they get one by one.
+            keys, _ = self._interner.keys(made)
+            keys += [key for key in map(self._interner.known_key, gone) if key is not None]
+            self._batch = Batch(link, self.number, keys)
+            try:
+                yield
+                self._batch.send()
+            finally:
+                self._batch = None
+
+    def _row_of(self, key: Numbers) -> Row | None:
+        return super()._row_of(key) if self._batch is None else self._batch.standing(key)
+
+    def _add(self, key: Numbers, expires: int | None) -> None:
+        if self._batch is None:
+            super()._add(key, expires)
+        else:
+            self._batch.add(key, expires)
+
+    def _end(self, key: Numbers, created: int) -> None:
+        if self._batch is None:
+            super()._end(key, created)
+        else:
+            self._batch.end(key, created)
 
     def _give(self) -> None:
         taken, self._taken, self._staging = self._taken, None, None
@@ -91,10 +137,10 @@ class PostgresTransaction(SQLTransaction):
             self._pool.give(taken)
 
     def _bring_in(self, staged: Sequence[RelationTuple], on_duplicate: OnDuplicate) -> int:
-        assert self._taken is not None  # between `_begin` and `_let_go`
+        link = self._open_link()
         staging, self._staging = self._staging, None
         if staging is None or staging.tuples is not staged:
-            staging = Staging(self._taken, staged)
+            staging = Staging(link, staged)
         loader = Loader(self.number, self.stamp, self._interner.name, self._distinct, self._existing)
         try:
             return staging.bring_in(loader, on_duplicate)
