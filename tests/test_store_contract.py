@@ -70,9 +70,8 @@ class TestPostgresStore(StoreContract):
 
     @pytest.fixture
     def store(self, clock: FakeClock, postgres: Server) -> Iterator[Store]:
-        store = open_store(postgres.url(), clock=clock, random=FakeRandom())
-        yield store
-        store.close()
+        with postgres.store(clock, FakeRandom()) as store:
+            yield store
 
 
 @pytest.mark.parametrize(
