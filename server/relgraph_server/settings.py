@@ -31,7 +31,7 @@ _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 class Settings:
     """Everything that can be set about one server."""
 
-    store: str
+    store: str = field(repr=False)
     """The store's URL, as `sqlite:///relgraph.db`."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the gRPC listener; port 0 takes a free one."""

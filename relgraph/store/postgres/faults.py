@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from psycopg import Error, OperationalError
+from psycopg import DataError, Error, OperationalError
 
-from relgraph.errors import StoreFormat, StoreReadOnly, StoreUnavailable, quoted
+from relgraph.errors import InvalidInput, RelgraphError, StoreFormat, StoreReadOnly, StoreUnavailable, quoted
 
-__all__ = ["WHERE_SHOWN_MAX", "fault", "lost", "problem_of"]
+__all__ = ["fault", "lost", "named", "problem_of"]
 
-WHERE_SHOWN_MAX = 400
-"""How much of a store's URL an error shows."""
+WHERE_SHOWN_MAX: Final = 400
 
 _Text = tuple[type[StoreUnavailable], str]
 
@@ -56,6 +55,11 @@ _LOST: Final[_Text] = (StoreUnavailable, "the database of the store {where} cann
 _OTHER: Final[_Text] = (StoreUnavailable, "the store {where} failed: {problem}")
 
 
+def named(where: str) -> str:
+    """The URL of a store, which has no password in it any more, as an error shows it."""
+    return quoted(where, WHERE_SHOWN_MAX)
+
+
 def lost(error: Error) -> bool:
     """Whether the connection is gone, by what the error says."""
     code = error.sqlstate
@@ -69,11 +73,14 @@ def problem_of(error: Error) -> str:
     return " ".join((error.diag.message_primary or str(error)).split())
 
 
-def fault(error: Error, where: str) -> StoreUnavailable:
+def fault(error: Error, where: str) -> RelgraphError:
     """Return relgraph's error for one of the driver's. `where` is the store's URL without its password."""
     code = error.sqlstate or ""
+    if isinstance(error, DataError) and not code:
+        # The driver's own refusal, before anything was sent.
+        return InvalidInput("PostgreSQL keeps no text with a NUL character in it (`\\x00`); remove the character")
     found = _BY_CODE.get(code) or _BY_CLASS.get(code[:2])
     kind, text = found or (_LOST if lost(error) else _OTHER)
     problem = problem_of(error)
-    told = text.format(where=quoted(where, WHERE_SHOWN_MAX), problem=quoted(problem, 240))
+    told = text.format(where=named(where), problem=quoted(problem, 240))
     return kind(told, {"store": where, "problem": problem} | ({"sqlstate": code} if code else {}))

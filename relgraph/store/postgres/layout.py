@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreFormat, StoreUnavailable, quoted
 from relgraph.store.base import EMPTY
+from relgraph.store.postgres.faults import named
 
 if TYPE_CHECKING:
     from relgraph.store.base import Random
     from relgraph.store.postgres.link import PostgresLink
+    from relgraph.store.postgres.urls import Place
 
 __all__ = ["APPLICATION", "FORMAT", "VERSION_MIN", "is_current", "prepare"]
 
@@ -90,20 +92,30 @@ _LOOK: Final = (
 )
 
 
-def is_current(link: PostgresLink, schema: str) -> bool:
+def is_current(link: PostgresLink, place: Place) -> bool:
     """Whether the schema is a store of the present format; False when it holds nothing yet, or an older one.
 
-    Raises StoreFormat for a newer one and for the tables of another program.
+    Raises StoreFormat for a newer one and for the tables of another program, StoreUnavailable where there is nothing
+    and may not come anything.
     """
-    return _format(link, schema) == FORMAT
+    found = _format(link, place.schema)
+    if found is None and not place.creates:
+        raise StoreUnavailable(
+            f"there is no store at {named(place.where)}: the PostgreSQL schema "
+            f"{quoted(place.schema)} is missing or empty; correct the URL, or make the store with "
+            "`relgraph schema write`",
+            {"store": place.where, "relgraph_schema": place.schema},
+        )
+    return found == FORMAT
 
 
-def prepare(link: PostgresLink, schema: str, random: Random, wait_ms_max: int) -> None:
+def prepare(link: PostgresLink, place: Place, random: Random, wait_ms_max: int) -> None:
     """Bring the schema to the present format, wholly or not at all.
 
     The look at the format is repeated under a lock, because another process may have been faster.
     """
     _check_server(link)
+    schema = place.schema
     link.run("BEGIN")
     try:
         link.run(f"SET LOCAL lock_timeout = {wait_ms_max}")
@@ -133,13 +145,13 @@ def _format(link: PostgresLink, schema: str) -> int | None:
     row = link.one("SELECT application, format FROM meta") if columns == 2 else None
     if row is None or row[0] != APPLICATION:
         raise StoreFormat(
-            f"the PostgreSQL schema {quoted(schema)} of {quoted(link.where)} holds tables of another program; "
+            f"the PostgreSQL schema {quoted(schema)} of {named(link.where)} holds tables of another program; "
             "name another with `relgraph_schema`",
             {"store": link.where, "relgraph_schema": schema},
         )
     if row[1] > FORMAT:
         raise StoreFormat(
-            f"the store {quoted(link.where)} has format {row[1]} and this relgraph knows {FORMAT}; install a newer one",
+            f"the store {named(link.where)} has format {row[1]} and this relgraph knows {FORMAT}; install a newer one",
             {"store": link.where, "format": str(row[1]), "format_max": str(FORMAT)},
         )
     return int(row[1])
@@ -155,13 +167,13 @@ def _check_server(link: PostgresLink) -> None:
     version, shown, encoding = row
     if version < VERSION_MIN:
         raise StoreUnavailable(
-            f"a store needs PostgreSQL {VERSION_MIN // 10000} or newer and {quoted(link.where)} is {quoted(shown)}; "
+            f"a store needs PostgreSQL {VERSION_MIN // 10000} or newer and {named(link.where)} is {quoted(shown)}; "
             "name another server",
             {"version": str(shown)},
         )
     if encoding != "UTF8":
         raise StoreUnavailable(
-            f"the database of {quoted(link.where)} has the encoding {quoted(encoding)}, which cannot hold every text; "
+            f"the database of {named(link.where)} has the encoding {quoted(encoding)}, which cannot hold every text; "
             "create one with `ENCODING 'UTF8'`",
             {"encoding": str(encoding)},
         )

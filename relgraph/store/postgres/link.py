@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo, TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
-from relgraph.errors import OutcomeUnknown, StoreUnavailable, quoted
-from relgraph.store.postgres.faults import WHERE_SHOWN_MAX, fault, lost, problem_of
+from relgraph.errors import InvalidSetting, OutcomeUnknown, StoreUnavailable, did_you_mean, quoted
+from relgraph.store.postgres.faults import fault, lost, named, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,11 +64,28 @@ def arguments(place: Place, wait_ms_max: int) -> dict[str, Any]:
 
 
 def connect(place: Place, wait_ms_max: int) -> Connection:
-    """Open a connection. Raises StoreUnavailable."""
+    """Open a connection. Raises StoreUnavailable, and InvalidSetting for a URL that libpq cannot read."""
+    _check_readable(place)
     try:
         return psycopg.connect(place.conninfo, **arguments(place, wait_ms_max))
     except psycopg.Error as error:
         raise fault(error, place.where) from error
+
+
+def _check_readable(place: Place) -> None:
+    try:
+        conninfo_to_dict(place.conninfo)
+    except psycopg.Error as error:
+        # INVARIANT: libpq's own text is not shown, it may quote any part of the URL.
+        known = [option.keyword.decode() for option in Conninfo.get_defaults()]
+        names = [part.partition("=")[0] for part in place.conninfo.partition("?")[2].split("&")]
+        unknown = next((name for name in names if name and name not in known), None)
+        reason = "check what is encoded with `%` in it"
+        if unknown is not None:
+            reason = f"libpq has no parameter {quoted(unknown)}{did_you_mean(unknown, known)}"
+        raise InvalidSetting(
+            f"the URL {named(place.where)} cannot be read: {reason}", {"store": place.where}
+        ) from error
 
 
 class PostgresLink:
@@ -223,7 +241,7 @@ class PostgresLink:
     def _commit(self) -> None:
         if not self.alive:
             raise StoreUnavailable(
-                f"the connection to the store {quoted(self.where, WHERE_SHOWN_MAX)} was lost before the commit; "
+                f"the connection to the store {named(self.where)} was lost before the commit; "
                 "nothing was written, try again",
                 {"store": self.where},
             )
@@ -233,7 +251,7 @@ class PostgresLink:
             # INVARIANT: from here on, nobody may call it failed or done who did not hear so from the server.
             if self._connection.broken or lost(error) or error.sqlstate in _UNRESOLVED:
                 raise OutcomeUnknown(
-                    f"the connection to the store {quoted(self.where, WHERE_SHOWN_MAX)} was lost during the commit, so "
+                    f"the connection to the store {named(self.where)} was lost during the commit, so "
                     "the write may be done or not; send it again with the same request id to find out",
                     {"store": self.where, "problem": problem_of(error)},
                 ) from error
@@ -241,7 +259,7 @@ class PostgresLink:
         if done != "COMMIT":
             # A transaction that failed before is rolled back by COMMIT, and the server calls that no error.
             raise StoreUnavailable(
-                f"the database undid the transaction on {quoted(self.where, WHERE_SHOWN_MAX)}; try again",
+                f"the database undid the transaction on {named(self.where)}; try again",
                 {"store": self.where},
             )
 

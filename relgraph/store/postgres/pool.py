@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from relgraph.errors import StoreUnavailable, quoted
-from relgraph.store.postgres.faults import WHERE_SHOWN_MAX
+from relgraph.errors import StoreUnavailable
+from relgraph.store.postgres.faults import named
 from relgraph.store.postgres.link import Connection, PostgresLink, arguments, connect
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Pool:
 
     @property
     def _shown(self) -> str:
-        return quoted(self._place.where, WHERE_SHOWN_MAX)
+        return named(self._place.where)
 
     def _failures(self) -> int:
         return self._pool.get_stats().get("connections_errors", 0)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.errors import StoreUnavailable, quoted
+from relgraph.errors import StoreUnavailable
 from relgraph.revision import Revision
-from relgraph.store.postgres.faults import WHERE_SHOWN_MAX
+from relgraph.store.postgres.faults import named
 from relgraph.store.postgres.layout import is_current, prepare
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
@@ -40,8 +40,8 @@ class PostgresStore:
         # Not from the pool, which keeps the reason to itself when there is no way to connect.
         link = PostgresLink(connect(place, wait_ms_max), place)
         try:
-            if not is_current(link, place.schema):
-                prepare(link, place.schema, random, wait_ms_max)
+            if not is_current(link, place):
+                prepare(link, place, random, wait_ms_max)
             self._id, self._epoch = identity(link)
         finally:
             link.close()
@@ -93,7 +93,7 @@ class PostgresStore:
         """Raise StoreUnavailable when a row does not begin with the id and the epoch of this store."""
         if row is None or (row[0], row[1]) != (self._id, self._epoch):
             raise StoreUnavailable(
-                f"another store answers at {quoted(self._place.where, WHERE_SHOWN_MAX)} than the one that was opened, "
+                f"another store answers at {named(self._place.where)} than the one that was opened, "
                 "or the same one restored from a backup; close the store and open it again",
                 {"store": self._place.where},
             )

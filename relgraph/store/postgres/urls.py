@@ -12,14 +12,15 @@ from typing import Final
 from urllib.parse import unquote
 
 from relgraph.errors import InvalidSetting, did_you_mean, quoted
+from relgraph.store.urls import without_password
 
 __all__ = ["SCHEMA", "Place", "place_of"]
 
 SCHEMA: Final = "relgraph"
 """The PostgreSQL schema that a store lives in unless its URL names another."""
 
-_OURS: Final = ("relgraph_pgbouncer", "relgraph_schema")
-_SECRETS: Final = ("password", "sslpassword")
+_OURS: Final = ("relgraph_create", "relgraph_pgbouncer", "relgraph_schema")
+_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 _SCHEMA_BYTES_MAX: Final = 63
 _ENCODE: Final = "in a user or password write `@` as `%40`, `/` as `%2F`, `?` as `%3F` and `:` as `%3A`"
 
@@ -28,38 +29,39 @@ _ENCODE: Final = "in a user or password write `@` as `%40`, `/` as `%2F`, `?` as
 class Place:
     """Where a store is: `conninfo` is for libpq alone, `where` is for people.
 
-    `pooled` says that PgBouncer or its like stands between, giving each transaction another session.
+    `pooled` says that PgBouncer or its like stands between, giving each transaction another session; without `creates`
+    a store that is not there is an error.
     """
 
     conninfo: str = field(repr=False)
     where: str
     schema: str = SCHEMA
     pooled: bool = False
+    creates: bool = True
 
 
 def place_of(url: str) -> Place:
     """Read `postgresql://[user[:password]@][host[:port]][/database][?parameter=value&…]`.
 
-    Every parameter of libpq passes through; ours are `relgraph_schema` and `relgraph_pgbouncer=on|off`. Raises
-    InvalidSetting.
+    Every parameter of libpq passes through; ours are `relgraph_schema=name`, `relgraph_pgbouncer=on|off` and
+    `relgraph_create=on|off`. Raises InvalidSetting.
     """
     base, _, query = url.partition("?")
-    scheme, _, rest = base.partition("://")
-    authority, slash, database = rest.partition("/")
+    authority, _, database = base.partition("://")[2].partition("/")
     if authority.count("@") > 1 or "@" in database or "\0" in url:
         raise InvalidSetting(f"the URL of the store cannot be read: {_ENCODE}")
-    login, at, host = authority.rpartition("@")
+    if not all(_HOST.fullmatch(each) for each in authority.rpartition("@")[2].split(",")):
+        raise InvalidSetting(f"the URL of the store cannot be read: a port is a number, as in `host:5432`; {_ENCODE}")
     parameters = _parameters(query)
     ours = {name: unquote(value) for name, value in parameters if name in _OURS}
     theirs = [(name, value) for name, value in parameters if name not in _OURS]
-    shown = [f"{name}={value}" for name, value in parameters if name not in _SECRETS]
-    where = f"{scheme}://{login.partition(':')[0]}{at}{host}{slash}{database}"
     passed = "&".join(f"{name}={value}" for name, value in theirs)
     return Place(
         conninfo=f"{base}?{passed}" if passed else base,
-        where=f"{where}?{'&'.join(shown)}" if shown else where,
+        where=without_password(url),
         schema=_schema(ours.get("relgraph_schema", SCHEMA)),
         pooled=_switch("relgraph_pgbouncer", ours.get("relgraph_pgbouncer", "off")),
+        creates=_switch("relgraph_create", ours.get("relgraph_create", "on")),
     )
 
 
