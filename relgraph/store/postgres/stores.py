@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
+from relgraph.store.postgres.joining import joined_link
 from relgraph.store.postgres.layout import is_current, prepare
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
+from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
 from relgraph.store.sql.verifying import told, verify
 from relgraph.store.sql.writing import WriterLock
@@ -91,6 +93,11 @@ class PostgresStore:
         return PostgresTransaction(
             self._pool, self._lock, self._check, self._clock, self._random, self._place.where, self._wait_ms_max
         )
+
+    def joining(self, connection: object) -> JoinedTransaction:
+        """Prepare a write inside an application's own transaction."""
+        link = joined_link(connection, self._place)
+        return JoinedTransaction(link, "BEGIN", (self._id, self._epoch), self.head, self._clock, self._random)
 
     def verify(self) -> Verification:
         """Look at all that the store holds, in one snapshot, and tell what is wrong with it."""

@@ -32,13 +32,14 @@ _TEXT = "SELECT text FROM schemas ORDER BY revision DESC LIMIT 1"
 class JoinedTransaction(SQLTransaction):
     """One write in a transaction that is somebody else's; see `relgraph.store.base.Store.joining`.
 
-    `link` leads through the application's connection, `known` is the id and epoch of the store that was meant, and
-    `head` reads its committed head elsewhere.
+    `link` leads through the application's connection, on which `begin` begins a transaction; `known` is the id and
+    epoch of the store that was meant, and `head` reads its committed head elsewhere.
     """
 
     def __init__(
         self,
         link: Link,
+        begin: str,
         known: tuple[bytes, int],
         head: Callable[[], Revision],
         clock: Clock,
@@ -46,6 +47,7 @@ class JoinedTransaction(SQLTransaction):
     ) -> None:
         super().__init__(link.where, clock, random, lambda _: None)
         self._theirs = link
+        self._how = begin
         self._known = known
         self._committed_head = head
 
@@ -53,7 +55,7 @@ class JoinedTransaction(SQLTransaction):
         link = self._theirs
         if not link.in_transaction:
             raise InvalidInput(
-                "the connection has no transaction open; begin one with `BEGIN IMMEDIATE`, write your own rows, pass "
+                f"the connection has no transaction open; begin one with `{self._how}`, write your own rows, pass "
                 "the connection to this write, and commit"
             )
         link.run(f"SAVEPOINT {_SAVEPOINT}")

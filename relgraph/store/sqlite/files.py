@@ -140,7 +140,7 @@ class FileStore:
     def joining(self, connection: object) -> JoinedTransaction:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(self._library, connection, self._where, self._file)
-        return JoinedTransaction(link, (self._id, self._epoch), self.head, self._clock, self._random)
+        return JoinedTransaction(link, "BEGIN IMMEDIATE", (self._id, self._epoch), self.head, self._clock, self._random)
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""
