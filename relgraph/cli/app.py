@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "expand": ("relgraph.cli.questions", "expand"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
+    "migrate": ("relgraph.cli.moving", "migrate"),
     "read": ("relgraph.cli.reads", "read"),
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),

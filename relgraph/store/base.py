@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from relgraph.store.history import History, Intake
     from relgraph.tuples import RelationTuple, TupleFilter
 
 __all__ = [
@@ -269,6 +270,10 @@ class Snapshot(Reads, Protocol):
         """
         ...
 
+    def history(self, until: int) -> History:
+        """All that is kept, as it stood at revision `until`, at most the head: for moving it to another store."""
+        ...
+
     def close(self) -> None:
         """Let the view go; leaving the `with` block does it too. Closing twice is fine."""
         ...
@@ -398,6 +403,13 @@ class Store(Protocol):
 
         Entering waits for other writers, and raises StoreUnavailable when they take too long, StoreReadOnly when the
         store cannot be written at all.
+        """
+        ...
+
+    def intake(self) -> Intake:
+        """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
+
+        Once begun and until it is finished, everything else raises StoreUnavailable.
         """
         ...
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
+    from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
     from relgraph.store.sqlite.library import SQLiteModule
@@ -110,6 +111,10 @@ class FileStore:
         return SQLiteTransaction(
             self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, lambda _: None
         )
+
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""

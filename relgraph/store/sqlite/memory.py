@@ -22,6 +22,7 @@ from relgraph.store.sqlite.writing import SQLiteTransaction
 if TYPE_CHECKING:
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
+    from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.library import SQLiteModule
 
@@ -65,6 +66,10 @@ class MemoryStore:
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(self._link, self._lock, self._clock, self._random, lambda: None, self._move_pin)
+
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
