@@ -12,7 +12,7 @@ otherwise; the server is `relgraph_server`, the client `relgraph.client`.
 from __future__ import annotations
 
 from relgraph.answers import Verdict
-from relgraph.api import Authorizer
+from relgraph.api import Authorizer, backup, restore, verify
 from relgraph.api import open_authorizer as open  # noqa: A004  # `relgraph.open`, as in `gzip.open`
 from relgraph.errors import RelgraphError
 from relgraph.limits import Limits
@@ -42,8 +42,11 @@ __all__ = [
     "Token",
     "TupleFilter",
     "Verdict",
+    "backup",
     "must_exist",
     "must_not_exist",
     "open",
+    "restore",
     "sqlite3",
+    "verify",
 ]

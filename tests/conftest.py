@@ -12,7 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cli_double import Double
+    from tests.postgres_kit import Server
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -34,3 +37,14 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Double:
     monkeypatch.setenv("RELGRAPH_SERVER", "127.0.0.1:1")
     monkeypatch.delenv("RELGRAPH_STORE", raising=False)
     return made
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The PostgreSQL of this test run, which all its processes share."""
+    from tests.postgres_kit import serving
+
+    base = tmp_path_factory.getbasetemp()
+    # With several processes each has a folder of its own below the run's.
+    with serving(base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) as server:
+        yield server

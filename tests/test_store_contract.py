@@ -4,9 +4,9 @@
         @pytest.fixture
         def store(self, ...) -> Iterator[Store]: ...
 
-The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py` and
-`test_store_expirations.py`, and hold only what the protocol promises; what is special to one backend has a test file of
-its own.
+The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py`,
+`test_store_expirations.py` and `test_store_verify.py`, and hold only what the protocol promises; what is special to one
+backend has a test file of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.test_store_expirations import ExpirationsContract
 from tests.test_store_flow import FlowContract
 from tests.test_store_reads import ReadsContract
 from tests.test_store_seals import SealsContract
+from tests.test_store_verify import VerifyContract
 from tests.test_store_writes import WritesContract
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from relgraph.store.base import Store
+    from tests.postgres_kit import Server
 
 
-class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract):
+class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract, VerifyContract):
     """The tests that every backend inherits. `store` is an empty one, opened with `clock`."""
 
     @pytest.fixture
@@ -63,12 +65,21 @@ class TestMemoryStore(StoreContract):
         store.close()
 
 
+class TestPostgresStore(StoreContract):
+    """PostgreSQL keeps the contract."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock, postgres: Server) -> Iterator[Store]:
+        with postgres.store(clock, FakeRandom()) as store:
+            yield store
+
+
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
         ("access.db", "as in `sqlite:///access.db`"),
         ("sqllite:///access.db", "did you mean `sqlite`?"),
-        ("mysql://host/db", "known here: `sqlite`"),
+        ("mysql://host/db", "known here: `postgres`, `postgresql`, `sqlite`"),
         ("sqlite://access.db", "`sqlite:///relative/path.db`"),
         ("sqlite:///", "for a store in memory"),
         ("sqlite:///:memory:", "for a store in memory"),

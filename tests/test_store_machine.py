@@ -34,6 +34,7 @@ from tests.store_kit import ALL, FakeClock
 if TYPE_CHECKING:
     from relgraph.store.base import Commit, Snapshot, Store, Transaction
     from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+    from tests.postgres_kit import Server
 
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 HANDLES = 2
@@ -440,6 +441,18 @@ class MemoryMachine(StoreMachine):
         return "sqlite://"
 
 
+class PostgresMachine(StoreMachine):
+    """PostgreSQL; the server is lent by the test."""
+
+    server: Server
+
+    def place(self) -> str:
+        return self.server.url()
+
+    def remove(self) -> None:
+        self.server.drop(self.url)
+
+
 _SETTINGS = settings(
     max_examples=1500 if LONG else 40,
     stateful_step_count=40 if LONG else 25,
@@ -455,3 +468,9 @@ def test_a_file_does_as_the_naive_store() -> None:
 def test_memory_does_as_the_naive_store() -> None:
     """SQLite in memory answers as the naive store does, whatever is done to it."""
     run_state_machine_as_test(MemoryMachine, settings=_SETTINGS)
+
+
+def test_postgres_does_as_the_naive_store(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL, opened twice, answers as the naive store does, whatever is done to it."""
+    monkeypatch.setattr(PostgresMachine, "server", postgres, raising=False)
+    run_state_machine_as_test(PostgresMachine, settings=settings(_SETTINGS, max_examples=300 if LONG else 10))

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from relgraph.api.authorizer import Authorizer, Ways, open_authorizer
+from relgraph.api.upkeep import backup, restore, verify
 
-__all__ = ["Authorizer", "Ways", "open_authorizer"]
+__all__ = ["Authorizer", "Ways", "backup", "open_authorizer", "restore", "verify"]

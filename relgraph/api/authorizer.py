@@ -339,6 +339,7 @@ class Authorizer:
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
+        deadline: float | None = None,
     ) -> Written:
         """Change tuples in one transaction and return its revision: all of it happens, or none.
 
@@ -347,11 +348,12 @@ class Authorizer:
         expiration replaces the tuple, a delete names none. `preconditions` (`must_exist(filter)`) are judged right
         before, in the state without the write. A `request_id` makes a retry safe: the same write under the same id
         happens once, for as long as `not_after` says, or `limits.request_kept_s`; after `not_after` it is refused.
-        Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate, TooManyUpdates, PreconditionFailed,
-        RequestIdReused, RequestExpired, NoSchema; OutcomeUnknown when only a retry can tell whether it happened.
+        Many threads' writes are committed together. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate,
+        TooManyUpdates, PreconditionFailed, RequestIdReused, RequestExpired, NoSchema; DeadlineExceeded when it was not
+        begun in time; OutcomeUnknown when only a retry can tell whether it happened.
         """
         asked = self._writing.asking.asked(reason, request_id, not_after, preconditions)
-        return self._writing.write(touch, create, delete, asked)
+        return self._writing.write(touch, create, delete, asked, _instant(deadline))
 
     def delete(
         self,

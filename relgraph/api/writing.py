@@ -1,7 +1,8 @@
-"""Writes, deletes, imports and schema writes, each inside one store transaction.
+"""Writes, deletes, imports and schema writes.
 
 Rule 1: words first (`asking`), then under the store's lock in the order of the law (`judging`), then the commit; and
 only then the graph, the token and the acknowledgement. Whatever is refused changes nothing.
+Rule 2: small writes are committed in groups (`grouping`); what may take long has a transaction to itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from relgraph.answers import Deleted, Imported, Written
 from relgraph.api.asking import Asking, payload_of
+from relgraph.api.grouping import Group
 from relgraph.api.judging import Judge
 from relgraph.errors import RelgraphError
 from relgraph.schema import parse
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from relgraph.api.asking import Asked
     from relgraph.api.following import Following
+    from relgraph.api.grouping import Outcome
     from relgraph.limits import Limits
     from relgraph.revision import Revision
     from relgraph.store.base import OnDuplicate, Transaction
@@ -35,6 +38,7 @@ class Writing:
     def __init__(self, following: Following, limits: Limits) -> None:
         self._following = following
         self._limits = limits
+        self._group = Group(following.store.transaction)
         self.asking = Asking(limits)
 
     def write(
@@ -43,6 +47,7 @@ class Writing:
         create: Sequence[str | RelationTuple],
         delete: Sequence[str | RelationTuple],
         asked: Asked,
+        deadline: float | None,
     ) -> Written:
         """See `Authorizer.write`."""
         parts = self.asking.updates(touch, create, delete)
@@ -51,7 +56,9 @@ class Writing:
             judge.update(parts)
             return ""
 
-        revision, _ = self._done(asked, payload_of(asked, "write", parts=parts), judged)
+        payload = payload_of(asked, "write", parts=parts)
+        self._following.check_process()
+        revision, _ = self._group.run(lambda transaction: self._sealed(transaction, asked, payload, judged), deadline)
         return Written(revision.number, self._token(revision))
 
     def delete(self, filter: TupleFilter, limit: int | None, asked: Asked, *, partial: bool) -> Deleted:
@@ -62,7 +69,7 @@ class Writing:
             return json.dumps(judge.delete(filter, count_max, partial=partial))
 
         payload = payload_of(asked, "delete", filter, limit, partial)
-        revision, answer = self._done(asked, payload, judged)
+        revision, answer = self._alone(self._begin(), asked, payload, judged)
         count, complete = json.loads(answer)
         return Deleted(count, complete, revision.number, self._token(revision))
 
@@ -85,8 +92,7 @@ class Writing:
             judge.admit_all(staged)
             return str(transaction.load(on_duplicate))
 
-        with transaction:
-            revision, answer = self._carried_out(transaction, asked, payload, judged)
+        revision, answer = self._alone(transaction, asked, payload, judged)
         return Imported(len(staged), int(answer), revision.number, self._token(revision))
 
     def write_schema(self, text: str, asked: Asked) -> Written:
@@ -97,31 +103,32 @@ class Writing:
             judge.write_schema(text, schema)
             return ""
 
-        revision, _ = self._done(asked, payload_of(asked, "schema", text), judged)
+        revision, _ = self._alone(self._begin(), asked, payload_of(asked, "schema", text), judged)
         return Written(revision.number, self._token(revision))
 
     def _begin(self) -> Transaction:
         self._following.check_process()
         return self._following.store.transaction()
 
-    def _done(self, asked: Asked, payload: bytes, judged: Callable[[Judge], str]) -> tuple[Revision, str]:
-        with self._begin() as transaction:
-            return self._carried_out(transaction, asked, payload, judged)
+    def _alone(self, transaction: Transaction, asked: Asked, payload: bytes, judged: Callable[[Judge], str]) -> Outcome:
+        """Carry a write out in a transaction of its own, and commit it."""
+        with transaction:
+            before = transaction.head
+            revision, answer = self._sealed(transaction, asked, payload, judged)
+            if transaction.head != before:
+                transaction.commit()
+        return revision, answer
 
-    def _carried_out(
+    def _sealed(
         self, transaction: Transaction, asked: Asked, payload: bytes, judged: Callable[[Judge], str]
-    ) -> tuple[Revision, str]:
-        """Carry a write out, and commit it; return its revision and its answer, of the first time if repeated."""
+    ) -> Outcome:
+        """Carry a write out and seal it; return its revision and its answer, of the first time if repeated."""
         judge = Judge(transaction, asked, payload, self._limits.request_kept_s, self._following.parsed)
         known = judge.repeated()
         if known is not None:
             return known.revision, known.answer
-        before = transaction.head
         answer = judged(judge)
-        revision = judge.seal(answer)
-        if revision != before:
-            transaction.commit()
-        return revision, answer
+        return judge.seal(answer), answer
 
     def _token(self, revision: Revision) -> str:
         # The write is durable: that this process cannot follow it just now is no reason to call it failed. The next

@@ -11,6 +11,7 @@
     schema_drawing  a schema's dependencies, drawn
     graphs          graph: what nobody can reach, and what surrounds an object
     serving         serve
+    upkeep          backup, restore, verify
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "cli", "run"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "backup": ("relgraph.cli.upkeep", "backup"),
     "best": ("relgraph.cli.questions", "best"),
     "check": ("relgraph.cli.questions", "check"),
     "delete": ("relgraph.cli.writes", "delete"),
@@ -36,8 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("relgraph.cli.writes", "import_"),
     "migrate": ("relgraph.cli.moving", "migrate"),
     "read": ("relgraph.cli.reads", "read"),
+    "restore": ("relgraph.cli.upkeep", "restore"),
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),
+    "verify": ("relgraph.cli.upkeep", "verify"),
     "write": ("relgraph.cli.writes", "write"),
 }
 """Each command's name, with the module and the name that it is found under."""
@@ -88,7 +91,8 @@ def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.
 
     Exit codes: 0 ok; 1 denied (with --exit-code), or a difference or finding in a schema; 2 usage or bad input;
-    3 conditional (with --exit-code) or undecided; 4 a scenario did not hold (demo); 5 server, store or a limit.
+    3 conditional (with --exit-code) or undecided; 4 a scenario did not hold (demo), or a store is not sound (verify);
+    5 server, store or a limit.
     """
 
 

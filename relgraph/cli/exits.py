@@ -37,7 +37,7 @@ FOUND: Final = 1
 BAD_INPUT: Final = 2
 # Conditional with --exit-code; undecided always, since it is no answer.
 CONDITIONAL: Final = 3
-# What a scenario says must hold did not hold.
+# What a scenario says must hold did not hold, or a store is not as it must be.
 TEST_FAILED: Final = 4
 # Server, store, or a limit on work.
 UNAVAILABLE: Final = 5

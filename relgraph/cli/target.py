@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,13 +29,14 @@ Door: TypeAlias = "Authorizer | Client"
 
 _SQLITE_MEMORY = "sqlite://"
 _SQLITE_FILE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a command works on: the URL of a store, or the address of a server."""
 
-    store: str | None = None
+    store: str | None = field(default=None, repr=False)
     server: str | None = None
 
 
@@ -68,7 +69,14 @@ def open_target(target: Target, *, creates: bool = False) -> Door:
     _require_file(target.store, may_be_new=creates)
     from relgraph.api import open_authorizer  # noqa: PLC0415  (the engine is not needed to reach a server)
 
-    return open_authorizer(target.store)
+    return open_authorizer(target.store if creates else _standing(target.store))
+
+
+def _standing(url: str) -> str:
+    """Return the URL of a store that has to be there already, where the store's own URL can say so."""
+    if not url.startswith(_POSTGRES) or "relgraph_create=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}relgraph_create=off"
 
 
 def open_bare(url: str, *, creates: bool = False) -> Store:
@@ -79,7 +87,7 @@ def open_bare(url: str, *, creates: bool = False) -> Store:
     _require_file(url, may_be_new=creates)
     from relgraph.store import open_store  # noqa: PLC0415  (not needed to reach a server)
 
-    return open_store(url, clock=lambda: time.time_ns() // 1000, random=os.urandom)
+    return open_store(url if creates else _standing(url), clock=lambda: time.time_ns() // 1000, random=os.urandom)
 
 
 def _require_file(url: str, *, may_be_new: bool) -> None:

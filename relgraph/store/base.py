@@ -27,9 +27,11 @@ from relgraph.revision import Revision
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from types import TracebackType
 
     from relgraph.store.history import History, Intake
+    from relgraph.store.upkeep import Backup, Verification
     from relgraph.tuples import RelationTuple, TupleFilter
 
 __all__ = [
@@ -411,6 +413,18 @@ class Store(Protocol):
 
         Once begun and until it is finished, everything else raises StoreUnavailable.
         """
+        ...
+
+    def backup(self, path: Path) -> Backup:
+        """Copy the newest committed state into a new file, verified and synced, while others write on.
+
+        Raises InvalidSetting when there is such a file already, StoreUnavailable when it cannot be made, Unsupported
+        for a database that brings its own tools for this.
+        """
+        ...
+
+    def verify(self) -> Verification:
+        """Look at all that the store holds, in one snapshot, and tell what writing it by the rules cannot have left."""
         ...
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
 from relgraph.errors import InvalidSetting, quoted
+from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
@@ -120,7 +121,7 @@ async def serve(settings: Settings) -> None:
         running = await start(authorizer, settings)
         sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
         sys.stdout.flush()
-        _log.info("serving %s on %s", settings.store, running.address)
+        _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
         await running.stop(settings.drain_ms_max)

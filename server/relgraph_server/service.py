@@ -1,6 +1,7 @@
 """relgraph.v1.AuthorizerService: each call guarded, read, asked of the Authorizer in a thread, and written back.
 
-Questions share a few threads; writes have one, so that writers waiting for the store's lock never hold up a question.
+Questions share a few threads, and writes have some of their own, which are committed together: writers waiting for the
+store's lock never hold up a question.
 A call whose caller has gone is dropped if it still waits for its thread. Errors are raised as they are: the edge
 turns them into statuses.
 """
@@ -54,12 +55,12 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._authorizer = authorizer
         self._settings = settings
         self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="relgraph-write")
+        self._writers = ThreadPoolExecutor(settings.write_threads_max, thread_name_prefix="relgraph-write")
         self._imports = asyncio.Semaphore(settings.imports_max)
 
     def close(self) -> None:
         """Wait for the work in progress, drop what still waits, and end the threads."""
-        for pool in (self._readers, self._writer):
+        for pool in (self._readers, self._writers):
             pool.shutdown(wait=True, cancel_futures=True)
 
     async def _ask(self, question: Callable[[float], _Answer], context: Context) -> _Answer:
@@ -77,13 +78,13 @@ class AuthorizerService(AuthorizerServiceServicer):
         return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
 
     async def _change(self, write: Callable[[], _Answer], context: Context) -> _Answer:
-        """Run a write in the writing thread. Once begun it is carried through, deadline or not."""
+        """Run a write in a writing thread. Once begun it is carried through, deadline or not."""
 
         def begin() -> _Answer:
             _deadline(context)
             return write()
 
-        return await asyncio.get_running_loop().run_in_executor(self._writer, begin)
+        return await asyncio.get_running_loop().run_in_executor(self._writers, begin)
 
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Decide one question."""
@@ -271,7 +272,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                 not_after=not_after,
             )
 
-        work = self._writer.submit(load)
+        work = self._writers.submit(load)
         # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
         work.add_done_callback(lambda _: spool.close())
         try:

@@ -31,14 +31,16 @@ _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 class Settings:
     """Everything that can be set about one server."""
 
-    store: str
+    store: str = field(repr=False)
     """The store's URL, as `sqlite:///relgraph.db`."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the gRPC listener; port 0 takes a free one."""
     insecure: bool = False
     """Allow a public address although there are neither keys nor TLS."""
     read_threads_max: int = 4
-    """Threads that answer questions; writes have one of their own, since a store orders them anyway."""
+    """Threads that answer questions."""
+    write_threads_max: int = 16
+    """Threads that write: a store orders writes anyway, and commits together those that come at once."""
     calls_max: int = 1_000
     """Calls in progress at once; more are refused with RESOURCE_EXHAUSTED."""
     connections_max: int = 1_000

@@ -8,12 +8,13 @@ and would leave gaps that say nothing.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from relgraph.store.base import NO_RELATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from relgraph.store.sql.link import Link
     from relgraph.tuples import RelationTuple
@@ -41,6 +42,7 @@ class Interner:
         self._name_max: int | None = None
         self._object_max: int | None = None
         self._empty = False
+        self._told = False
 
     def name(self, name: str) -> int:
         """The number of a name, given now if it has none. The empty name is "no relation"."""
@@ -56,7 +58,7 @@ class Interner:
     def known_name(self, name: str) -> int | None:
         """The number of a name, or None when it has none."""
         id_ = self._names.get(name)
-        if id_ is None:
+        if id_ is None and not self._told:
             row = self._link.one(_FIND_NAME, (name,))
             if row is not None:
                 id_ = self._names[name] = int(row[0])
@@ -66,12 +68,24 @@ class Interner:
         """The number of an object, or None when it has none."""
         known = self._objects.setdefault(type_, {})
         id_ = known.get(key)
-        if id_ is None and not self._empty:
+        if id_ is None and not self._empty and not self._told:
             type_id = self.known_name(type_)
             row = None if type_id is None else self._link.one(_FIND_OBJECT, (type_id, key))
             if row is not None:
                 id_ = known[key] = int(row[0])
         return id_
+
+    @contextmanager
+    def told(self, names: Iterable[tuple[str, int]], objects: Iterable[tuple[str, str, int]]) -> Iterator[None]:
+        """Ask nothing in the block: of all that it names, these names and objects (type, key) have numbers."""
+        self._names.update(names)
+        for type_, key, id_ in objects:
+            self._objects.setdefault(type_, {})[key] = id_
+        self._told = True
+        try:
+            yield
+        finally:
+            self._told = False
 
     def key(self, tuple_: RelationTuple) -> Numbers:
         """The tuple in numbers, giving those that are missing."""

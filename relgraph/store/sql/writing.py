@@ -12,7 +12,7 @@ nothing: whoever writes its key ends it first, and nobody else touches it.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
-    from relgraph.store.sql.link import Link
+    from relgraph.store.sql.link import Link, Row
 
 __all__ = ["SQLTransaction", "WriterLock"]
 
@@ -114,6 +114,27 @@ class SQLTransaction(Reader):
         """Make many tuples stand; return how many changed."""
         raise NotImplementedError
 
+    def _together(self, gone: Sequence[RelationTuple], made: Sequence[RelationTuple]) -> AbstractContextManager[None]:
+        """Prepare for what the block will delete and put, one by one; a backend may ask and write it all at once."""
+        del gone, made
+        return nullcontext()
+
+    def _row_of(self, key: Numbers) -> Row | None:
+        """When the row that stands for a key was created and when it expires."""
+        return self._link.one(_STANDING, key)
+
+    def _add(self, key: Numbers, expires: int | None) -> None:
+        """Begin a row."""
+        self._link.run(_ADD, (*key, self.number, expires))
+
+    def _end(self, key: Numbers, created: int) -> None:
+        """End a row, which was created at that revision."""
+        if created == self.number:
+            # Made by this very write: a row that never lived at any revision must not be kept.
+            self._link.run(_FORGET, (*key, created))
+        else:
+            self._link.run(_END, (self.number, *key, created))
+
     def _check_standing(self) -> None:
         """Raise StoreUnavailable when the store is no longer where it was opened."""
 
@@ -178,11 +199,12 @@ class SQLTransaction(Reader):
         create: Sequence[RelationTuple] = (),
     ) -> int:
         """Delete, then touch, then create, each in the order of the tuples' keys. Returns how many changed."""
-        with self._all_or_nothing():
-            changes = sum(self._delete(tuple_) for tuple_ in sorted(delete, key=_order))
-            for tuple_ in sorted(touch, key=_order):
+        delete, touch, create = (sorted(each, key=_order) for each in (delete, touch, create))
+        with self._all_or_nothing(), self._together(delete, (*touch, *create)):
+            changes = sum(self._delete(tuple_) for tuple_ in delete)
+            for tuple_ in touch:
                 changes += self._put(self._interner.key(tuple_), tuple_.expires, "touch")
-            for tuple_ in sorted(create, key=_order):
+            for tuple_ in create:
                 changes += self._put(self._interner.key(tuple_), tuple_.expires, "error")
         self._changes += changes
         return changes
@@ -304,7 +326,7 @@ class SQLTransaction(Reader):
 
     def _delete(self, tuple_: RelationTuple) -> bool:
         key = self._interner.known_key(tuple_)
-        row = None if key is None else self._link.one(_STANDING, key)
+        row = None if key is None else self._row_of(key)
         if key is None or row is None or self._expired(row[1]):
             return False
         self._end(key, row[0])
@@ -312,27 +334,19 @@ class SQLTransaction(Reader):
 
     def _put(self, key: Numbers, expires: int | None, on_duplicate: OnDuplicate) -> bool:
         """Make a tuple stand; say whether that changed anything. AlreadyExists with "error" where one is living."""
-        row = self._link.one(_STANDING, key)
+        row = self._row_of(key)
         if row is not None:
             living = not self._expired(row[1])
             if living and on_duplicate == "error":
-                raise _exists(self._spelled(key, expires))
+                raise self._existing(key, expires)
             if on_duplicate != "error" and (row[1] == expires or (living and on_duplicate == "skip")):
                 return False
             self._end(key, row[0])
-        self._link.run(_ADD, (*key, self.number, expires))
+        self._add(key, expires)
         return True
 
     def _expired(self, expires: int | None) -> bool:
         return expires is not None and expires <= self._stamp
-
-    def _end(self, key: Numbers, created: int) -> None:
-        """End a row, which was created at that revision."""
-        if created == self.number:
-            # Made by this very write: a row that never lived at any revision must not be kept.
-            self._link.run(_FORGET, (*key, created))
-        else:
-            self._link.run(_END, (self.number, *key, created))
 
     def _distinct(
         self, keys: Sequence[Numbers], expirations: Sequence[int | None], on_duplicate: OnDuplicate
@@ -355,8 +369,17 @@ class SQLTransaction(Reader):
                 wanted[key] = expires
         if repeated:
             first = min(repeated)
-            raise _exists(self._spelled(first, repeated[first]))
+            raise self._existing(first, repeated[first])
         return wanted
+
+    def _existing(self, numbers: Numbers, expires: int | None) -> AlreadyExists:
+        """The error about a tuple that is there already, or that the input repeats."""
+        tuple_ = self._spelled(numbers, expires)
+        what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
+        return AlreadyExists(
+            f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
+            {"tuple": str(tuple_)},
+        )
 
     def _spelled(self, numbers: Numbers, expires: int | None) -> RelationTuple:
         resource, relation, subject, subject_relation = numbers
@@ -373,11 +396,3 @@ def _order(tuple_: RelationTuple) -> tuple[str, ...]:
     """The tuple's own order, without the cost of comparing dataclasses."""
     resource, subject = tuple_.resource, tuple_.subject
     return resource.type, resource.id, tuple_.relation, subject.type, subject.id, subject.relation
-
-
-def _exists(tuple_: RelationTuple) -> AlreadyExists:
-    what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
-    return AlreadyExists(
-        f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
-        {"tuple": str(tuple_)},
-    )

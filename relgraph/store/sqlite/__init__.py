@@ -4,6 +4,9 @@
     holds      which files this process has open, and who may write them; `locks` is the system's lock
     layout     tables, format and migrations
     link       connections and the ways statements run
+    log        the write-ahead log, kept short
+    copying    backups, and stores restored from them
+    verifying  a file's pages, indexes and layout
     writing    how a transaction begins and ends; what it does in between is `relgraph.store.sql`
     files, memory   the two kinds of store
 
@@ -12,18 +15,23 @@ Here lives the meaning of a URL, and nothing else.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relgraph.errors import InvalidSetting, StoreUnavailable, quoted
+from relgraph.store.sqlite.copying import restore
 from relgraph.store.sqlite.files import FileStore
 from relgraph.store.sqlite.library import SQLiteModule, sqlite3
 from relgraph.store.sqlite.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from relgraph.store.base import Clock, Random, Store
+    from collections.abc import Iterator
 
-__all__ = ["SQLiteModule", "open_sqlite", "sqlite3"]
+    from relgraph.store.base import Clock, Random, Store
+    from relgraph.store.upkeep import Backup
+
+__all__ = ["SQLiteModule", "open_sqlite", "require_sqlite", "restore_sqlite", "sqlite3"]
 
 _SCHEME = "sqlite://"
 
@@ -38,9 +46,42 @@ def open_sqlite(
     """
     _check_module(sqlite)
     library = sqlite or sqlite3
+    path = _path_of(url)
+    if path is None:
+        return MemoryStore(library, clock=clock, random=random, wait_ms_max=wait_ms_max)
+    with _looking_at(path):
+        return FileStore(path, library, chosen=sqlite is not None, clock=clock, random=random, wait_ms_max=wait_ms_max)
+
+
+def require_sqlite(url: str) -> None:
+    """Raise StoreUnavailable where opening `url` would make a new store, InvalidSetting for one in memory."""
+    path = _path_of(url)
+    if path is None:
+        raise InvalidSetting(f"{quoted(url)} is a store in memory, which nobody else can look at; name a file")
+    with _looking_at(path):
+        if not path.exists() or (path.is_file() and not path.stat().st_size):
+            raise StoreUnavailable(f"there is no store at {quoted(url)}; correct the path", {"url": url})
+
+
+def restore_sqlite(
+    backup: Path, url: str, *, replace: bool, clock: Clock, random: Random, sqlite: SQLiteModule | None = None
+) -> Backup:
+    """Make the store at `url` of a backup; see `relgraph.store.restore_store`."""
+    _check_module(sqlite)
+    path = _path_of(url)
+    if path is None:
+        raise InvalidSetting(f"{quoted(url)} is a store in memory, which ends with its process; name a file")
+    with _looking_at(path):
+        return restore(
+            backup, path, sqlite or sqlite3, chosen=sqlite is not None, replace=replace, clock=clock, random=random
+        )
+
+
+def _path_of(url: str) -> Path | None:
+    """Return the path that a URL names, None for memory."""
     rest = url.removeprefix(_SCHEME)
     if not rest:
-        return MemoryStore(library, clock=clock, random=random, wait_ms_max=wait_ms_max)
+        return None
     path = rest[1:]
     if not rest.startswith("/") or not path or path.endswith("/") or "\0" in path or "?" in path or ":memory:" in path:
         raise InvalidSetting(
@@ -50,16 +91,21 @@ def open_sqlite(
         )
     try:
         path.encode()
-        return FileStore(
-            Path(path), library, chosen=sqlite is not None, clock=clock, random=random, wait_ms_max=wait_ms_max
-        )
     except UnicodeEncodeError:
         raise InvalidSetting(f"{quoted(url)} holds half a character; name a file", {"url": url}) from None
+    return Path(path)
+
+
+@contextmanager
+def _looking_at(path: Path) -> Iterator[None]:
+    """Tell when it is not the driver but the file system that cannot make anything of a path."""
+    try:
+        yield
     except OSError as error:
-        # Not the driver's: the path itself cannot be looked at.
         reason = (error.strerror or "no such path").lower()
         raise StoreUnavailable(
-            f"the store {quoted(path)} cannot be looked at: {reason}; check the path and its rights", {"store": path}
+            f"the store {quoted(str(path))} cannot be looked at: {reason}; check the path and its rights",
+            {"store": str(path)},
         ) from error
 
 

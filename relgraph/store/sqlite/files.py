@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
+from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
+from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
+from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.layout import is_current, prepare
-from relgraph.store.sqlite.library import check_version, fault
+from relgraph.store.sqlite.library import PATH_SHOWN_MAX, check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
+from relgraph.store.sqlite.log import Log
+from relgraph.store.sqlite.verifying import verify_file
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
     from relgraph.store.sqlite.library import SQLiteModule
+    from relgraph.store.upkeep import Backup, Verification
 
 __all__ = ["FileStore"]
 
@@ -35,6 +42,7 @@ IDLE_MAX: Final = 8
 
 _RETRY_S: Final = 0.01
 _BUSY: Final = 5
+_CANTOPEN: Final = 14
 
 
 class FileStore:
@@ -73,6 +81,7 @@ class FileStore:
         try:
             self._id, self._epoch = identity(self._writer)
             self._file = self._named_file()
+            self._log = Log(self._writer, self._hold.path, self._wait_ms_max)
         except BaseException:
             self._writer.close()
             raise
@@ -109,12 +118,27 @@ class FileStore:
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(
-            self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, lambda _: None
+            self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, self._tend
         )
 
     def intake(self) -> SQLIntake:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
+
+    def verify(self) -> Verification:
+        """Look at all that the file holds, in one snapshot, and tell what is wrong with it."""
+        link = self._take()
+        try:
+            return verify(link, lambda link: verify_file(link, self._library))
+        finally:
+            self._leave(link)
+
+    def backup(self, path: Path) -> Backup:
+        """Copy the newest committed state into a new file, while others write on."""
+        # Says so when the store is closed, or no longer where it was.
+        self.head()
+        with closing(self._reader()) as source:
+            return back_up(source, self._library, self._where, path)
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""
@@ -128,6 +152,8 @@ class FileStore:
         self._lock.enter()
         try:
             writer, self._writer = self._writer, ClosedLink("store", self._where)
+            if self._hold.writes:
+                self._log.fold()
             writer.close()
         finally:
             self._lock.leave()
@@ -155,6 +181,9 @@ class FileStore:
         self._refuse_replaced()
         self._hold.write(self._where, self._wait_ms_max)
 
+    def _tend(self, _: Revision) -> None:
+        self._log.tend()
+
     def _replaced(self) -> StoreUnavailable:
         return StoreUnavailable(
             f"the file of the store {quoted(self._where)} was replaced or removed while it was open; "
@@ -170,11 +199,13 @@ class FileStore:
                 return ClosedLink("store", self._where)
             if self._idle:
                 return self._idle.pop()
+        return SQLiteLink(self._library, self._reader(), self._where)
+
+    def _reader(self) -> sqlite3.Connection:
         try:
-            connection = connect(self._library, self._path, reader=True, wait_ms_max=self._wait_ms_max)
+            return connect(self._library, self._path, reader=True, wait_ms_max=self._wait_ms_max)
         except self._library.Error as error:
             raise fault(error, self._where) from error
-        return SQLiteLink(self._library, connection, self._where)
 
     def _give(self, link: Link) -> None:
         with self._guard:
@@ -205,7 +236,7 @@ def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int
     try:
         connection = connect(held.library, path, create=True, wait_ms_max=wait_ms_max)
     except held.library.Error as error:
-        raise fault(error, where) from error
+        raise _closed_door(error, path, where) from error
     held.check_library(connection)
     try:
         if not is_current(connection, where):
@@ -215,9 +246,25 @@ def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int
     except BaseException as error:
         connection.close()
         if isinstance(error, held.library.Error):
-            raise fault(error, where) from error
+            raise _closed_door(error, path, where) from error
         raise
     return connection
+
+
+def _closed_door(error: Exception, path: Path, where: str) -> StoreUnavailable:
+    """Return why a file could not be opened: SQLite says little where it is the folder that forbids it."""
+    problem = fault(error, where)
+    if not isinstance(problem, StoreReadOnly) and getattr(error, "sqlite_errorcode", 0) & 0xFF != _CANTOPEN:
+        return problem
+    if os.access(path.parent, os.W_OK):
+        return problem
+    told = (
+        "cannot even be read: its folder cannot be written, and holds no log to read; "
+        "get the right to write there, or read while its writer has it open"
+        if path.exists()
+        else "cannot be made: its folder cannot be written; get the right to, or name another one"
+    )
+    return StoreReadOnly(f"the store {quoted(where, PATH_SHOWN_MAX)} {told}", {"store": where})
 
 
 def _switch_to_wal(connection: sqlite3.Connection, where: str, library: SQLiteModule, wait_ms_max: int) -> None:

@@ -60,6 +60,11 @@ class Hold:
         """Whether this process has to be the only one that writes, one store at a time."""
         return has_reset_bug(self.library.sqlite_version_info)
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the file."""
+        return self._lock.taken
+
     def check_library(self, connection: sqlite3.Connection) -> None:
         """Raise StoreUnavailable when another SQLite library of this process has the file open, whatever was chosen.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Row, Values
     from relgraph.store.sqlite.library import SQLiteModule
 
-__all__ = ["SQLiteLink", "SharedLink", "connect", "connect_memory"]
+__all__ = ["SQLiteLink", "SharedLink", "connect", "connect_memory", "connect_source"]
 
 CACHE_KIB_MAX: Final = 65536
 _READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
@@ -39,6 +39,11 @@ def connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=wait_ms_max / 1000
     )
     return _tuned(connection, _READER_PRAGMAS if reader else _WRITER_PRAGMAS)
+
+
+def connect_source(library: SQLiteModule, path: Path) -> sqlite3.Connection:
+    """Open a file to copy or verify it, whoever may write it. Raises the driver's errors."""
+    return _tuned(library.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None), ())
 
 
 def connect_memory(library: SQLiteModule) -> sqlite3.Connection:

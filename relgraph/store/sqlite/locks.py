@@ -37,6 +37,11 @@ class FileLock:
         self._like = like
         self._file: int | None = None
 
+    @property
+    def taken(self) -> bool:
+        """Whether this process has the lock."""
+        return self._file is not None
+
     def take(self, *, shared: bool) -> bool:
         """Take the lock; say whether that succeeded. Never waits. Raises OSError when the file cannot be made."""
         if self._file is not None:

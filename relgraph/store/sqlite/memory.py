@@ -13,18 +13,24 @@ from relgraph.errors import StoreUnavailable
 from relgraph.store.base import EMPTY
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
+from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
+from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.layout import prepare
 from relgraph.store.sqlite.library import check_version
 from relgraph.store.sqlite.link import SharedLink, connect_memory
+from relgraph.store.sqlite.verifying import verify_file
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
     from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.library import SQLiteModule
+    from relgraph.store.upkeep import Backup, Verification
 
 __all__ = ["MemoryStore"]
 
@@ -36,8 +42,9 @@ class MemoryStore:
 
     def __init__(self, library: SQLiteModule, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
         check_version(library.sqlite_version_info)
-        connection = connect_memory(library)
+        self._connection = connection = connect_memory(library)
         prepare(connection, _WHERE, random)
+        self._library = library
         self._clock = clock
         self._random = random
         self._link: Link = SharedLink(library, connection, _WHERE)
@@ -70,6 +77,24 @@ class MemoryStore:
     def intake(self) -> SQLIntake:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
+
+    def verify(self) -> Verification:
+        """Look at all that the store holds, between two writes."""
+        self._pinned()
+        self._lock.enter()
+        try:
+            return verify(self._link, lambda link: verify_file(link, self._library))
+        finally:
+            self._lock.leave()
+
+    def backup(self, path: Path) -> Backup:
+        """Copy the newest committed state into a new file, between two writes."""
+        self._pinned()
+        self._lock.enter()
+        try:
+            return back_up(self._connection, self._library, _WHERE, path)
+        finally:
+            self._lock.leave()
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""

@@ -1,0 +1,145 @@
+"""Stores on PostgreSQL: one PostgreSQL schema, many readers beside one writer, in as many processes as there are.
+
+Rule 1: a snapshot is one transaction, REPEATABLE READ and READ ONLY, pinned by its first read.
+Rule 2: nothing is believed of a database that is not this store any more: its id and epoch are read with each head.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from relgraph.errors import StoreUnavailable, Unsupported, quoted
+from relgraph.revision import Revision
+from relgraph.store.postgres.faults import named
+from relgraph.store.postgres.layout import is_current, prepare
+from relgraph.store.postgres.link import PostgresLink, connect
+from relgraph.store.postgres.pool import Pool
+from relgraph.store.postgres.writing import PostgresTransaction
+from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
+from relgraph.store.sql.verifying import told, verify
+from relgraph.store.sql.writing import WriterLock
+from relgraph.store.upkeep import Checked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from relgraph.store.base import Clock, Random
+    from relgraph.store.postgres.urls import Place
+    from relgraph.store.sql.intake import SQLIntake
+    from relgraph.store.sql.link import Link, Row
+    from relgraph.store.upkeep import Verification
+
+__all__ = ["PostgresStore"]
+
+_HEAD = (
+    "SELECT m.store, m.epoch, r.number, r.nonce, r.stamp FROM meta AS m LEFT JOIN revisions AS r ON r.number = m.head"
+)
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SNAPSHOT = f"{_BEGIN}; {_HEAD}"
+# An index that is not valid was left behind by a statement that broke off, and is not used or not unique.
+_INDEXES = (
+    "SELECT c.relname, i.indisvalid AND i.indisready FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ? ORDER BY c.relname"
+)
+
+
+class PostgresStore:
+    """A store in one PostgreSQL schema; see `relgraph.store.base.Store`. Opening makes or migrates it if need be."""
+
+    def __init__(self, place: Place, *, clock: Clock, random: Random, wait_ms_max: int) -> None:
+        self._place = place
+        self._clock = clock
+        self._random = random
+        self._wait_ms_max = wait_ms_max
+        # Not from the pool, which keeps the reason to itself when there is no way to connect.
+        link = PostgresLink(connect(place, wait_ms_max), place)
+        try:
+            if not is_current(link, place):
+                prepare(link, place, random, wait_ms_max)
+            self._id, self._epoch = identity(link)
+        finally:
+            link.close()
+        self._lock = WriterLock(place.where, wait_ms_max)
+        self._pool = Pool(place, wait_ms_max)
+
+    @property
+    def id(self) -> bytes:
+        """16 random bytes, drawn when the store was made."""
+        return self._id
+
+    @property
+    def epoch(self) -> int:
+        """Which life of the store this is."""
+        return self._epoch
+
+    def head(self) -> Revision:
+        """The newest committed revision."""
+        link, row = self._pool.begin(_HEAD)
+        self._pool.give(link)
+        return self._head(row)
+
+    def snapshot(self) -> SQLSnapshot:
+        """Open a view of the newest committed state."""
+        link, row = self._pool.begin(_SNAPSHOT)
+        try:
+            head = self._head(row)
+        except BaseException:
+            self._pool.give(link)
+            raise
+        return SQLSnapshot(link, Pin(head), lambda _: self._pool.give(link))
+
+    def transaction(self) -> PostgresTransaction:
+        """Prepare a write; its `with` block begins it."""
+        return PostgresTransaction(
+            self._pool, self._lock, self._check, self._clock, self._random, self._place.where, self._wait_ms_max
+        )
+
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
+
+    def verify(self) -> Verification:
+        """Look at all that the store holds, in one snapshot, and tell what is wrong with it."""
+        link, row = self._pool.begin(_HEAD)
+        try:
+            self._check(row)
+            return verify(link, self._verify_indexes, _BEGIN)
+        finally:
+            self._pool.give(link)
+
+    def _verify_indexes(self, link: Link) -> tuple[Checked, ...]:
+        rows = link.all(_INDEXES, (self._place.schema,))
+        findings = told([row for row in rows if not row[1]], "the index {} is not valid; make it again with REINDEX")
+        return (Checked("indexes", len(rows), findings),)
+
+    def backup(self, path: Path) -> NoReturn:
+        """Raise Unsupported: PostgreSQL brings its own tools."""
+        raise Unsupported(
+            f"relgraph makes no backup of {named(self._place.where)} in {quoted(str(path))}; PostgreSQL does, with "
+            f"`pg_dump --schema={self._place.schema}` or continuous archiving",
+            {"store": self._place.where},
+        )
+
+    def close(self) -> None:
+        """Close all connections; one in use closes when its snapshot is left. Waits for a write to end."""
+        self._lock.enter()
+        try:
+            self._pool.close()
+        finally:
+            self._lock.leave()
+
+    def _head(self, row: Row | None) -> Revision:
+        """The revision behind the id and the epoch. Raises StoreUnavailable where there is none."""
+        self._check(row)
+        if row is None or row[2] is None:
+            raise unfinished(self._place.where)
+        return Revision(*row[2:])
+
+    def _check(self, row: Row | None) -> None:
+        """Raise StoreUnavailable when a row does not begin with the id and the epoch of this store."""
+        if row is None or (row[0], row[1]) != (self._id, self._epoch):
+            raise StoreUnavailable(
+                f"another store answers at {named(self._place.where)} than the one that was opened, "
+                "or the same one restored from a backup; close the store and open it again",
+                {"store": self._place.where},
+            )

@@ -1,0 +1,149 @@
+"""Transactions on PostgreSQL: how one begins and ends, and how many tuples come in at once.
+
+Rule 1: judge after the lock. A transaction is READ COMMITTED, so each statement sees all that was committed before it
+began; the row of `meta` is locked by the first one, and whatever is read later is what the writer before has left.
+Rule 2: what is acknowledged is durable: where a role or a database turned `synchronous_commit` off, it is on here.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from relgraph.store.postgres.batch import Batch, numbers_of
+from relgraph.store.postgres.link import PostgresLink
+from relgraph.store.postgres.staging import Loader, Staging
+from relgraph.store.sql.interning import Interner
+from relgraph.store.sql.link import ClosedLink
+from relgraph.store.sql.writing import SQLTransaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from relgraph.store.base import Clock, OnDuplicate, Random
+    from relgraph.store.postgres.pool import Pool
+    from relgraph.store.sql.interning import Numbers
+    from relgraph.store.sql.link import Link, Row
+    from relgraph.store.sql.writing import WriterLock
+    from relgraph.tuples import RelationTuple
+
+__all__ = ["PostgresTransaction"]
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_LOCK = (
+    "SET LOCAL lock_timeout = {wait}; SELECT set_config('synchronous_commit', 'on', true)"
+    " WHERE current_setting('synchronous_commit') = 'off'; SELECT store, epoch FROM meta FOR UPDATE"
+)
+
+
+class PostgresTransaction(SQLTransaction):
+    """Writes in the making; see `relgraph.store.base.Transaction`.
+
+    `lock` lets one writer of this process in at a time, so that the ones that wait hold no connection; `check` raises
+    where another store than ours answers.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        lock: WriterLock,
+        check: Callable[[Row | None], None],
+        clock: Clock,
+        random: Random,
+        where: str,
+        wait_ms_max: int,
+    ) -> None:
+        super().__init__(where, clock, random, lambda _: None)
+        self._pool = pool
+        self._lock = lock
+        self._check = check
+        self._locking = _LOCK.replace("{wait}", str(wait_ms_max))
+        self._taken: PostgresLink | None = None
+        self._staging: Staging | None = None
+        self._batch: Batch | None = None
+
+    def _begin(self) -> Link:
+        if self._staged:
+            # Sent before the locks are taken: others write meanwhile.
+            self._taken, _ = self._pool.begin(f"{_BEGIN}; SELECT 1")
+        try:
+            if self._taken is not None:
+                self._staging = Staging(self._taken, self._staged)
+            self._lock.enter()
+            try:
+                if self._taken is None:
+                    self._taken, row = self._pool.begin(f"{_BEGIN}; {self._locking}")
+                    self._check(row)
+                else:
+                    self._check(self._taken.script(self._locking))
+            except BaseException:
+                self._lock.leave()
+                raise
+        except BaseException:
+            self._give()
+            raise
+        return self._taken
+
+    def _open_link(self) -> PostgresLink:
+        """The transaction's link. Raises StoreUnavailable when all is committed or undone.
+
+        What was undone has given its place to a link that refuses. Its connection is still there, outside of any
+        transaction, where each statement would be a write of its own.
+        """
+        link = self._link
+        if isinstance(link, ClosedLink):
+            link.run("")
+        assert isinstance(link, PostgresLink)
+        return link
+
+    def _let_go(self) -> None:
+        try:
+            self._give()
+        finally:
+            self._lock.leave()
+
+    @contextmanager
+    def _together(self, gone: Sequence[RelationTuple], made: Sequence[RelationTuple]) -> Iterator[None]:
+        link = self._open_link()
+        with self._interner.told(*numbers_of(link, (*gone, *made))):
+            # In the order in which they will be made, so that objects get the numbers that they get one by one.
+            keys, _ = self._interner.keys(made)
+            keys += [key for key in map(self._interner.known_key, gone) if key is not None]
+            self._batch = Batch(link, self.number, keys)
+            try:
+                yield
+                self._batch.send()
+            finally:
+                self._batch = None
+
+    def _row_of(self, key: Numbers) -> Row | None:
+        return super()._row_of(key) if self._batch is None else self._batch.standing(key)
+
+    def _add(self, key: Numbers, expires: int | None) -> None:
+        if self._batch is None:
+            super()._add(key, expires)
+        else:
+            self._batch.add(key, expires)
+
+    def _end(self, key: Numbers, created: int) -> None:
+        if self._batch is None:
+            super()._end(key, created)
+        else:
+            self._batch.end(key, created)
+
+    def _give(self) -> None:
+        taken, self._taken, self._staging = self._taken, None, None
+        if taken is not None:
+            self._pool.give(taken)
+
+    def _bring_in(self, staged: Sequence[RelationTuple], on_duplicate: OnDuplicate) -> int:
+        link = self._open_link()
+        staging, self._staging = self._staging, None
+        if staging is None or staging.tuples is not staged:
+            staging = Staging(link, staged)
+        loader = Loader(self.number, self.stamp, self._interner.name, self._distinct, self._existing)
+        try:
+            return staging.bring_in(loader, on_duplicate)
+        finally:
+            # Objects got their numbers behind the interner's back.
+            self._interner = Interner(self._link)

@@ -1,0 +1,142 @@
+"""The write-ahead log of a store on SQLite stays bounded, whoever reads meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relgraph.errors import StoreUnavailable
+from relgraph.store import open_store
+from relgraph.store.base import Commit
+from relgraph.store.sqlite import log
+from relgraph.store.sqlite.files import FileStore
+from tests.store_kit import SAMPLE, FakeClock, many, texts, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BOUND = 64 * 1024
+
+
+def open_file(path: Path) -> FileStore:
+    store = open_store(f"sqlite:///{path}", clock=FakeClock(), random=os.urandom)
+    assert isinstance(store, FileStore)
+    return store
+
+
+def log_size(path: Path) -> int:
+    file = path.with_name(path.name + "-wal")
+    return file.stat().st_size if file.exists() else 0
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of a store whose log is bounded tightly, and not folded by SQLite on its own."""
+    monkeypatch.setattr(log, "LOG_BYTES_MAX", BOUND)
+    return tmp_path / "store.db"
+
+
+@contextmanager
+def never_without_a_reader(store: FileStore) -> Iterator[None]:
+    """Hand a snapshot from thread to thread: the next is open before the last is left."""
+    turns = [threading.Semaphore(1), threading.Semaphore(0)]
+    over = threading.Event()
+
+    def read(mine: threading.Semaphore, others: threading.Semaphore) -> None:
+        mine.acquire()
+        while not over.is_set():
+            with store.snapshot() as snapshot:
+                others.release()
+                assert snapshot.head.number <= store.head().number
+                mine.acquire()
+        others.release()
+
+    threads = [threading.Thread(target=read, args=(turns[n], turns[1 - n])) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("tended", [True, False])
+def test_the_log_is_bounded_under_overlapping_readers(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, tended: bool
+) -> None:
+    """With a snapshot open at every moment the log stays within a few times its bound; untended, it grows on."""
+    if not tended:
+        monkeypatch.setattr(log.Log, "tend", lambda _: None)
+    with closing(open_file(path)) as store, never_without_a_reader(store):
+        sizes = []
+        for number in range(300):
+            write(store, create=[f"report:r{number}#viewer@user:u{n}" for n in range(20)])
+            sizes.append(log_size(path))
+    assert tended == (max(sizes) < 8 * BOUND)
+    if tended:
+        assert any(later < earlier for earlier, later in pairwise(sizes))
+
+
+def test_one_long_reader_lets_the_log_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one snapshot stays the log grows and writes go on; once it is left, the next writes bring the log back."""
+    monkeypatch.setattr(log, "WAIT_MS_MAX", 10)
+    with closing(open_file(path)) as store:
+        write(store, create=SAMPLE)
+        with store.snapshot() as snapshot:
+            for number in range(60):
+                write(store, create=[f"report:r{number}#viewer@user:u{n}" for n in range(20)])
+            assert snapshot.head.number == 1
+            grown = log_size(path)
+        assert grown > 8 * BOUND
+        while log_size(path) <= 2 * grown and log_size(path) > BOUND:
+            write(store, touch=[f"report:x{store.head().number}#viewer@user:u{n}" for n in range(20)])
+        assert log_size(path) <= BOUND
+
+
+def test_a_large_import_leaves_no_large_log(path: Path) -> None:
+    """What an import has put into the log is in the file when it returns."""
+    with closing(open_file(path)) as store:
+        transaction = store.transaction()
+        transaction.stage(many(*(f"report:q{n}#viewer@user:u{n}" for n in range(30_000))))
+        with transaction:
+            transaction.load()
+            transaction.seal(Commit())
+            transaction.commit()
+        assert log_size(path) == 0
+        assert path.stat().st_size > 10 * BOUND
+
+
+def test_closing_empties_the_log(path: Path) -> None:
+    """A store that has written leaves an empty log when it is closed, though others have the file open."""
+    with closing(open_file(path)) as reader:
+        with closing(open_file(path)) as store:
+            write(store, create=SAMPLE)
+            assert log_size(path) > 0
+        assert log_size(path) == 0
+        assert set(SAMPLE) == texts(reader)
+    assert not path.with_name(path.name + "-wal").exists()
+
+
+def test_a_log_that_cannot_be_folded_fails_no_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that is durable is acknowledged, whatever befalls the log behind it."""
+    with closing(open_file(path)) as store:
+        monkeypatch.setattr(log, "LOG_BYTES_MAX", 1)
+        store._log._next = 1
+        before = store._writer.all
+
+        def failing(sql: str, values: tuple[()] = ()) -> list[tuple[object, ...]]:
+            if "checkpoint" in sql:
+                raise StoreUnavailable("the disk is full")
+            return before(sql, values)
+
+        monkeypatch.setattr(store._writer, "all", failing)
+        assert 1 == write(store, create=SAMPLE).number
+        assert set(SAMPLE) == texts(store)

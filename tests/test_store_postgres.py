@@ -1,0 +1,361 @@
+"""What is special to the store on PostgreSQL: its URL, its layout and format, and what it leaves to the server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+import relgraph
+from relgraph.cli.target import Target
+from relgraph.errors import InvalidInput, InvalidSetting, StoreFormat, StoreUnavailable
+from relgraph.instants import instant_of, parse_moment
+from relgraph.store import open_store
+from relgraph.store.base import Commit
+from relgraph.store.postgres.layout import FORMAT
+from relgraph.store.postgres.link import ROWS_AT_ONCE
+from relgraph.store.postgres.stores import PostgresStore
+from relgraph.store.postgres.urls import place_of
+from relgraph_server.settings import Settings
+from tests.api_kit import SCHEMA
+from tests.house import ROOT
+from tests.store_kit import ALL, SAMPLE, FakeClock, FakeRandom, many, pages, texts, until, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from relgraph.store.base import Store
+    from tests.postgres_kit import Server
+
+
+@pytest.fixture
+def store(postgres: Server) -> Iterator[Store]:
+    with postgres.store(FakeClock(), FakeRandom()) as store:
+        yield store
+
+
+@contextmanager
+def opened(url: str) -> Iterator[PostgresStore]:
+    store = open_store(url, clock=FakeClock(), random=os.urandom)
+    assert isinstance(store, PostgresStore)
+    with closing(store):
+        yield store
+
+
+def schema_of(url: str) -> str:
+    return place_of(url).schema
+
+
+def ask(postgres: Server, sql: str, url: str = "") -> list[tuple[object, ...]]:
+    """Ask as the server's owner; `{s}` stands for the PostgreSQL schema of a store."""
+    with psycopg.connect(postgres.admin, autocommit=True) as connection:
+        cursor = connection.execute((sql.replace("{s}", f'"{schema_of(url)}"') if url else sql).encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+# --- the URL ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_url_means() -> None:
+    """What is libpq's passes through as it stands; what is ours does not, and has its meaning."""
+    place = place_of(
+        "postgresql://anna@db.example:5433/access?sslmode=require&relgraph_schema=two&application_name=x%20y"
+    )
+    assert ("postgresql://anna@db.example:5433/access?sslmode=require&application_name=x%20y", "two") == (
+        place.conninfo, place.schema,
+    )  # fmt: skip
+    assert (False, True) == (place.pooled, place.creates)
+    place = place_of("postgres:///access?relgraph_pgbouncer=on&relgraph_create=off")
+    assert ("postgres:///access", "relgraph", True, False) == (
+        place.conninfo, place.schema, place.pooled, place.creates,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("postgresql://h/db?relgraph_shema=x", "did you mean `relgraph_schema`?"),
+        ("postgresql://h/db?relgraph_schema=pg_x", "beginning with neither"),
+        ("postgresql://h/db?relgraph_schema=a%22b", "letters, digits and `_`"),
+        ("postgresql://h/db?relgraph_schema=" + "a" * 64, "at most 63"),
+        ("postgresql://h/db?relgraph_schema=", "cannot be the PostgreSQL schema"),
+        ("postgresql://h/db?relgraph_pgbouncer=yes", "write `on` or `off`"),
+        ("postgresql://h/db?sslmode=off&sslmode=on", "two `sslmode`"),
+        ("postgresql://h/db?sslmode", "`name=value`"),
+        ("postgresql://h/db?ssl_mode=open", "did you mean `sslmode`?"),
+        ("postgresql://h/db%zz", "encoded with `%`"),
+        ("postgresql://h:port/db", "a port is a number"),
+        ("postgresql://a:s@me@h/db", "`%40`"),
+        ("postgresql://a:s/me@h/db", "`%2F`"),
+        ("postgresql://a:s?me@h/db", "`%3F`"),
+    ],
+)
+def test_urls_that_cannot_be_read(url: str, hint: str) -> None:
+    """A URL that is not clear is refused with what to write instead, and without showing what may be a password."""
+    with pytest.raises(InvalidSetting) as caught:
+        open_store(url, clock=FakeClock(), random=FakeRandom())
+    assert hint in caught.value.message
+    assert "me@" not in caught.value.message + str(caught.value.details)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://anna:sesame@127.0.0.1:1/db",
+        "postgresql://anna:ses%40me@127.0.0.1:1/db?sslpassword=sesame",
+        "postgresql://127.0.0.1:1/db?user=anna&password=sesame",
+        "postgresql://anna:sesame@127.0.0.1:1/db?nonsense=1",
+        "postgresql://anna:sesame@h:sesame/db",
+        "postgresqll://anna:sesame@h/db",
+        "mysql://anna:ses@me@h/db",
+    ],
+)
+def test_passwords_are_never_shown(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A password appears in no error, no detail, no repr and no log, whether the URL can be used or not."""
+    with pytest.raises(relgraph.errors.RelgraphError) as caught:
+        relgraph.open(url)
+    told = [str(caught.value), str(caught.value.details), repr(Settings(url)), repr(Target(store=url)), caplog.text]
+    with suppress(InvalidSetting):
+        told.append(repr(place_of(url)))
+    assert [] == [text for text in told if "ses" in text]
+
+
+def test_the_driver_is_loaded_late() -> None:
+    """Opening a SQLite store loads no driver of PostgreSQL; a missing one is told with the way to install it."""
+    program = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}]; import relgraph; relgraph.open('sqlite://').close();"
+        "print([name for name in sys.modules if name.startswith('psycopg')]);"
+        "sys.modules['psycopg'] = None\n"
+        "try: relgraph.open('postgresql://h/db')\n"
+        "except relgraph.errors.StoreUnavailable as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded, told = done.stdout.splitlines()
+    assert "[]" == loaded
+    assert "`relgraph[postgres]`" in told
+
+
+# --- layout and format ------------------------------------------------------------------------------------------------
+
+
+def test_opening_again(postgres: Server) -> None:
+    """A store is as it was left: its id, its head and its tuples; two schemas of one database are two stores."""
+    url, other = postgres.url(), postgres.url()
+    with opened(url) as store, opened(other) as second:
+        head, identity = write(store, create=SAMPLE), store.id
+        assert second.id != identity
+        assert set() == texts(second)
+    with opened(url) as store:
+        assert (identity, head, set(SAMPLE)) == (store.id, store.head(), texts(store))
+
+
+def test_made_by_many_at_once(postgres: Server) -> None:
+    """Threads that open a store which is not there yet make one, and all go on with it."""
+    url = postgres.url()
+    found: list[bytes] = []
+
+    def one() -> None:
+        with opened(url) as store:
+            write(store, touch=SAMPLE)
+            found.append(store.id)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (4, 1) == (len(found), len(set(found)))
+
+
+def test_a_newer_format(postgres: Server) -> None:
+    """A store of a newer format is refused, and left as it is."""
+    url = postgres.url()
+    with opened(url):
+        pass
+    ask(postgres, f"UPDATE {{s}}.meta SET format = {FORMAT + 1}", url)
+    with pytest.raises(StoreFormat, match="install a newer one"), opened(url):
+        pass
+    assert [(FORMAT + 1,)] == ask(postgres, "SELECT format FROM {s}.meta", url)
+
+
+@pytest.mark.parametrize(
+    "table", ["meta(one integer)", "meta(application text, format integer)", "orders(id integer)", "names(id integer)"]
+)
+def test_another_programs_tables(postgres: Server, table: str) -> None:
+    """A PostgreSQL schema with tables of another program is refused, and nothing is added to it."""
+    url = postgres.url()
+    ask(postgres, f"CREATE SCHEMA {{s}}; CREATE TABLE {{s}}.{table}", url)
+    with pytest.raises(StoreFormat, match="another program"), opened(url):
+        pass
+    names = f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema_of(url)}'"
+    assert [(table.partition("(")[0],)] == ask(postgres, names)
+
+
+def test_making_fails_half_way(postgres: Server) -> None:
+    """What cannot be made as a whole is not made at all."""
+    url = postgres.url()
+
+    def broken(size: int) -> bytes:
+        raise KeyError(size)
+
+    with pytest.raises(KeyError):
+        open_store(url, clock=FakeClock(), random=broken)
+    assert [] == ask(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema_of(url)}'")
+
+
+def test_a_store_that_has_to_be_there(postgres: Server) -> None:
+    """With `relgraph_create=off` a store that is not there is an error, and none is made."""
+    url = postgres.url("&relgraph_create=off")
+    with pytest.raises(StoreUnavailable, match="there is no store"), opened(url):
+        pass
+    assert [] == ask(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema_of(url)}'")
+
+
+def test_a_role_of_its_own(postgres: Server) -> None:
+    """A role that owns nothing but the store's schema makes and uses the store; one without rights hears so."""
+    url = postgres.url()
+    role = f"role_{schema_of(url)}"
+    ask(postgres, f"CREATE ROLE {role} LOGIN; CREATE SCHEMA {{s}} AUTHORIZATION {role}", url)
+    with opened(url.replace("postgres:@", f"{role}@")) as store:
+        write(store, create=SAMPLE)
+        transaction = store.transaction()
+        transaction.stage(many(*SAMPLE))
+        with transaction:
+            assert 0 == transaction.load("skip")
+    stranger = f"stranger_{schema_of(url)}"
+    ask(postgres, f"CREATE ROLE {stranger} LOGIN")
+    with (
+        pytest.raises(StoreUnavailable, match="grant it the rights"),
+        opened(url.replace("postgres:@", f"{stranger}@")),
+    ):
+        pass
+
+
+def test_a_database_that_cannot_hold_all_texts(postgres: Server) -> None:
+    """A database without UTF-8 is refused before a store is made in it."""
+    name = f"ascii_{os.getpid()}"
+    ask(postgres, f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    with (
+        pytest.raises(StoreUnavailable, match="ENCODING 'UTF8'"),
+        opened(postgres.url().replace("/postgres?", f"/{name}?")),
+    ):
+        pass
+
+
+def test_order_is_by_bytes(postgres: Server) -> None:
+    """Every text of a store compares by its bytes, whatever the language of the database."""
+    ids = ["B", "a", "A", "b", "a/b", "a-b", "a_b", "Z", "z", "0", "=", "+", "|"]
+    url = postgres.url()
+    with opened(url) as store:
+        write(store, create=[f"report:{each}#viewer@user:anna" for each in ids])
+        with store.snapshot() as snapshot:
+            found = [page[0].resource.id for page in pages(snapshot, ALL, 1)]
+    assert sorted(ids) == found
+    columns = ask(
+        postgres,
+        "SELECT c.collname, count(*) FROM pg_attribute AS a JOIN pg_collation AS c ON c.oid = a.attcollation"
+        " JOIN pg_class AS t ON t.oid = a.attrelid"
+        f" WHERE t.relkind = 'r' AND t.relnamespace = '{schema_of(url)}'::regnamespace GROUP BY 1",
+    )
+    assert ["C"] == [collation for collation, _ in columns]
+
+
+def test_a_text_that_cannot_be_kept(store: Store) -> None:
+    """A NUL character, which PostgreSQL's texts cannot hold, is refused as what it is, and nothing is written."""
+    with store.transaction() as transaction:
+        transaction.apply(create=many(*SAMPLE))
+        with pytest.raises(InvalidInput, match="NUL"):
+            transaction.seal(Commit(reason="a\0b"))
+    assert set() == texts(store)
+
+
+def test_what_an_administrator_sees(postgres: Server) -> None:
+    """The view of living tuples shows them by name, with when they expire, and leaves out what has expired."""
+    url = postgres.url()
+    soon = instant_of(parse_moment("9999-12-31T23:59:59.123456Z"))
+    with opened(url) as store:
+        write(store, create=[until(SAMPLE[0], soon), until(SAMPLE[1], 5), *SAMPLE[2:4]])
+    rows = ask(postgres, "SELECT * FROM {s}.living_tuples ORDER BY resource_type, subject_id", url)
+    assert [
+        ("folder", "a", "parent", "folder", "root", "", 1, "9999-12-31T23:59:59.123456Z"),
+        ("report", "q1", "viewer", "user", "*", "", 1, None),
+        ("report", "q1", "admin", "group", "board", "member", 1, None),
+    ] == rows
+
+
+# --- what is left to the server ---------------------------------------------------------------------------------------
+
+
+def test_nothing_stays_in_the_session(postgres: Server) -> None:
+    """After any use, connections hold no lock, no temporary table, no setting, no open transaction and no listener."""
+    url = postgres.url("&relgraph_pgbouncer=on")
+    with opened(url) as store:
+        write(store, create=SAMPLE)
+        transaction = store.transaction()
+        transaction.stage(many(*SAMPLE, "report:q9#viewer@user:anna"))
+        with transaction:
+            transaction.load("touch")
+            transaction.seal(Commit())
+            transaction.commit()
+        texts(store)
+        link = store._pool.take()
+        for question in (
+            "SELECT locktype FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'",
+            "SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()",
+            "SELECT name FROM pg_prepared_statements",
+            "SELECT pg_listening_channels()",
+            "SELECT name FROM pg_settings WHERE source = 'session'",
+        ):
+            assert [] == link.connection.execute(question.encode()).fetchall(), question
+        store._pool.give(link)
+
+
+def test_a_commit_waits_for_the_disk(postgres: Server) -> None:
+    """Where a role or a database turned `synchronous_commit` off, a write turns it on for itself."""
+    url = postgres.url("&options=-c%20synchronous_commit%3Doff")
+    with opened(url) as store:
+        found: list[object] = []
+        with store.transaction() as transaction:
+            link = transaction._taken
+            assert link is not None
+            found.append(link.one("SELECT current_setting('synchronous_commit')"))
+        with store.snapshot() as snapshot:
+            found.append(snapshot._link.one("SELECT current_setting('synchronous_commit')"))
+    assert [("on",), ("off",)] == found
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, ROWS_AT_ONCE * 2 + 1])
+def test_long_results(store: Store, more: int) -> None:
+    """Results of any length are whole, and may be read side by side, on both sides of what is fetched at once."""
+    wide = [f"report:q#viewer@user:u{n}" for n in range(ROWS_AT_ONCE + more)]
+    write(store, create=wide)
+    with store.snapshot() as snapshot:
+        image = snapshot.image()
+        pairs = list(zip(image.rows, image.objects, strict=False))
+        assert len(wide) == len(pairs)
+        resource, relation = pairs[0][0].resource, pairs[0][0].relation
+        abandoned = snapshot.tuples(resource, relation, 1)
+        next(abandoned)
+        found = [row.subject for row in snapshot.tuples(resource, relation, 1)]
+        assert (sorted(found), len(wide)) == (found, len(set(found)))
+
+
+# --- through the library ----------------------------------------------------------------------------------------------
+
+
+def test_processes_follow_each_other(postgres: Server) -> None:
+    """What one Authorizer writes, another over the same store answers at once, and its token is good for both."""
+    url = postgres.url()
+    with relgraph.open(url) as one, relgraph.open(url) as two:
+        one.write_schema(SCHEMA)
+        for n, (writer, reader) in enumerate([(one, two), (two, one), (one, two)]):
+            written = writer.write(create=[f"doc:d{n}#viewer@user:anna"])
+            assert written.revision == reader.decide("user:anna", "observe", f"doc:d{n}").revision
+            at_least = relgraph.Consistency.at_least(written.token)
+            assert reader.check("user:anna", "observe", f"doc:d{n}", consistency=at_least)
