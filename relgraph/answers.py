@@ -27,6 +27,7 @@ __all__ = [
     "OrphanClass",
     "Orphans",
     "Page",
+    "Receipt",
     "SchemaChange",
     "SchemaDiff",
     "SchemaText",
@@ -155,6 +156,11 @@ class Written:
 
     revision: int
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt(Written):
+    """A write inside an application's own transaction. Its token is valid once, and only if, that is committed."""
 
 
 @dataclass(frozen=True, slots=True)

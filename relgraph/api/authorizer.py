@@ -340,6 +340,7 @@ class Authorizer:
         request_id: str = "",
         not_after: datetime | None = None,
         deadline: float | None = None,
+        conn: object = None,
     ) -> Written:
         """Change tuples in one transaction and return its revision: all of it happens, or none.
 
@@ -348,12 +349,16 @@ class Authorizer:
         expiration replaces the tuple, a delete names none. `preconditions` (`must_exist(filter)`) are judged right
         before, in the state without the write. A `request_id` makes a retry safe: the same write under the same id
         happens once, for as long as `not_after` says, or `limits.request_kept_s`; after `not_after` it is refused.
+        With `conn`, a connection to the same store on which the application has begun a transaction, the write is part
+        of that and happens when, and if, it is committed: the answer is a Receipt, whose token is not valid before. One
+        a transaction, and it holds the store's lock until the application commits: make it the last step.
+
         Many threads' writes are committed together. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate,
         TooManyUpdates, PreconditionFailed, RequestIdReused, RequestExpired, NoSchema; DeadlineExceeded when it was not
         begun in time; OutcomeUnknown when only a retry can tell whether it happened.
         """
         asked = self._writing.asking.asked(reason, request_id, not_after, preconditions)
-        return self._writing.write(touch, create, delete, asked, _instant(deadline))
+        return self._writing.write(touch, create, delete, asked, _instant(deadline), conn)
 
     def delete(
         self,

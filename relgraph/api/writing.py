@@ -11,11 +11,11 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from relgraph.answers import Deleted, Imported, Written
+from relgraph.answers import Deleted, Imported, Receipt, Written
 from relgraph.api.asking import Asking, payload_of
 from relgraph.api.grouping import Group
 from relgraph.api.judging import Judge
-from relgraph.errors import RelgraphError
+from relgraph.errors import InvalidInput, RelgraphError
 from relgraph.schema import parse
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Writing:
         delete: Sequence[str | RelationTuple],
         asked: Asked,
         deadline: float | None,
+        conn: object,
     ) -> Written:
         """See `Authorizer.write`."""
         parts = self.asking.updates(touch, create, delete)
@@ -58,6 +59,14 @@ class Writing:
 
         payload = payload_of(asked, "write", parts=parts)
         self._following.check_process()
+        if conn is not None:
+            if deadline is not None:
+                raise InvalidInput(
+                    "a write in your own transaction waits as its connection does; leave the deadline out"
+                )
+            revision, _ = self._alone(self._following.store.joining(conn), asked, payload, judged)
+            # Not followed: the application has not committed it yet.
+            return Receipt(revision.number, self._following.token(revision))
         revision, _ = self._group.run(lambda transaction: self._sealed(transaction, asked, payload, judged), deadline)
         return Written(revision.number, self._token(revision))
 

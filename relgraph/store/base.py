@@ -427,6 +427,17 @@ class Store(Protocol):
         """Look at all that the store holds, in one snapshot, and tell what writing it by the rules cannot have left."""
         ...
 
+    def joining(self, connection: object) -> Transaction:
+        """Prepare a write inside the transaction that an application has open on a connection of its own driver.
+
+        Its `with` block sets a savepoint there and takes the store's write lock, which the application then holds until
+        it ends its transaction. Leaving without `commit` undoes the write alone; `commit` leaves it to the application
+        to commit, and only then is it a revision of the store. One such write a transaction, and no load. Entering
+        raises InvalidInput for a connection that is not to this store or has no transaction open, Refused where the
+        transaction holds a write already.
+        """
+        ...
+
     def close(self) -> None:
         """Close everything. Whatever is asked afterwards raises StoreUnavailable. Closing twice is fine."""
         ...

@@ -45,7 +45,7 @@ _ADAPTERS.register_dumper(int, Int8Dumper)
 COPIED_MIN: Final = 9
 """From this many rows on they are copied."""
 
-_TABLE: Final = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) (meta|names|objects|tuples|revisions|schemas)\b")
+_TABLE: Final = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ON) (meta|names|objects|tuples|revisions|schemas)\b")
 _PREPARED_AFTER: Final = 3
 # Transaction resolution unknown, statement completion unknown.
 _UNRESOLVED: Final = frozenset({"08007", "40003"})
@@ -129,7 +129,7 @@ class PostgresLink:
         """Run a statement once for each of `rows`."""
         try:
             with self._connection.cursor() as cursor:
-                cursor.executemany(_spelled(self._place.schema, sql).encode(), rows)
+                cursor.executemany(self._spelled(sql), rows)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
 
@@ -193,7 +193,7 @@ class PostgresLink:
         cursor = psycopg.ServerCursor(self._connection, f"relgraph_{self._count}")
         cursor.itersize = ROWS_AT_ONCE * 2
         try:
-            cursor.execute(_spelled(self._place.schema, sql).encode(), values)
+            cursor.execute(self._spelled(sql), values)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
         self._cursors.add(cursor)
@@ -225,16 +225,19 @@ class PostgresLink:
     def script(self, sql: str) -> Row | None:
         """Run several statements in one message, and return the row of the last."""
         try:
-            cursor = self._connection.execute(_spelled(self._place.schema, sql).encode(), prepare=False)
+            cursor = self._connection.execute(self._spelled(sql), prepare=False)
             while cursor.nextset():
                 pass
             return cursor.fetchone() if cursor.description else None
         except psycopg.Error as error:
             raise fault(error, self.where) from error
 
+    def _spelled(self, sql: str) -> bytes:
+        return _spelled(self._place.schema, sql).encode()
+
     def _execute(self, sql: str, values: Sequence[object]) -> psycopg.Cursor[Row]:
         try:
-            return self._connection.execute(_spelled(self._place.schema, sql).encode(), values or None)
+            return self._connection.execute(self._spelled(sql), values or None)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Loader", "Staging"]
 
 ANALYZED_ROWS_MIN: Final = 20_000
-"""From this many rows on, the tables are looked at again: plans made for an empty store would serve a full one."""
+"""From this many rows on, the tables are looked at again by their new contents."""
 
 _BLOCK: Final = 8192
 _WORK_MEM: Final = "SET LOCAL work_mem = '64MB'"
@@ -162,9 +162,12 @@ class Staging:
         else:
             link.run(_TUPLES + source, values)
             added = self._add_beside(loader, on_duplicate)
-        if added >= ANALYZED_ROWS_MIN:
-            link.analyze("objects", "tuples")
         return added
+
+    def refresh(self, changed: int) -> None:
+        """Let the planner know of so many new rows: plans made for an empty store would serve a full one."""
+        if changed >= ANALYZED_ROWS_MIN:
+            self._link.analyze("objects", "tuples")
 
     def _numbered(self, tuples: Sequence[RelationTuple]) -> tuple[list[Numbers], list[int | None]]:
         """Number all that the tuples name; return the tuples in these numbers, and when each expires."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
+from relgraph.store.postgres.joining import joined_link
 from relgraph.store.postgres.layout import is_current, prepare
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
+from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
 from relgraph.store.sql.verifying import told, verify
 from relgraph.store.sql.writing import WriterLock
@@ -97,6 +99,11 @@ class PostgresStore:
     def intake(self) -> SQLIntake:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
+
+    def joining(self, connection: object) -> JoinedTransaction:
+        """Prepare a write inside an application's own transaction."""
+        link = joined_link(connection, self._place)
+        return JoinedTransaction(link, "BEGIN", (self._id, self._epoch), self.head, self._clock, self._random)
 
     def verify(self) -> Verification:
         """Look at all that the store holds, in one snapshot, and tell what is wrong with it."""

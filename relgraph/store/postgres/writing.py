@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from relgraph.store.postgres.batch import Batch, numbers_of
+from relgraph.store.postgres.layout import add_indexes
 from relgraph.store.postgres.link import PostgresLink
 from relgraph.store.postgres.staging import Loader, Staging
 from relgraph.store.sql.interning import Interner
@@ -20,6 +21,7 @@ from relgraph.store.sql.writing import SQLTransaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from relgraph.revision import Revision
     from relgraph.store.base import Clock, OnDuplicate, Random
     from relgraph.store.postgres.pool import Pool
     from relgraph.store.sql.interning import Numbers
@@ -32,7 +34,7 @@ __all__ = ["PostgresTransaction"]
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _LOCK = (
     "SET LOCAL lock_timeout = {wait}; SELECT set_config('synchronous_commit', 'on', true)"
-    " WHERE current_setting('synchronous_commit') = 'off'; SELECT store, epoch FROM meta FOR UPDATE"
+    " WHERE current_setting('synchronous_commit') = 'off'; SELECT store, epoch, indexed FROM meta FOR UPDATE"
 )
 
 
@@ -61,6 +63,7 @@ class PostgresTransaction(SQLTransaction):
         self._taken: PostgresLink | None = None
         self._staging: Staging | None = None
         self._batch: Batch | None = None
+        self._was_indexed = self._indexed = False
 
     def _begin(self) -> Link:
         if self._staged:
@@ -71,11 +74,13 @@ class PostgresTransaction(SQLTransaction):
                 self._staging = Staging(self._taken, self._staged)
             self._lock.enter()
             try:
+                row: Row | None
                 if self._taken is None:
                     self._taken, row = self._pool.begin(f"{_BEGIN}; {self._locking}")
-                    self._check(row)
                 else:
-                    self._check(self._taken.script(self._locking))
+                    row = self._taken.script(self._locking)
+                self._check(row)
+                self._was_indexed = row is not None and bool(row[2])
             except BaseException:
                 self._lock.leave()
                 raise
@@ -83,6 +88,21 @@ class PostgresTransaction(SQLTransaction):
             self._give()
             raise
         return self._taken
+
+    def _return_to(self, head: Revision, changes: int) -> None:
+        super()._return_to(head, changes)
+        # What a savepoint undid may have been the indexes.
+        self._indexed = self._was_indexed
+
+    def _prepare_intake(self, link: Link) -> None:
+        assert isinstance(link, PostgresLink)
+        self._indexed = self._was_indexed
+        self._index(link)
+
+    def _index(self, link: PostgresLink) -> None:
+        if not self._indexed:
+            add_indexes(link)
+            self._indexed = True
 
     def _open_link(self) -> PostgresLink:
         """The transaction's link. Raises StoreUnavailable when all is committed or undone.
@@ -105,6 +125,7 @@ class PostgresTransaction(SQLTransaction):
     @contextmanager
     def _together(self, gone: Sequence[RelationTuple], made: Sequence[RelationTuple]) -> Iterator[None]:
         link = self._open_link()
+        self._index(link)
         with self._interner.told(*numbers_of(link, (*gone, *made))):
             # In the order in which they will be made, so that objects get the numbers that they get one by one.
             keys, _ = self._interner.keys(made)
@@ -143,7 +164,10 @@ class PostgresTransaction(SQLTransaction):
             staging = Staging(link, staged)
         loader = Loader(self.number, self.stamp, self._interner.name, self._distinct, self._existing)
         try:
-            return staging.bring_in(loader, on_duplicate)
+            changed = staging.bring_in(loader, on_duplicate)
+            self._index(link)
+            staging.refresh(changed)
         finally:
             # Objects got their numbers behind the interner's back.
             self._interner = Interner(self._link)
+        return changed

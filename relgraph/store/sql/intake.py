@@ -45,20 +45,22 @@ _LAST: Final = {part: _last(part) for part in PARTS}
 class SQLIntake:
     """Takes another store's history in; see `relgraph.store.history.Intake`.
 
-    `begin` locks out other writers, `check` raises where a commit would be lost, `let_go` lets the next writer in, and
-    `finished` is told of the head that everybody sees from the commit on.
+    `begin` locks out other writers, `prepare` makes the tables ready for rows, `check` raises where a commit would be
+    lost, `let_go` lets the next writer in, and `finished` is told of the head that everybody sees from the commit on.
     """
 
     def __init__(
         self,
         where: str,
         begin: Callable[[], Link],
+        prepare: Callable[[Link], None],
         check: Callable[[], None],
         let_go: Callable[[], None],
         finished: Callable[[Revision], None],
     ) -> None:
         self._where = where
         self._begin = begin
+        self._prepare = prepare
         self._check = check
         self._let_go = let_go
         self._finished = finished
@@ -119,11 +121,19 @@ class SQLIntake:
 
     def __enter__(self) -> Self:
         self._link = self._begin()
+        try:
+            self._prepare(self._link)
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         link, self._link = self._link, ClosedLink("intake", self._where)
         try:
             link.stop()

@@ -135,6 +135,17 @@ class SQLTransaction(Reader):
         else:
             self._link.run(_END, (self.number, *key, created))
 
+    def _finish(self) -> None:
+        """Make durable what is sealed."""
+        self._link.run("COMMIT")
+
+    def _roll_back(self, link: Link) -> None:
+        """Undo what was done since `_begin`."""
+        link.run("ROLLBACK")
+
+    def _prepare_intake(self, link: Link) -> None:
+        """Make the tables ready for another store's rows; the transaction has begun."""
+
     def _check_standing(self) -> None:
         """Raise StoreUnavailable when the store is no longer where it was opened."""
 
@@ -282,7 +293,7 @@ class SQLTransaction(Reader):
             # INVARIANT: never acknowledge what was written to a file that has no name any more.
             self._check_standing()
             self._link.stop()
-            self._link.run("COMMIT")
+            self._finish()
         self._committed(self.head)
         self._link = ClosedLink("transaction", self._where)
 
@@ -298,14 +309,16 @@ class SQLTransaction(Reader):
 
     def intake(self) -> SQLIntake:
         """Take another store's history in, in place of writes: as a transaction begins and ends, so does this."""
-        return SQLIntake(self._where, self._begin, self._check_standing, self._let_go, self._committed)
+        return SQLIntake(
+            self._where, self._begin, self._prepare_intake, self._check_standing, self._let_go, self._committed
+        )
 
     def _undo(self) -> None:
         link, self._link = self._link, ClosedLink("transaction", self._where)
         link.stop()
         # A commit that failed may have rolled back by itself.
         if link.in_transaction:
-            link.run("ROLLBACK")
+            self._roll_back(link)
 
     def _leave(self) -> None:
         try:

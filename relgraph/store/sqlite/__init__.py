@@ -111,7 +111,7 @@ def _looking_at(path: Path) -> Iterator[None]:
 
 def _check_module(sqlite: object) -> None:
     """Raise InvalidSetting for what has not the face of a SQLite module."""
-    missing = [name for name in ("connect", "Error", "sqlite_version_info") if not hasattr(sqlite, name)]
+    missing = [name for name in ("connect", "Connection", "Error", "sqlite_version_info") if not hasattr(sqlite, name)]
     if sqlite is not None and missing:
         raise InvalidSetting(
             f"{quoted(repr(sqlite))} is not a SQLite module: it has no {quoted(missing[0])}; "

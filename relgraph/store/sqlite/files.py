@@ -10,12 +10,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
+from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
 from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.holds import hold
+from relgraph.store.sqlite.joining import joined_link
 from relgraph.store.sqlite.layout import is_current, prepare
 from relgraph.store.sqlite.library import PATH_SHOWN_MAX, check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
@@ -139,6 +141,11 @@ class FileStore:
         self.head()
         with closing(self._reader()) as source:
             return back_up(source, self._library, self._where, path)
+
+    def joining(self, connection: object) -> JoinedTransaction:
+        """Prepare a write inside an application's own transaction."""
+        link = joined_link(self._library, connection, self._where, self._file)
+        return JoinedTransaction(link, "BEGIN IMMEDIATE", (self._id, self._epoch), self.head, self._clock, self._random)
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""

@@ -51,6 +51,11 @@ class SQLiteModule(Protocol):
         ...
 
     @property
+    def Connection(self) -> type[sqlite3.Connection]:  # noqa: N802 - the driver's name
+        """What `connect` makes."""
+        ...
+
+    @property
     def connect(self) -> Callable[..., sqlite3.Connection]:
         """Open a connection."""
         ...

@@ -7,9 +7,9 @@ names and objects (see `reading`), and the pin moves only after a commit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from relgraph.errors import StoreUnavailable
+from relgraph.errors import InvalidInput, StoreUnavailable, quoted
 from relgraph.store.base import EMPTY
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
@@ -95,6 +95,12 @@ class MemoryStore:
             return back_up(self._connection, self._library, _WHERE, path)
         finally:
             self._lock.leave()
+
+    def joining(self, connection: object) -> NoReturn:
+        """Refuse: nobody else has a connection to this store."""
+        raise InvalidInput(
+            f"a store in memory has no connection that {quoted(repr(connection))} could share; use a store in a file"
+        )
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
