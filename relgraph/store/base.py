@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from relgraph.store.history import History, Intake
     from relgraph.store.upkeep import Backup, Verification
     from relgraph.tuples import RelationTuple, TupleFilter
 
@@ -271,6 +272,10 @@ class Snapshot(Reads, Protocol):
         """
         ...
 
+    def history(self, until: int) -> History:
+        """All that is kept, as it stood at revision `until`, at most the head: for moving it to another store."""
+        ...
+
     def close(self) -> None:
         """Let the view go; leaving the `with` block does it too. Closing twice is fine."""
         ...
@@ -400,6 +405,13 @@ class Store(Protocol):
 
         Entering waits for other writers, and raises StoreUnavailable when they take too long, StoreReadOnly when the
         store cannot be written at all.
+        """
+        ...
+
+    def intake(self) -> Intake:
+        """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
+
+        Once begun and until it is finished, everything else raises StoreUnavailable.
         """
         ...
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Random
+    from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.library import SQLiteModule
     from relgraph.store.upkeep import Backup, Verification
@@ -72,6 +73,10 @@ class MemoryStore:
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(self._link, self._lock, self._clock, self._random, lambda: None, self._move_pin)
+
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
 
     def verify(self) -> Verification:
         """Look at all that the store holds, between two writes."""
