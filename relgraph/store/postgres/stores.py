@@ -17,6 +17,7 @@ from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
 from relgraph.store.sql.joining import JoinedTransaction
+from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
 from relgraph.store.sql.verifying import told, verify
 from relgraph.store.sql.writing import WriterLock
@@ -25,14 +26,17 @@ from relgraph.store.upkeep import Checked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from relgraph.store.base import Clock, Random
+    from relgraph.store.base import Clock, Collected, Random
     from relgraph.store.postgres.urls import Place
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.upkeep import Verification
 
 __all__ = ["PostgresStore"]
 
-_HEAD = "SELECT m.store, m.epoch, r.number, r.nonce, r.stamp FROM meta AS m JOIN revisions AS r ON r.number = m.head"
+_HEAD = (
+    "SELECT m.store, m.epoch, m.floor, r.number, r.nonce, r.stamp FROM meta AS m"
+    " JOIN revisions AS r ON r.number = m.head"
+)
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = f"{_BEGIN}; {_HEAD}"
 # An index that is not valid was left behind by a statement that broke off, and is not used or not unique.
@@ -76,7 +80,7 @@ class PostgresStore:
         link, row = self._pool.begin(_HEAD)
         self._pool.give(link)
         self._check(row)
-        return Revision(*row[2:])
+        return Revision(*row[3:])
 
     def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
@@ -86,7 +90,7 @@ class PostgresStore:
         except BaseException:
             self._pool.give(link)
             raise
-        return SQLSnapshot(link, Pin(Revision(*row[2:])), lambda _: self._pool.give(link))
+        return SQLSnapshot(link, Pin(Revision(*row[3:]), row[2]), lambda _: self._pool.give(link))
 
     def transaction(self) -> PostgresTransaction:
         """Prepare a write; its `with` block begins it."""
@@ -98,6 +102,9 @@ class PostgresStore:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
         return JoinedTransaction(link, "BEGIN", (self._id, self._epoch), self.head, self._clock, self._random)
+    def collect(self, keep_from: int) -> Collected:
+        """Forget what nobody can ask for from that instant on."""
+        return collect(self.transaction, keep_from)
 
     def verify(self) -> Verification:
         """Look at all that the store holds, in one snapshot, and tell what is wrong with it."""
