@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
-from relgraph.store.postgres.joining import joined_link
+from relgraph.store.postgres.joining import PostgresJoined, joined_link
 from relgraph.store.postgres.layout import is_current, prepare
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
-from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
 from relgraph.store.sql.verifying import told, verify
@@ -98,10 +97,11 @@ class PostgresStore:
             self._pool, self._lock, self._check, self._clock, self._random, self._place.where, self._wait_ms_max
         )
 
-    def joining(self, connection: object) -> JoinedTransaction:
+    def joining(self, connection: object) -> PostgresJoined:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
-        return JoinedTransaction(link, "BEGIN", (self._id, self._epoch), self.head, self._clock, self._random)
+        return PostgresJoined(link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max)
+
     def collect(self, keep_from: int) -> Collected:
         """Forget what nobody can ask for from that instant on."""
         return collect(self.transaction, keep_from)
