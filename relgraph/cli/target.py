@@ -79,7 +79,7 @@ def open_bare(url: str, *, creates: bool = False) -> Store:
     _require_file(url, may_be_new=creates)
     from relgraph.store import open_store  # noqa: PLC0415  (not needed to reach a server)
 
-    return open_store(url if creates else _standing(url), clock=lambda: time.time_ns() // 1000, random=os.urandom)
+    return open_store(url, clock=lambda: time.time_ns() // 1000, random=os.urandom)
 
 
 def _require_file(url: str, *, may_be_new: bool) -> None:

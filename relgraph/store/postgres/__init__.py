@@ -8,6 +8,7 @@
     staging    many tuples at once
     batch      the rows of one write, by whole sets
     writing    how a transaction begins and ends; the rest of it is in `relgraph.store.sql`
+    joining    an application's own connection
     stores     the store itself
 
 Here lives the way in, and nothing else: the driver is loaded when a store is opened, not before.

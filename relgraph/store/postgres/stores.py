@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
-from relgraph.store.postgres.joining import joined_link
+from relgraph.store.postgres.joining import PostgresJoinedTransaction, joined_link
 from relgraph.store.postgres.layout import index_findings, is_current, prepare, require
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
-from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
 from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
@@ -95,10 +94,12 @@ class PostgresStore:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
 
-    def joining(self, connection: object) -> JoinedTransaction:
+    def joining(self, connection: object) -> PostgresJoinedTransaction:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
-        return JoinedTransaction(link, "BEGIN", (self._id, self._epoch), self.head, self._clock, self._random)
+        return PostgresJoinedTransaction(
+            link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max
+        )
 
     def verify(self) -> Verification:
         """Look at all that the store holds, in one snapshot, and tell what is wrong with it."""
