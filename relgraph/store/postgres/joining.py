@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JoinedLink", "PostgresJoinedTransaction", "joined_link"]
 
-_HOW: Final = "with connection.transaction():"
+_HOW: Final = "BEGIN"
 _TYPES: Final = ("bool", "bytea", "int4", "int8", "numeric", "text")
 
 
@@ -74,7 +74,7 @@ class JoinedLink(PostgresLink):
 
 
 class PostgresJoinedTransaction(JoinedTransaction):
-    """One write in a transaction that is somebody else's, waiting for other writers no longer than the store's own."""
+    """One write in a transaction that is somebody else's; it waits for other writers as long as the store's own do."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ def joined_link(connection: object, place: Place) -> JoinedLink:
     if not isinstance(connection, psycopg.Connection):
         kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
         raise InvalidInput(
-            f"the connection is a {quoted(kind)} and the store {named(place.where)} is on PostgreSQL; pass a "
+            f"the connection is a {quoted(kind)}, and {named(place.where)} is a store on PostgreSQL; pass a "
             "`psycopg.Connection`",
             {"connection": kind},
         )
