@@ -23,6 +23,7 @@ from relgraph.graph import Graph, GraphView, PastView
 from relgraph.instants import instant_text, moment
 from relgraph.revision import Consistency, Revision, Token
 from relgraph.schema import parse
+from relgraph.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,9 +127,7 @@ class Following:
         self.check_process()
         started = self._timer()
         if self._behind(self.store.head()):
-            if not self._lock.acquire(
-                timeout=-1 if deadline is None else min(TIMEOUT_MAX, max(0.0, deadline - started))
-            ):
+            if not take(self._lock, -1 if deadline is None else min(TIMEOUT_MAX, max(0.0, deadline - started))):
                 raise DeadlineExceeded("the deadline passed while another thread read the newest changes; allow more")
             try:
                 if self._behind(self.store.head()):

@@ -18,6 +18,7 @@ from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from relgraph.errors import DeadlineExceeded, OutcomeUnknown, RelgraphError, StoreUnavailable
+from relgraph.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,13 +98,13 @@ class Group:
         return mine.result()
 
     def _lead_before(self, mine: _Waiting, left: float) -> None:
-        if not self._leading.acquire(timeout=min(TIMEOUT_MAX, max(0.0, left))):
+        if not take(self._leading, min(TIMEOUT_MAX, max(0.0, left))):
             with self._mutex:
                 if not mine.claimed and not mine.settled:
                     mine.outcome = _too_late()
             if mine.settled:
                 return
-            self._leading.acquire()
+            take(self._leading)
         try:
             self._lead(mine)
         finally:

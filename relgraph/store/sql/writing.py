@@ -26,6 +26,7 @@ from relgraph.store.sql.interning import Interner, Numbers
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, Reader, committed_pin
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
+from relgraph.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,7 +76,7 @@ class WriterLock:
 
     def enter(self) -> None:
         """Wait for the lock. Raises StoreUnavailable after `wait_ms_max` milliseconds."""
-        if not self._lock.acquire(timeout=self._wait_ms_max / 1000):
+        if not take(self._lock, self._wait_ms_max / 1000):
             raise StoreUnavailable(
                 f"another write to {quoted(self._where)} took more than {self._wait_ms_max} ms; try again",
                 {"store": self._where},

@@ -72,8 +72,11 @@ class SQLiteLink:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open on the connection."""
-        return self._connection.in_transaction
+        """Whether a transaction is open on the connection; never on a closed one."""
+        try:
+            return self._connection.in_transaction
+        except self._errors:
+            return False
 
     def run(self, sql: str, values: Values = ()) -> None:
         """Run a statement."""

@@ -52,7 +52,12 @@ class SQLiteTransaction(SQLTransaction):
             self._standing()
             self._writer.run("BEGIN IMMEDIATE")
         except BaseException:
-            self._lock.leave()
+            try:
+                # An interrupt that came while SQLite waited is raised when the transaction has begun.
+                if self._writer.in_transaction:
+                    self._roll_back(self._writer)
+            finally:
+                self._lock.leave()
             raise
         return self._writer
 
