@@ -309,7 +309,7 @@ class Authorizer:
         """
         wanted = set(types)
         ends = _instant(deadline)
-        with self._pinned(consistency, ends) as pinned, self._store.snapshot() as snapshot:
+        with self._pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
             schema = pinned.rules.schema
             for type_ in wanted:
                 schema.definition(type_)
@@ -438,7 +438,7 @@ class Authorizer:
             last, page_before = parsed.last, parsed.token
         with (
             self._pinned(consistency, _instant(deadline), page_before) as pinned,
-            self._store.snapshot() as snapshot,
+            self._following.rows(pinned) as snapshot,
         ):
             if pinned.program is not None:
                 pinned.program.schema.check_filter(filter)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import TIMEOUT_MAX, Lock
@@ -26,7 +27,7 @@ from relgraph.schema import parse
 from relgraph.turns import take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from relgraph.engine import Reader
     from relgraph.limits import Limits
@@ -243,6 +244,22 @@ class Following:
             snapshot.close()
             raise
         return Pinned(PastView(snapshot, revision.number), program, revision, now, self._token(revision, now))
+
+    @contextmanager
+    def rows(self, pinned: Pinned) -> Iterator[Snapshot]:
+        """Hold the store's rows, for reading at a revision that is held already.
+
+        Raises RevisionUnavailable where they are no longer kept: a graph may stand at a revision whose history was
+        collected since.
+        """
+        if isinstance(pinned.reader, PastView):
+            # Its own connection: one that is held while another one is waited for may keep everybody waiting.
+            yield pinned.reader.snapshot
+            return
+        with self.store.snapshot() as snapshot:
+            if snapshot.head != pinned.revision:
+                self._kept(snapshot, Token.parse(pinned.token))
+            yield snapshot
 
     def _standing_at(self, snapshot: Snapshot, instant: int) -> Revision:
         """Return the last revision stamped up to an instant that has passed."""

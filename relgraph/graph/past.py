@@ -24,6 +24,11 @@ class PastView:
         self.revision = revision
         self._objects: dict[int, tuple[int, str]] = {}
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is read from; it is closed with this view."""
+        return self._snapshot
+
     def __enter__(self) -> Self:
         return self
 
