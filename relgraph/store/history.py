@@ -123,6 +123,13 @@ class Intake(Protocol):
         """End tuples, as `History.ended` told them."""
         ...
 
+    def forget_expired(self, floor: int) -> None:
+        """Forget the tuples that had expired by revision `floor` and nobody ended, as a collection does.
+
+        The source may have forgotten them already, and then does not end them when their keys are written again.
+        """
+        ...
+
     def finish(self, floor: int) -> None:
         """Open the store to everybody, at the mark's goal, keeping what is kept from that revision on."""
         ...

@@ -85,13 +85,17 @@ def migrate(
 
 
 def digest(history: History, floor: int, batch: int = BATCH) -> Digest:
-    """Read a history in full. What had ended before `floor` does not count, whether it is still there or not."""
+    """Read a history in full.
+
+    What had ended or expired by `floor` does not count: a collection may have forgotten it, or not yet.
+    """
     counts: dict[Part, int] = {}
     found = hashlib.sha256()
+    stamp = next((_number(row[3]) for row in history.rows("revisions", (floor - 1,), 1)), 0)
     for part in PARTS:
         found.update(f"{part}\n".encode())
         counts[part] = 0
-        for row in _counting(part, _rows(history, part, batch), floor):
+        for row in _counting(part, _rows(history, part, batch), floor, stamp):
             counts[part] += 1
             # Numbers, texts, bytes and None, each spelled so that it can be nothing else.
             found.update(f"{row!r}\n".encode())
@@ -111,17 +115,25 @@ def _key(row: HistoryRow, size: int) -> Key:
     return tuple(each for each in row[:size] if isinstance(each, int))
 
 
-def _counting(part: Part, rows: Iterator[HistoryRow], floor: int) -> Iterator[HistoryRow]:
-    """Those rows that say something about a revision from `floor` on."""
+def _counting(part: Part, rows: Iterator[HistoryRow], floor: int, stamp: int) -> Iterator[HistoryRow]:
+    """Those rows that say something about a revision from `floor` on, or an instant from its stamp on."""
     if part == "revisions":
         return (row for row in rows if _number(row[0]) >= floor)
     if part == "tuples":
-        return (row for row in rows if row[5] is None or _number(row[5]) > floor)
+        return (row for row in rows if not _over(row, floor, stamp))
     if part == "schemas":
         kept = list(rows)
         in_force = max((_number(row[0]) for row in kept if _number(row[0]) <= floor), default=0)
         return (row for row in kept if _number(row[0]) >= in_force)
     return rows
+
+
+def _over(row: HistoryRow, floor: int, stamp: int) -> bool:
+    """Whether a tuple had ended or expired by a revision with that stamp."""
+    created, deleted, expires = row[4], row[5], row[8]
+    if deleted is not None and _number(deleted) <= floor:
+        return True
+    return expires is not None and _number(expires) <= stamp and _number(created) <= floor
 
 
 def _number(value: int | str | bytes | None) -> int:
@@ -227,7 +239,9 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
     """Open the target if it holds what the source does. Raises StoreUnavailable where they differ."""
     told("comparing", 0)
     theirs = snapshot.history(snapshot.head.number)
-    floor = theirs.floor
+    # Either may have collected what the other still keeps.
+    floor = max(theirs.floor, intake.history.floor)
+    intake.forget_expired(floor)
     wanted, found = (digest(each, floor, batch) for each in (theirs, intake.history))
     if wanted != found:
         parts = [f"{part} {found.counts[part]} of {wanted.counts[part]}" for part in PARTS]

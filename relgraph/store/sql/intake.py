@@ -28,6 +28,10 @@ __all__ = ["SQLIntake"]
 
 _SAME = " AND ".join(f"{name} = ?" for name in PARTS["tuples"].names[:5])
 _END = f"UPDATE tuples SET deleted = ? WHERE {_SAME}"
+_FORGET_EXPIRED = (
+    "DELETE FROM tuples WHERE deleted IS NULL AND expires IS NOT NULL AND created <= ?"
+    " AND expires <= (SELECT stamp FROM revisions WHERE number = ?)"
+)
 _META = "SELECT migrating FROM meta"
 _NOTE = "UPDATE meta SET head = ?, migrating = ?"
 _FINISH = "UPDATE meta SET head = ?, floor = ?, migrating = NULL"
@@ -103,6 +107,10 @@ class SQLIntake:
     def end(self, keys: Sequence[Key]) -> None:
         """End tuples."""
         self._link.run_many(_END, ((deleted, *key) for *key, deleted in keys))
+
+    def forget_expired(self, floor: int) -> None:
+        """Forget the tuples that had expired by revision `floor` and nobody ended."""
+        self._link.run(_FORGET_EXPIRED, (floor, floor))
 
     def finish(self, floor: int) -> None:
         """Open the store to everybody, at the mark's goal."""
