@@ -113,6 +113,14 @@ def test_urls_that_cannot_be_read(url: str, hint: str) -> None:
         "postgresql://anna:sesame@h:sesame/db",
         "postgresqll://anna:sesame@h/db",
         "mysql://anna:ses@me@h/db",
+        "postgresql://127.0.0.1:1/db?user=anna&password=sesame&sslpassword=sesame",
+        "postgresql://127.0.0.1:1/db?pass%77ord=sesame",
+        "postgresql://127.0.0.1:1/db?user=anna&pasword=sesame",
+        "postgresql+psycopg://anna:sesame@h/db",
+        "postgresql:/anna:sesame@h/db",
+        "anna:sesame@h/db",
+        "host=h password=sesame dbname=db",
+        "host=h password = 'ses ame'",
     ],
 )
 def test_passwords_are_never_shown(url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
+from typing import Final
+from urllib.parse import unquote
 
 __all__ = ["without_password"]
+
+# Between the first `:` behind the scheme and the last `@`: a password that was not encoded may hold any character, and
+# the rest of it must not be taken for a host. The scheme may be another program's (`postgresql+psycopg`), or mistyped.
+_BEHIND_USER: Final = re.compile(r"(?s)^((?:[\w+.-]*+:(?=/))?+/*[^:@?/]*):.*@")
+# Mistyped names included: what they hold is a password all the same.
+_SECRET: Final = re.compile(r"(?i)pas|pwd|secret")
+_SECRET_WORD: Final = re.compile(
+    rf"\w*(?:{_SECRET.pattern.removeprefix('(?i)')})\w*\s*=\s*('[^']*'|\S+)", re.IGNORECASE
+)
 
 
 def without_password(url: str) -> str:
     """Return the URL of a store without what is, or may be, a password in it.
 
-    Everything between the first `:` behind the scheme and the last `@` goes: a password that was not encoded may hold
-    any character, and the rest of it must not be taken for a host.
+    A connection string (`host=… password=…`) in the place of a URL loses its password, too.
     """
-    url = re.sub(r"(?s)^(\w*://[^:@?]*):.*@", r"\1@", url)
-    return re.sub(r"(?i)([?&])[^=&]*password=[^&]*&?", r"\1", url).rstrip("?&")
+    base, _, query = _BEHIND_USER.sub(r"\1@", url).partition("?")
+    if "://" not in base:
+        base = _SECRET_WORD.sub("", base)
+    kept = [part for part in re.split("[&;]", query) if part and not _SECRET.search(unquote(part.partition("=")[0]))]
+    return "?".join((base, "&".join(kept))) if kept else base
