@@ -259,6 +259,31 @@ def test_an_unknown_outcome_is_unknown_for_all(store: Store) -> None:
     assert 3 == store.head().number
 
 
+class Overtaken(Tampering):
+    """Loses the answer of a commit, which is collected before anybody looks."""
+
+    def __init__(self, store: Store, clock: FakeClock) -> None:
+        super().__init__(store, OutcomeUnknown("lost"), "commit", after=True)
+        self._clock = clock
+
+    def __call__(self) -> Transaction:
+        if self.error is None:
+            write(self._store, create=TUPLES[5:])
+            self._clock.now += 1
+            self._store.collect(self._clock.now)
+        return super().__call__()
+
+
+def test_a_lost_answer_that_is_no_longer_kept(tmp_path: Path) -> None:
+    """A revision below the floor is not taken for one that was never made: the outcome stays unknown."""
+    clock = FakeClock()
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}", clock=clock, random=os.urandom)
+    with pytest.raises(OutcomeUnknown):
+        Group(Overtaken(store, clock)).run(creating(TUPLES[0]))
+    assert {TUPLES[0], TUPLES[5]} == texts(store, now=clock.now)
+    store.close()
+
+
 def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     """When the lock cannot be had in time, all who waited for it are told, and nobody waits once more."""
     with_lock = open_store(f"sqlite:///{tmp_path / 's.db'}", clock=FakeClock(), random=os.urandom, wait_ms_max=300)

@@ -9,7 +9,7 @@ import pytest
 from psycopg.rows import dict_row, namedtuple_row
 
 import relgraph
-from relgraph.errors import AlreadyExists, Refused
+from relgraph.errors import AlreadyExists, InvalidInput, Refused
 from relgraph.store.postgres.urls import place_of
 from tests.api_kit import SCHEMA
 from tests.store_kit import FakeClock, FakeRandom
@@ -79,6 +79,20 @@ def test_what_the_application_set_up(
     assert set(many) == living(authorizer)
     row = own.execute("SELECT 1 AS one").fetchone()
     assert row == ({"one": 1} if setting == "dict" else (1,))
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_an_encoding_that_cannot_hold_every_text(
+    authorizer: relgraph.Authorizer, own: psycopg.Connection[Any], encoding: str
+) -> None:
+    """A connection that sends texts in another encoding is refused before anything is done on it."""
+    own.execute(f"SET client_encoding TO {encoding}".encode())
+    with pytest.raises(InvalidInput, match="client_encoding"):
+        authorizer.write(touch=[TWO], reason="łódź", conn=own)
+    own.execute("SET client_encoding TO UTF8")
+    authorizer.write(touch=[TWO], reason="łódź", conn=own)
+    own.commit()
+    assert TWO in living(authorizer)
 
 
 def postgres_url(authorizer: relgraph.Authorizer) -> str:

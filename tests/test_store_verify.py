@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import pytest
 
+import relgraph
+from relgraph.api import verify
 from relgraph.errors import AlreadyExists, StoreFormat, StoreUnavailable
 from relgraph.store import open_store
 from relgraph.store.sqlite.library import sqlite3
@@ -187,3 +190,35 @@ def test_an_applications_own_tables_are_its_own(path: Path) -> None:
     """Tables and indexes that somebody added to the file are nothing to find."""
     damage(path, "CREATE TABLE theirs(a)", "CREATE INDEX theirs_by_a ON theirs(a)")
     assert "" == verified(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("UPDATE schemas SET text = 'definition user {'", "the schema of revision 1 cannot be read"),
+        ("DELETE FROM schemas", "no schema that admits them"),
+    ],
+)
+def test_rules_are_read(tmp_path: Path, damage: str, told: str) -> None:
+    """A schema that cannot be read, or is missing where there are tuples, is found by verifying a store by its URL."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with relgraph.open(url) as authorizer:
+        authorizer.write_schema("definition user {} definition doc { relation viewer: user }")
+        authorizer.write(touch=["doc:one#viewer@user:anna"])
+    assert ("rules", 1, ()) == astuple(verify(url).checks[-1])
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute(damage)
+        connection.commit()
+    [finding] = verify(url).findings
+    assert told in finding
+
+
+def test_a_lost_identity(tmp_path: Path) -> None:
+    """A store whose one row about itself is gone says so when it is opened."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    relgraph.open(url).close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute("DELETE FROM meta")
+        connection.commit()
+    with pytest.raises(StoreFormat, match="lost its identity"):
+        relgraph.open(url)

@@ -191,7 +191,11 @@ class Group:
             try:
                 # Under the lock: a commit that is still under way somewhere ends first.
                 with self._begin() as transaction:
-                    made = transaction.revision(last.number) == last
+                    # What others have written since, and collected, cannot be told from what never was.
+                    if transaction.floor > last.number:
+                        made, problem = None, problem or _unknown(made=None)
+                    else:
+                        made = transaction.revision(last.number) == last
             except RelgraphError as error:
                 made, problem = None, problem or error
         if made:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relgraph.errors import RelgraphError
+from relgraph.schema import parse
 from relgraph.store import open_store, require_store, restore_store
+from relgraph.store.upkeep import Checked
 
 if TYPE_CHECKING:
     from relgraph.store import SQLiteModule
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from relgraph.store.upkeep import Backup, Verification
 
 __all__ = ["backup", "restore", "verify"]
+
+_SCHEMAS_MAX = 1_000_000
 
 
 def backup(url: str, file: str | Path, *, sqlite: SQLiteModule | None = None) -> Backup:
@@ -40,7 +46,25 @@ def restore(file: str | Path, url: str, *, replace: bool = False, sqlite: SQLite
 def verify(url: str, *, sqlite: SQLiteModule | None = None) -> Verification:
     """Look at all that the store at `url` holds, and tell what writing it by the rules cannot have left."""
     with closing(_opened(url, sqlite)) as store:
-        return store.verify()
+        found = store.verify()
+        # What is not sound as a store is not looked at any closer.
+        return found if found.findings else replace(found, checks=(*found.checks, _rules(store)))
+
+
+def _rules(store: Store) -> Checked:
+    """Check that every schema can be read, and that there is one where there are tuples: a store knows no language."""
+    findings = []
+    with store.snapshot() as snapshot:
+        history = snapshot.history(snapshot.head.number)
+        versions = history.rows("schemas", (0,), _SCHEMAS_MAX)
+        if not versions and history.rows("tuples", (0,) * 5, 1):
+            findings.append("there are tuples, and no schema that admits them")
+    for number, text in versions:
+        try:
+            parse(str(text))
+        except RelgraphError as error:
+            findings.append(f"the schema of revision {number!r} cannot be read: {error.message.splitlines()[0]}")
+    return Checked("rules", len(versions), tuple(findings))
 
 
 def _opened(url: str, sqlite: SQLiteModule | None) -> Store:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["JoinedLink", "PostgresJoinedTransaction", "joined_link"]
 
 _HOW: Final = "BEGIN"
+_ENCODING: Final = "utf-8"
 _SET: Final = "SELECT current_setting('lock_timeout'), set_config('lock_timeout', ?, true)"
 _LOCK: Final = "SELECT indexed FROM meta FOR UPDATE"
 _TYPES: Final = ("bool", "bytea", "int4", "int8", "numeric", "text")
@@ -112,4 +113,10 @@ def joined_link(connection: object, place: Place) -> JoinedLink:
         )
     if connection.closed:
         raise InvalidInput(f"the connection to {named(place.where)} is closed; open another one")
+    if connection.info.encoding != _ENCODING:
+        raise InvalidInput(
+            f"the connection to {named(place.where)} sends texts as {quoted(connection.info.encoding)}, which cannot "
+            "hold every text; set its `client_encoding` to `UTF8`",
+            {"encoding": connection.info.encoding},
+        )
     return JoinedLink(connection, place)

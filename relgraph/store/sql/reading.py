@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from relgraph.errors import RevisionUnavailable, StoreUnavailable, quoted
+from relgraph.errors import RevisionUnavailable, StoreFormat, StoreUnavailable, quoted
 from relgraph.revision import Revision
 from relgraph.store.base import Changes, Image, NumberedRow, Request, SchemaVersion
 from relgraph.store.sql import paging
@@ -131,9 +131,13 @@ def committed_pin(link: Link) -> Pin:
 
 
 def identity(link: Link) -> tuple[bytes, int]:
-    """Read the store's id and epoch."""
+    """Read the store's id and epoch. Raises StoreFormat where somebody took them away."""
     row = link.one("SELECT store, epoch FROM meta")
-    assert row is not None  # a store is founded with one
+    if row is None:
+        raise StoreFormat(
+            f"the store {quoted(link.where, 400)} has lost its identity; restore it from a backup",
+            {"store": link.where},
+        )
     return row[0], row[1]
 
 
