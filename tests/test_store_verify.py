@@ -222,3 +222,23 @@ def test_a_lost_identity(tmp_path: Path) -> None:
         connection.commit()
     with pytest.raises(StoreFormat, match="lost its identity"):
         relgraph.open(url)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE tuples SET relation = 77",
+        "UPDATE objects SET key = CAST(x'61e561' AS TEXT)",
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = CAST(x'43e54c' AS TEXT) WHERE name = 'schemas'",
+    ],
+)
+def test_damage_is_told_for_what_it_is(tmp_path: Path, damage: str) -> None:
+    """Whoever comes upon damage hears that the store is damaged, and not of a defect of ours or the driver's."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with relgraph.open(url) as authorizer:
+        authorizer.write_schema("definition user {} definition doc { relation viewer: user }")
+        authorizer.write(touch=["doc:one#viewer@user:anna"])
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.executescript(damage)
+    with pytest.raises(StoreFormat, match="damaged"), relgraph.open(url) as authorizer:
+        authorizer.read()

@@ -206,7 +206,14 @@ class Reader:
         self, filter: TupleFilter, at: int, now: int, after: RelationTuple | None, limit: int
     ) -> list[RelationTuple]:
         """At most `limit` tuples that match, living at revision `at` and instant `now`, strictly after `after`."""
-        return paging.read(self._link, self, filter, min(at, self._seen), now, after, limit)
+        try:
+            return paging.read(self._link, self, filter, min(at, self._seen), now, after, limit)
+        except KeyError as error:
+            raise StoreFormat(
+                f"the store {quoted(self._link.where, 400)} is damaged: a tuple names {quoted(str(error))}, which is "
+                "not there; verify it, and restore it from a backup",
+                {"store": self._link.where},
+            ) from error
 
     def count(self, filter: TupleFilter, at: int, now: int, *, universal: bool = False) -> int:
         """How many tuples match, living at revision `at` and instant `now`; or how many universal ones."""

@@ -251,7 +251,7 @@ def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int
         )
     try:
         connection = connect(held.library, path, create=True, wait_ms_max=wait_ms_max)
-    except held.library.Error as error:
+    except (held.library.Error, UnicodeDecodeError) as error:
         raise _closed_door(error, path, where) from error
     held.check_library(connection)
     try:
@@ -261,7 +261,7 @@ def _opened(path: Path, where: str, held: Hold, random: Random, wait_ms_max: int
         _switch_to_wal(connection, where, held.library, wait_ms_max)
     except BaseException as error:
         connection.close()
-        if isinstance(error, held.library.Error):
+        if isinstance(error, (held.library.Error, UnicodeDecodeError)):
             raise _closed_door(error, path, where) from error
         raise
     return connection

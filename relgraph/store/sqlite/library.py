@@ -83,6 +83,8 @@ _WORDS = {
     "file is not a database": _NOTADB,
 }
 
+_UNDECODABLE = "Could not decode to UTF-8"
+
 PATH_SHOWN_MAX = 400
 """How much of a store's path an error shows: the name of the file stands at its end, so it is seldom cut."""
 
@@ -107,6 +109,9 @@ _TEXTS: dict[int, tuple[type[StoreUnavailable], str]] = {
 def fault(error: Exception, where: str) -> StoreUnavailable:
     """Return relgraph's error for one of a driver's. `where` is the path of the file, for people."""
     code = getattr(error, "sqlite_errorcode", None) or _WORDS.get(str(error), 0)
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith(_UNDECODABLE):
+        # The driver stumbles over a damaged text itself, even where SQLite's own message quotes it.
+        code = _CORRUPT
     kind, text = _TEXTS.get(
         _FULL if code == _IOERR_SHMSIZE else code & 0xFF, (StoreUnavailable, "the store {where} failed: {problem}")
     )

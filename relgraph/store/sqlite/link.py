@@ -65,7 +65,7 @@ class SQLiteLink:
     """One connection, used by one thread at a time; see `relgraph.store.sql.link.Link`."""
 
     def __init__(self, library: SQLiteModule, connection: sqlite3.Connection, where: str) -> None:
-        self._errors = library.Error
+        self._errors = (library.Error, UnicodeDecodeError)
         self._connection = connection
         self._cursors: set[sqlite3.Cursor] = set()
         self.where = where
