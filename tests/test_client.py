@@ -53,7 +53,7 @@ METHODS = [name for name, _ in inspect.getmembers(Authorizer, inspect.isfunction
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_twins_have_the_same_methods(name: str) -> None:
-    """Every public method of the Authorizer is the client's too, with the same parameters and defaults, but what cannot travel."""
+    """Every public method of the Authorizer is the client's too, with the same parameters, but what cannot travel."""
 
     def shape(owner: type[Door]) -> list[tuple[str, object, object]]:
         parameters = inspect.signature(getattr(owner, name)).parameters.values()

@@ -128,7 +128,7 @@ class PostgresLink:
     def run_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Run a statement once for each of `rows`."""
         try:
-            with self._connection.cursor() as cursor:
+            with self._cursor() as cursor:
                 cursor.executemany(self._spelled(sql), rows)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
@@ -148,7 +148,7 @@ class PostgresLink:
     def copy_in(self, statement: str, rows: Iterable[Values]) -> None:
         """Send rows to a COPY statement, which is spelled as PostgreSQL has it."""
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            with self._cursor() as cursor, cursor.copy(statement.encode()) as copy:
                 for row in rows:
                     copy.write_row(row)
         except psycopg.Error as error:
@@ -157,7 +157,7 @@ class PostgresLink:
     def copy_blocks(self, statement: str, blocks: Iterable[bytes]) -> None:
         """Send what is in COPY's own form already."""
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            with self._cursor() as cursor, cursor.copy(statement.encode()) as copy:
                 for block in blocks:
                     copy.write(block)
         except psycopg.Error as error:
@@ -225,7 +225,7 @@ class PostgresLink:
     def script(self, sql: str) -> Row | None:
         """Run several statements in one message, and return the row of the last."""
         try:
-            cursor = self._connection.execute(self._spelled(sql), prepare=False)
+            cursor = self._cursor().execute(self._spelled(sql), prepare=False)
             while cursor.nextset():
                 pass
             return cursor.fetchone() if cursor.description else None
@@ -235,9 +235,12 @@ class PostgresLink:
     def _spelled(self, sql: str) -> bytes:
         return _spelled(self._place.schema, sql).encode()
 
+    def _cursor(self) -> psycopg.Cursor[Row]:
+        return self._connection.cursor()
+
     def _execute(self, sql: str, values: Sequence[object]) -> psycopg.Cursor[Row]:
         try:
-            return self._connection.execute(self._spelled(sql), values or None)
+            return self._cursor().execute(self._spelled(sql), values or None)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
 

@@ -81,12 +81,16 @@ class JoinedTransaction(SQLTransaction):
 
     def _lock(self, link: Link) -> None:
         try:
-            link.run(_LOCK)
+            self._take_lock(link)
         except StoreUnavailable as error:
             # The first is SQLite's, the second PostgreSQL's, whose texts are in the language of its server.
             if _MISSING not in str(error.__cause__) and error.details.get("sqlstate") != _UNDEFINED:
                 raise
             raise self._another(f"it says {quoted(str(error.__cause__))}") from error
+
+    def _take_lock(self, link: Link) -> None:
+        """Keep other writers out from here on; a backend may have a better way."""
+        link.run(_LOCK)
 
     def _check_identity(self, link: Link) -> None:
         found, text = identity(link), link.one(_TEXT)
