@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from relgraph.store.postgres.urls import Place
     from relgraph.store.sql.link import Link, Row
 
-__all__ = ["JoinedLink", "PostgresJoined", "joined_link"]
+__all__ = ["JoinedLink", "PostgresJoinedTransaction", "joined_link"]
 
 _TYPES = ("bool", "bytea", "int4", "int8", "numeric", "text")
 _SET = "SELECT current_setting('lock_timeout'), set_config('lock_timeout', ?, true)"
@@ -76,7 +76,7 @@ def joined_link(connection: object, place: Place) -> JoinedLink:
     return JoinedLink(connection, place)
 
 
-class PostgresJoined(JoinedTransaction):
+class PostgresJoinedTransaction(JoinedTransaction):
     """One write in a transaction that is somebody else's; see `relgraph.store.base.Store.joining`."""
 
     def __init__(

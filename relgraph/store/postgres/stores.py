@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
-from relgraph.store.postgres.joining import PostgresJoined, joined_link
+from relgraph.store.postgres.joining import PostgresJoinedTransaction, joined_link
 from relgraph.store.postgres.layout import index_findings, is_current, prepare, require
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
@@ -96,10 +96,12 @@ class PostgresStore:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
 
-    def joining(self, connection: object) -> PostgresJoined:
+    def joining(self, connection: object) -> PostgresJoinedTransaction:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
-        return PostgresJoined(link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max)
+        return PostgresJoinedTransaction(
+            link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max
+        )
 
     def collect(self, keep_from: int) -> Collected:
         """Forget what nobody can ask for from that instant on."""
