@@ -38,6 +38,13 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 ROWS_AT_ONCE: Final = 1000
 """How many rows a reader gets at once; a longer result is read through a cursor in the server, twice as many a time."""
 
+# A server that vanished without a word is given up after half a minute; systems by themselves wait for hours.
+_PATIENCE: Final = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 # All whole numbers are one type: a statement would otherwise be prepared anew for each size of a number.
 _ADAPTERS: Final = AdaptersMap(psycopg.adapters)
 _ADAPTERS.register_dumper(int, Int8Dumper)
@@ -52,11 +59,13 @@ _UNRESOLVED: Final = frozenset({"08007", "40003"})
 
 
 def arguments(place: Place, wait_ms_max: int) -> dict[str, Any]:
-    """What the driver is told of each connection beside its URL."""
+    """What the driver is told of each connection beside its URL, which comes first where both say something."""
+    wanted = {"connect_timeout": max(2, -(-wait_ms_max // 1000)), **_PATIENCE}
+    given = conninfo_to_dict(place.conninfo)
     return {
+        **{name: value for name, value in wanted.items() if name not in given},
         "autocommit": True,
         "client_encoding": "utf8",
-        "connect_timeout": max(2, -(-wait_ms_max // 1000)),
         "context": _ADAPTERS,
         "fallback_application_name": "relgraph",
         "prepare_threshold": None if place.pooled else _PREPARED_AFTER,
