@@ -49,7 +49,7 @@ def client(authorizer: Authorizer) -> Iterator[Client]:
 # A connection of the application's own does not travel.
 LOCAL = {("write", "conn")}
 # What looks after the store is done where the store is.
-UPKEEP = {"collect"}
+UPKEEP = {"collect", "follow"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)
