@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from relgraph.errors import RevisionUnavailable
 from relgraph.revision import Revision
 from relgraph.store.base import Changes, Image, NumberedRow, Request, SchemaVersion
-from relgraph.store.sql import history, paging
+from relgraph.store.sql import changelog, paging
 from relgraph.store.sql.link import ClosedLink
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class SQLSnapshot(Reader):
         """What the revisions behind `after` did. Raises RevisionUnavailable when that cannot be told."""
         if not self._pin.floor <= after <= self.head.number:
             raise self._not_kept(after)
-        return history.entries(self._link, self, after, self.head.number, limit)
+        return changelog.entries(self._link, self, after, self.head.number, limit)
 
     def _not_kept(self, after: int) -> RevisionUnavailable:
         head = self.head.number
