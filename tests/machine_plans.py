@@ -81,7 +81,7 @@ tuples = st.builds(_expiring, keys, st.sampled_from(SOON))
 steps = st.one_of(
     st.builds(Step, delete=_several(keys), touch=_several(tuples), create=_several(tuples)),
     st.builds(Step, delete=_several(keys), touch=_several(tuples)),
-    st.builds(Step, load=st.sampled_from(["error", "touch", "skip"])),
+    st.builds(Step, load=st.sampled_from(["error", "touch", "skip", "skip"])),
     st.builds(Step, schema=st.sampled_from(range(len(SCHEMAS)))),
 )
 commits = st.builds(

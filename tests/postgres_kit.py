@@ -61,6 +61,11 @@ class Server:
         self._empty(schema, founded)
         self._idle.append((url, founded))
 
+    def drop(self, url: str) -> None:
+        """Take a store away that nobody has open any more."""
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(f'DROP SCHEMA IF EXISTS "{url.rpartition("=")[2]}" CASCADE'.encode())
+
     def _contents(self, schema: str) -> dict[str, bytes]:
         """What each table of a PostgreSQL schema holds."""
         with psycopg.connect(self.admin) as connection, connection.cursor() as cursor:

@@ -13,12 +13,14 @@ from relgraph.client import Client
 from relgraph.errors import RelgraphError
 from relgraph.revision import Consistency
 from relgraph.tuples import TupleFilter
+from tests.killing import KILLS
 from tests.serving import program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 20
+    from tests.postgres_kit import Server
+
 PAIR = ("left", "right")
 SCHEMA = "definition user {}\ndefinition doc { relation viewer: user }"
 
@@ -59,14 +61,22 @@ def _docs(client: Client, token: str) -> dict[int, set[str]]:
         page = client.read(TupleFilter("doc"), cursor=page.cursor)
 
 
-def test_a_server_killed_twenty_times_loses_nothing(tmp_path: Path) -> None:
-    """Twenty times, a server is killed while two clients write; every acknowledged pair is there, none is half."""
-    store = f"sqlite:///{tmp_path / 'access.db'}"
+def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
+    """Again and again, a server is killed while two clients write; every acknowledged pair is there, none is half."""
+    kill_servers(f"sqlite:///{tmp_path / 'access.db'}", KILLS)
+
+
+def test_a_killed_server_loses_nothing_on_postgres(postgres: Server) -> None:
+    """The same with the store on PostgreSQL, which learns of the end of its client by itself."""
+    kill_servers(postgres.url(), KILLS // 4)
+
+
+def kill_servers(store: str, kills: int) -> None:
     numbers = count()
     acknowledged: list[tuple[int, str]] = []
     with program(store) as (address, _), Client(address) as client:
         last = client.write_schema(SCHEMA).token
-    for _ in range(KILLS):
+    for _ in range(kills):
         with program(store) as (address, process):
             writers = [Writer(address, numbers) for _ in range(2)]
             for writer in writers:
@@ -85,6 +95,6 @@ def test_a_server_killed_twenty_times_loses_nothing(tmp_path: Path) -> None:
         assert {number for number, _ in acknowledged} <= set(docs)
         assert {frozenset(PAIR)} == set(map(frozenset, docs.values()))
         # A write may be committed without its acknowledgement having arrived: at most one a writer and kill.
-        assert len(docs) - len(acknowledged) <= KILLS * 2
+        assert len(docs) - len(acknowledged) <= kills * 2
         for _, token in acknowledged[::50]:
             client.read(consistency=Consistency.at_exactly(token))

@@ -39,6 +39,7 @@ def _version_of(module: SQLiteModule, *version: int) -> SQLiteModule:
     return SimpleNamespace(  # a face is all that is asked for
         __name__=module.__name__,
         connect=module.connect,
+        Connection=module.Connection,
         Error=module.Error,
         sqlite_version=".".join(map(str, version)),
         sqlite_version_info=version,
@@ -123,7 +124,7 @@ def test_errors_of_the_module_are_told(path: Path) -> None:
 
 def test_no_module(path: Path) -> None:
     """What is no SQLite module is refused when it is named."""
-    with pytest.raises(InvalidSetting, match="is not a SQLite module: it has no `Error`"):
+    with pytest.raises(InvalidSetting, match="is not a SQLite module: it has no `Connection`"):
         relgraph.open(f"sqlite:///{path}", sqlite=SimpleNamespace(connect=1))
 
 

@@ -311,6 +311,7 @@ def take_back(path: Path) -> None:
         "DROP INDEX revisions_by_stamp",
         "DROP INDEX tuples_by_expiration",
         "ALTER TABLE meta DROP COLUMN floor",
+        "ALTER TABLE meta DROP COLUMN migrating",
         "ALTER TABLE revisions DROP COLUMN not_after",
         "ALTER TABLE revisions DROP COLUMN answer",
         "DELETE FROM _sqlite_migrations WHERE name <> 'first layout'",

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "expand": ("relgraph.cli.questions", "expand"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
+    "migrate": ("relgraph.cli.moving", "migrate"),
     "read": ("relgraph.cli.reads", "read"),
     "restore": ("relgraph.cli.upkeep", "restore"),
     "schema": ("relgraph.cli.schemas", "schema"),

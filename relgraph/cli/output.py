@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Written,
     )
     from relgraph.schema.lints import Finding
+    from relgraph.store.migration import Migrated
     from relgraph.tuples import RelationTuple
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "finding_text",
     "imported_json",
     "imported_text",
+    "migrated_json",
+    "migrated_text",
     "orphan_json",
     "print_json",
     "print_lines",
@@ -214,6 +217,27 @@ def imported_text(imported: Imported, seconds: float) -> Iterator[str]:
         f"({rate:,} tuples/s), revision {imported.revision}"
     )
     yield f"token {imported.token}"
+
+
+def migrated_json(migrated: Migrated, seconds: float) -> Json:
+    """The shape of a migration that took so many seconds."""
+    return {
+        "revision": migrated.revision,
+        "counts": dict(migrated.digest.counts),
+        "sha256": migrated.digest.sha256,
+        "continued": migrated.continued,
+        "seconds": round(seconds, 3),
+    }
+
+
+def migrated_text(migrated: Migrated, seconds: float) -> Iterator[str]:
+    """A migration that took so many seconds, in two lines."""
+    counts = ", ".join(
+        f"{count:,} {part if count != 1 else part[:-1]}" for part, count in migrated.digest.counts.items()
+    )
+    again = ", taken up from before" if migrated.continued else ""
+    yield f"revision {migrated.revision}: {counts}, in {seconds:.2f} s{again}"
+    yield f"both stores hold the same, sha256 {migrated.digest.sha256}"
 
 
 def tuple_json(tuple_: RelationTuple) -> Json:

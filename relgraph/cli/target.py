@@ -6,7 +6,9 @@ to write or to ask. A mistyped path is an error, not an empty store.
 
 from __future__ import annotations
 
+import os
 import stat
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
     from relgraph.client import Client
+    from relgraph.store.base import Store
 
-__all__ = ["Door", "Target", "open_target", "target_of"]
+__all__ = ["Door", "Target", "open_bare", "open_target", "target_of"]
 
 Door: TypeAlias = "Authorizer | Client"
 """Whoever answers a command: both have the same methods."""
@@ -74,6 +77,17 @@ def _standing(url: str) -> str:
     if not url.startswith(_POSTGRES) or "relgraph_create=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}relgraph_create=off"
+
+
+def open_bare(url: str, *, creates: bool = False) -> Store:
+    """Open a store itself, for what moves it as a whole; the caller closes it.
+
+    Raises as `open_target`.
+    """
+    _require_file(url, may_be_new=creates)
+    from relgraph.store import open_store  # noqa: PLC0415  (not needed to reach a server)
+
+    return open_store(url if creates else _standing(url), clock=lambda: time.time_ns() // 1000, random=os.urandom)
 
 
 def _require_file(url: str, *, may_be_new: bool) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from relgraph.store.history import History, Intake
     from relgraph.store.upkeep import Backup, Verification
     from relgraph.tuples import RelationTuple, TupleFilter
 
@@ -309,6 +310,10 @@ class Snapshot(Reads, Protocol):
         """
         ...
 
+    def history(self, until: int) -> History:
+        """All that is kept, as it stood at revision `until`, at most the head: for moving it to another store."""
+        ...
+
     def close(self) -> None:
         """Let the view go; leaving the `with` block does it too. Closing twice is fine."""
         ...
@@ -448,6 +453,13 @@ class Store(Protocol):
         revisions and schemas. Views that are open keep what they see, which in memory holds the floor back. Numbers of
         names and objects stay as they are, used or not. A revision with a request id stays, for a repetition, until its
         `not_after`. It takes no revision, and may be broken off anywhere and begun again.
+        """
+        ...
+
+    def intake(self) -> Intake:
+        """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
+
+        Once begun and until it is finished, everything else raises StoreUnavailable.
         """
         ...
 

@@ -54,7 +54,7 @@ _FIRST: Final = (
     """CREATE TABLE {s}.meta(
         one integer PRIMARY KEY CHECK (one = 1), application text COLLATE "C" NOT NULL, format integer NOT NULL,
         store bytea NOT NULL, epoch bigint NOT NULL, head bigint NOT NULL, floor bigint NOT NULL DEFAULT 0,
-        indexed boolean NOT NULL DEFAULT false
+        migrating text COLLATE "C", indexed boolean NOT NULL DEFAULT false
     ) WITH (fillfactor = 10)""",
     'CREATE TABLE {s}.names(id integer PRIMARY KEY, name text COLLATE "C" NOT NULL UNIQUE)',
     'CREATE TABLE {s}.objects(id bigint NOT NULL, type integer NOT NULL, key text COLLATE "C" NOT NULL)',

@@ -17,7 +17,7 @@ from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
 from relgraph.store.sql.collecting import collect
-from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
+from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
 from relgraph.store.sql.verifying import told, verify
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.upkeep import Checked
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from relgraph.store.base import Clock, Collected, Random
     from relgraph.store.postgres.urls import Place
+    from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.upkeep import Verification
 
@@ -34,7 +35,7 @@ __all__ = ["PostgresStore"]
 
 _HEAD = (
     "SELECT m.store, m.epoch, m.floor, r.number, r.nonce, r.stamp FROM meta AS m"
-    " JOIN revisions AS r ON r.number = m.head"
+    " LEFT JOIN revisions AS r ON r.number = m.head"
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = f"{_BEGIN}; {_HEAD}"
@@ -78,24 +79,27 @@ class PostgresStore:
         """The newest committed revision."""
         link, row = self._pool.begin(_HEAD)
         self._pool.give(link)
-        self._check(row)
-        return Revision(*row[3:])
+        return self._head(row)
 
     def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
         link, row = self._pool.begin(_SNAPSHOT)
         try:
-            self._check(row)
+            head = self._head(row)
         except BaseException:
             self._pool.give(link)
             raise
-        return SQLSnapshot(link, Pin(Revision(*row[3:]), row[2]), lambda _: self._pool.give(link))
+        return SQLSnapshot(link, Pin(head, row[2]), lambda _: self._pool.give(link))
 
     def transaction(self) -> PostgresTransaction:
         """Prepare a write; its `with` block begins it."""
         return PostgresTransaction(
             self._pool, self._lock, self._check, self._clock, self._random, self._place.where, self._wait_ms_max
         )
+
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
 
     def joining(self, connection: object) -> PostgresJoined:
         """Prepare a write inside an application's own transaction."""
@@ -135,6 +139,13 @@ class PostgresStore:
             self._pool.close()
         finally:
             self._lock.leave()
+
+    def _head(self, row: Row | None) -> Revision:
+        """The revision behind the id and the epoch. Raises StoreUnavailable where there is none."""
+        self._check(row)
+        if row is None or row[3] is None:
+            raise unfinished(self._place.where)
+        return Revision(*row[3:])
 
     def _check(self, row: Row | None) -> None:
         """Raise StoreUnavailable when a row does not begin with the id and the epoch of this store."""

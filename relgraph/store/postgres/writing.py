@@ -94,6 +94,11 @@ class PostgresTransaction(SQLTransaction):
         # What a savepoint undid may have been the indexes.
         self._indexed = self._was_indexed
 
+    def _prepare_intake(self, link: Link) -> None:
+        assert isinstance(link, PostgresLink)
+        self._indexed = self._was_indexed
+        self._index(link)
+
     def _index(self, link: PostgresLink) -> None:
         if not self._indexed:
             add_indexes(link)

@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from relgraph.errors import RevisionUnavailable
+from relgraph.errors import RevisionUnavailable, StoreUnavailable, quoted
 from relgraph.revision import Revision
 from relgraph.store.base import Changes, Image, NumberedRow, Request, SchemaVersion
 from relgraph.store.sql import changelog, paging
+from relgraph.store.sql.history import SQLHistory
 from relgraph.store.sql.link import ClosedLink
 
 if TYPE_CHECKING:
@@ -26,10 +27,23 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.tuples import RelationTuple, TupleFilter
 
-__all__ = ["NUMBER_MAX", "Pin", "Reader", "SQLSnapshot", "committed_head", "committed_pin", "identity"]
+__all__ = [
+    "NUMBER_MAX",
+    "UNFINISHED",
+    "Pin",
+    "Reader",
+    "SQLSnapshot",
+    "committed_head",
+    "committed_pin",
+    "identity",
+    "unfinished",
+]
 
 NUMBER_MAX: Final = 2**63 - 1
 """The largest number that a column holds: as a bound, none."""
+
+UNFINISHED: Final = -1
+"""The head of a store that is still taking in another one's history: no revision has that number."""
 
 _ROW = (
     "resource, relation, subject, subject_relation, created, CASE WHEN deleted <= ? THEN deleted END, caveat, expires"
@@ -92,17 +106,28 @@ class Pin:
 
 
 def committed_head(link: Link) -> Revision:
-    """Read the newest revision."""
+    """Read the newest revision. Raises StoreUnavailable where a migration was not finished."""
     row = link.one(_HEAD)
-    assert row is not None  # a store is founded with revision 0
+    if row is None:
+        raise unfinished(link.where)
     return Revision(*row)
 
 
 def committed_pin(link: Link) -> Pin:
-    """Read what a view opened now may see: the newest revision and the oldest that is kept."""
+    """Read what a view opened now may see, from the oldest kept revision to the newest. Raises as `committed_head`."""
     row = link.one(_PIN)
-    assert row is not None  # as above
+    if row is None:
+        raise unfinished(link.where)
     return Pin(Revision(*row[:3]), row[3])
+
+
+def unfinished(where: str) -> StoreUnavailable:
+    """The error about a store whose head is no revision."""
+    return StoreUnavailable(
+        f"a migration to the store {quoted(where, 400)} was not finished, so it may hold too little or too much; "
+        "run `relgraph migrate` once more with the same two stores",
+        {"store": where},
+    )
 
 
 def identity(link: Link) -> tuple[bytes, int]:
@@ -262,6 +287,11 @@ class SQLSnapshot(Reader):
         """Every object that a kept row created at or before `until` names, once each, by type's number and key."""
         bound = min(until, self.head.number)
         return ((row[0], row[1]) for row in self._link.iterate(_MENTIONED, (bound, bound)))
+
+    def history(self, until: int) -> SQLHistory:
+        """All that is kept, as it stood at a revision."""
+        pin = self._pin
+        return SQLHistory(self._link, min(until, pin.head.number), pin.name_id_max, pin.object_id_max)
 
     def close(self) -> None:
         """Let the view go."""

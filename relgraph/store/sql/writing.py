@@ -21,6 +21,7 @@ from relgraph.errors import AlreadyExists, RequestIdReused, StoreUnavailable, qu
 from relgraph.instants import moment
 from relgraph.revision import Revision
 from relgraph.store.base import Clock, Commit, Kind, OnDuplicate, Random
+from relgraph.store.sql.intake import SQLIntake
 from relgraph.store.sql.interning import Interner, Numbers
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, Reader, committed_pin
@@ -142,6 +143,9 @@ class SQLTransaction(Reader):
     def _roll_back(self, link: Link) -> None:
         """Undo what was done since `_begin`."""
         link.run("ROLLBACK")
+
+    def _prepare_intake(self, link: Link) -> None:
+        """Make the tables ready for another store's rows; the transaction has begun."""
 
     def _check_standing(self) -> None:
         """Raise StoreUnavailable when the store is no longer where it was opened."""
@@ -308,6 +312,12 @@ class SQLTransaction(Reader):
             if not self._savepoints or not self._link.in_transaction:
                 self._undo()
             raise
+
+    def intake(self) -> SQLIntake:
+        """Take another store's history in, in place of writes: as a transaction begins and ends, so does this."""
+        return SQLIntake(
+            self._where, self._begin, self._prepare_intake, self._check_standing, self._let_go, self._committed
+        )
 
     def _undo(self) -> None:
         link, self._link = self._link, ClosedLink("transaction", self._where)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Collected, Random
+    from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
     from relgraph.store.sqlite.library import SQLiteModule
@@ -122,6 +123,10 @@ class FileStore:
         return SQLiteTransaction(
             self._writer, self._lock, self._clock, self._random, self._refuse_unwritable, self._tend
         )
+
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
 
     def verify(self) -> Verification:
         """Look at all that the file holds, in one snapshot, and tell what is wrong with it."""

@@ -97,6 +97,8 @@ _EXPIRATIONS = (
 _HISTORY = (
     # The oldest revision that is kept: everything before it may be gone.
     "ALTER TABLE meta ADD COLUMN floor INTEGER NOT NULL DEFAULT 0",
+    # What a migration from another store has come to, while it is not finished.
+    "ALTER TABLE meta ADD COLUMN migrating TEXT",
     # Until when a request id is kept for a repetition, and what that is answered with.
     "ALTER TABLE revisions ADD COLUMN not_after INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE revisions ADD COLUMN answer TEXT NOT NULL DEFAULT ''",

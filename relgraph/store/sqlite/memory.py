@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, Collected, Random
+    from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.library import SQLiteModule
     from relgraph.store.upkeep import Backup, Verification
@@ -87,6 +88,10 @@ class MemoryStore:
         """Forget what nobody can ask for from that instant on, and no open view sees."""
         return collect(self.transaction, keep_from, self._hold)
 
+    def intake(self) -> SQLIntake:
+        """Prepare to take another store's history in."""
+        return self.transaction().intake()
+
     def verify(self) -> Verification:
         """Look at all that the store holds, between two writes."""
         self._pinned()
@@ -141,8 +146,9 @@ class MemoryStore:
     def _move_pin(self, head: Revision) -> None:
         """Let new snapshots see the revision that was just committed. The writer's lock is still held."""
         row = self._link.one(
-            "SELECT (SELECT coalesce(max(id), 0) FROM names), (SELECT coalesce(max(id), 0) FROM objects)"
+            "SELECT (SELECT floor FROM meta), (SELECT coalesce(max(id), 0) FROM names),"
+            " (SELECT coalesce(max(id), 0) FROM objects)"
         )
         assert row is not None  # a query without a table has one row
         with self._guard:
-            self._pin = Pin(head, self._pinned().floor, row[0], row[1])
+            self._pin = Pin(head, *row)
