@@ -362,6 +362,28 @@ def test_stores_with_the_bug_take_turns_in_one_process(path: Path) -> None:
         assert 201 == len(texts(other))
 
 
+def test_an_own_transaction_has_one_writer_too(path: Path) -> None:
+    """A write inside the application's transaction is refused as any other is; with the bug it never folds the log."""
+    with started(path, WRITES.format(module="BUGGY")) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with relgraph.open(f"sqlite:///{path}", sqlite=sqlite3) as authorizer, closing(sqlite3.connect(path)) as theirs:
+            process.stdin.write(CARL + "\n")
+            process.stdin.flush()
+            assert "done 3\n" == process.stdout.readline()
+            theirs.execute("BEGIN")
+            with pytest.raises(StoreUnavailable, match="open for writing in another process"):
+                authorizer.write(touch=["report:q2#viewer@user:anna"], conn=theirs)
+            theirs.rollback()
+            process.communicate(timeout=60)
+            theirs.execute("BEGIN")
+            authorizer.write(touch=["report:q2#viewer@user:anna"], conn=theirs)
+            theirs.commit()
+            assert authorizer.check("user:anna", "view", "report:q2")
+            folds = 0 if has_reset_bug(sqlite3.sqlite_version_info) else 1_000
+            assert [(folds,)] == theirs.execute("PRAGMA wal_autocheckpoint").fetchall()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_forked_child_is_a_process_of_its_own(path: Path) -> None:
     """A store that a forked child opens does not write by the right of its parent."""

@@ -446,6 +446,13 @@ class Store(Protocol):
         """
         ...
 
+    def intake(self) -> Intake:
+        """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
+
+        Once begun and until it is finished, everything else raises StoreUnavailable.
+        """
+        ...
+
     def collect(self, keep_from: int) -> Collected:
         """Forget what nobody can ask for who asks about that instant or later; in steps, each under the write lock.
 
@@ -453,13 +460,6 @@ class Store(Protocol):
         revisions and schemas. Views that are open keep what they see, which in memory holds the floor back. Numbers of
         names and objects stay as they are, used or not. A revision with a request id stays, for a repetition, until its
         `not_after`. It takes no revision, and may be broken off anywhere and begun again.
-        """
-        ...
-
-    def intake(self) -> Intake:
-        """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
-
-        Once begun and until it is finished, everything else raises StoreUnavailable.
         """
         ...
 

@@ -79,17 +79,17 @@ class PostgresStore:
         """The newest committed revision."""
         link, row = self._pool.begin(_HEAD)
         self._pool.give(link)
-        return self._head(row)
+        return self._seen(row).head
 
     def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
         link, row = self._pool.begin(_SNAPSHOT)
         try:
-            head = self._head(row)
+            pin = self._seen(row)
         except BaseException:
             self._pool.give(link)
             raise
-        return SQLSnapshot(link, Pin(head, row[2]), lambda _: self._pool.give(link))
+        return SQLSnapshot(link, pin, lambda _: self._pool.give(link))
 
     def transaction(self) -> PostgresTransaction:
         """Prepare a write; its `with` block begins it."""
@@ -140,12 +140,12 @@ class PostgresStore:
         finally:
             self._lock.leave()
 
-    def _head(self, row: Row | None) -> Revision:
-        """The revision behind the id and the epoch. Raises StoreUnavailable where there is none."""
+    def _seen(self, row: Row | None) -> Pin:
+        """What a view opened now may see. Raises StoreUnavailable where the head is no revision."""
         self._check(row)
         if row is None or row[3] is None:
             raise unfinished(self._place.where)
-        return Revision(*row[3:])
+        return Pin(Revision(*row[3:]), row[2])
 
     def _check(self, row: Row | None) -> None:
         """Raise StoreUnavailable when a row does not begin with the id and the epoch of this store."""

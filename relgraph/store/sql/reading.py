@@ -113,14 +113,6 @@ def committed_head(link: Link) -> Revision:
     return Revision(*row)
 
 
-def committed_pin(link: Link) -> Pin:
-    """Read what a view opened now may see, from the oldest kept revision to the newest. Raises as `committed_head`."""
-    row = link.one(_PIN)
-    if row is None:
-        raise unfinished(link.where)
-    return Pin(Revision(*row[:3]), row[3])
-
-
 def unfinished(where: str) -> StoreUnavailable:
     """The error about a store whose head is no revision."""
     return StoreUnavailable(
@@ -128,6 +120,14 @@ def unfinished(where: str) -> StoreUnavailable:
         "run `relgraph migrate` once more with the same two stores",
         {"store": where},
     )
+
+
+def committed_pin(link: Link) -> Pin:
+    """Read what a view opened now may see: the newest revision and the oldest that is kept."""
+    row = link.one(_PIN)
+    if row is None:
+        raise unfinished(link.where)
+    return Pin(Revision(*row[:3]), row[3])
 
 
 def identity(link: Link) -> tuple[bytes, int]:

@@ -84,13 +84,13 @@ class MemoryStore:
         """Prepare a write; its `with` block begins it."""
         return SQLiteTransaction(self._link, self._lock, self._clock, self._random, lambda: None, self._move_pin)
 
-    def collect(self, keep_from: int) -> Collected:
-        """Forget what nobody can ask for from that instant on, and no open view sees."""
-        return collect(self.transaction, keep_from, self._hold)
-
     def intake(self) -> SQLIntake:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
+
+    def collect(self, keep_from: int) -> Collected:
+        """Forget what nobody can ask for from that instant on, and no open view sees."""
+        return collect(self.transaction, keep_from, self._hold)
 
     def verify(self) -> Verification:
         """Look at all that the store holds, between two writes."""
