@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Best",
     "ChangeKind",
+    "Collected",
     "ConditionalRole",
     "Decision",
     "Deleted",
@@ -171,6 +172,15 @@ class Deleted:
     complete: bool
     revision: int
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection of history forgot: versions of tuples, and revisions; `floor` is the oldest revision kept."""
+
+    tuples: int
+    revisions: int
+    floor: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,10 +294,12 @@ class Client:
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
+        deadline: float | None = None,
     ) -> Written:
         """Change tuples, all or none, in one revision.
 
-        When the connection breaks, only a `request_id` tells a write that was made from one that was not: repeat it.
+        When the connection breaks, or the `deadline` passes, only a `request_id` tells a write that was made from one
+        that was not: repeat it.
         """
         request = pb.WriteRequest(
             preconditions=messages.precondition_messages(preconditions),
@@ -308,7 +310,7 @@ class Client:
         request.updates.extend(messages.update_messages("touch", touch))
         request.updates.extend(messages.update_messages("create", create))
         request.updates.extend(messages.update_messages("delete", delete))
-        return answers.read_written(self._call(self._stub.Write, request))
+        return answers.read_written(self._call(self._stub.Write, request, deadline))
 
     def delete(
         self,

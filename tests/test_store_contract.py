@@ -18,6 +18,7 @@ import pytest
 from relgraph.errors import InvalidSetting
 from relgraph.store import open_store
 from tests.store_kit import FakeClock, FakeRandom
+from tests.test_store_collect import CollectContract
 from tests.test_store_expirations import ExpirationsContract
 from tests.test_store_flow import FlowContract
 from tests.test_store_reads import ReadsContract
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from tests.postgres_kit import Server
 
 
-class StoreContract(WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract, VerifyContract):
+class StoreContract(
+    WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract, VerifyContract, CollectContract
+):
     """The tests that every backend inherits. `store` is an empty one, opened with `clock`."""
 
     @pytest.fixture

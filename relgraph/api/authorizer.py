@@ -36,10 +36,10 @@ from relgraph.tuples import Object, Subject, TupleFilter, check_relation, questi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Deleted, Imported, Way, Written
+    from relgraph.answers import Collected, Deleted, Imported, Way, Written
     from relgraph.revision import Consistency
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
@@ -405,6 +405,14 @@ class Authorizer:
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
         )
+
+    def collect(self, keep: timedelta) -> Collected:
+        """Forget the history from before `keep` ago, and what had expired by then; return what went.
+
+        What was true since can still be asked; what was before is refused from now on, tokens and cursors included.
+        Raises InvalidInput for a time that has not come.
+        """
+        return self._following.collect(keep)
 
     def read(
         self,

@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING
 
+from relgraph.answers import Collected
 from relgraph.engine import Program
 from relgraph.errors import DeadlineExceeded, Forked, InvalidInput, NoSchema, RevisionUnavailable, quoted
 from relgraph.graph import Graph, GraphView, PastView
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Following", "Pinned"]
 
 _PARSED_MAX = 16
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,14 @@ class Following:
             finally:
                 self._lock.release()
         self._fresh_at = max(self._fresh_at, started)
+
+    def collect(self, keep: timedelta) -> Collected:
+        """See `Authorizer.collect`."""
+        self.check_process()
+        if keep < timedelta(0):
+            raise InvalidInput(f"a history of {keep} would end in the future; keep none at least")
+        found = self.store.collect(max(0, self._clock() - keep // _MICROSECOND))
+        return Collected(found.tuples, found.revisions, found.floor.number)
 
     def _behind(self, head: Revision) -> bool:
         known = self._state.graph.head

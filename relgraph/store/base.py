@@ -39,6 +39,7 @@ __all__ = [
     "NO_RELATION",
     "Changes",
     "Clock",
+    "Collected",
     "Commit",
     "Image",
     "Kind",
@@ -170,6 +171,15 @@ class Image:
     schemas: tuple[SchemaVersion, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection forgot, in numbers, and the oldest revision that is kept since."""
+
+    floor: Revision
+    tuples: int
+    revisions: int
+
+
 class Reads(Protocol):
     """Questions to the rows. `at` is a kept revision, at most the head (in a transaction: at most its own number).
 
@@ -180,6 +190,11 @@ class Reads(Protocol):
     @property
     def head(self) -> Revision:
         """The newest committed revision when this view was opened."""
+        ...
+
+    @property
+    def floor(self) -> int:
+        """The oldest revision that is kept: every read names this one or a later one, see `Store.collect`."""
         ...
 
     def revision(self, number: int) -> Revision | None:
@@ -412,6 +427,16 @@ class Store(Protocol):
         """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
 
         Once begun and until it is finished, everything else raises StoreUnavailable.
+        """
+        ...
+
+    def collect(self, keep_from: int) -> Collected:
+        """Forget what nobody can ask for who asks about that instant or later; in steps, each under the write lock.
+
+        The revision in force at the instant becomes the floor: what ended or had expired by then goes, and so do older
+        revisions and schemas. Views that are open keep what they see, which in memory holds the floor back. Numbers of
+        names and objects stay as they are, used or not. A revision with a request id stays, for a repetition, until its
+        `not_after`. It takes no revision, and may be broken off anywhere and begun again.
         """
         ...
 

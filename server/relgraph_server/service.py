@@ -198,6 +198,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                     reason=request.reason,
                     request_id=request.request_id,
                     not_after=not_after,
+                    deadline=_deadline(context),
                 ),
                 context,
             )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
-from relgraph.store.postgres.joining import joined_link
+from relgraph.store.postgres.joining import PostgresJoined, joined_link
 from relgraph.store.postgres.layout import is_current, prepare
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
-from relgraph.store.sql.joining import JoinedTransaction
+from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
 from relgraph.store.sql.verifying import told, verify
 from relgraph.store.sql.writing import WriterLock
@@ -25,7 +25,7 @@ from relgraph.store.upkeep import Checked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from relgraph.store.base import Clock, Random
+    from relgraph.store.base import Clock, Collected, Random
     from relgraph.store.postgres.urls import Place
     from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link, Row
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["PostgresStore"]
 
 _HEAD = (
-    "SELECT m.store, m.epoch, r.number, r.nonce, r.stamp FROM meta AS m LEFT JOIN revisions AS r ON r.number = m.head"
+    "SELECT m.store, m.epoch, m.floor, r.number, r.nonce, r.stamp FROM meta AS m"
+    " LEFT JOIN revisions AS r ON r.number = m.head"
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = f"{_BEGIN}; {_HEAD}"
@@ -78,17 +79,17 @@ class PostgresStore:
         """The newest committed revision."""
         link, row = self._pool.begin(_HEAD)
         self._pool.give(link)
-        return self._head(row)
+        return self._seen(row).head
 
     def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
         link, row = self._pool.begin(_SNAPSHOT)
         try:
-            head = self._head(row)
+            pin = self._seen(row)
         except BaseException:
             self._pool.give(link)
             raise
-        return SQLSnapshot(link, Pin(head), lambda _: self._pool.give(link))
+        return SQLSnapshot(link, pin, lambda _: self._pool.give(link))
 
     def transaction(self) -> PostgresTransaction:
         """Prepare a write; its `with` block begins it."""
@@ -100,10 +101,14 @@ class PostgresStore:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
 
-    def joining(self, connection: object) -> JoinedTransaction:
+    def joining(self, connection: object) -> PostgresJoined:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
-        return JoinedTransaction(link, "BEGIN", (self._id, self._epoch), self.head, self._clock, self._random)
+        return PostgresJoined(link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max)
+
+    def collect(self, keep_from: int) -> Collected:
+        """Forget what nobody can ask for from that instant on."""
+        return collect(self.transaction, keep_from)
 
     def verify(self) -> Verification:
         """Look at all that the store holds, in one snapshot, and tell what is wrong with it."""
@@ -135,12 +140,12 @@ class PostgresStore:
         finally:
             self._lock.leave()
 
-    def _head(self, row: Row | None) -> Revision:
-        """The revision behind the id and the epoch. Raises StoreUnavailable where there is none."""
+    def _seen(self, row: Row | None) -> Pin:
+        """What a view opened now may see. Raises StoreUnavailable where the head is no revision."""
         self._check(row)
-        if row is None or row[2] is None:
+        if row is None or row[3] is None:
             raise unfinished(self._place.where)
-        return Revision(*row[2:])
+        return Pin(Revision(*row[3:]), row[2])
 
     def _check(self, row: Row | None) -> None:
         """Raise StoreUnavailable when a row does not begin with the id and the epoch of this store."""

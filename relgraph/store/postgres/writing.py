@@ -21,11 +21,11 @@ from relgraph.store.sql.writing import SQLTransaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from relgraph.revision import Revision
     from relgraph.store.base import Clock, OnDuplicate, Random
     from relgraph.store.postgres.pool import Pool
     from relgraph.store.sql.interning import Numbers
     from relgraph.store.sql.link import Link, Row
+    from relgraph.store.sql.reading import Pin
     from relgraph.store.sql.writing import WriterLock
     from relgraph.tuples import RelationTuple
 
@@ -89,8 +89,8 @@ class PostgresTransaction(SQLTransaction):
             raise
         return self._taken
 
-    def _return_to(self, head: Revision, changes: int) -> None:
-        super()._return_to(head, changes)
+    def _return_to(self, pin: Pin, changes: int) -> None:
+        super()._return_to(pin, changes)
         # What a savepoint undid may have been the indexes.
         self._indexed = self._was_indexed
 

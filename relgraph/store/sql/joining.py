@@ -80,11 +80,15 @@ class JoinedTransaction(SQLTransaction):
 
     def _lock(self, link: Link) -> None:
         try:
-            link.run(_LOCK)
+            self._take_lock(link)
         except StoreUnavailable as error:
             if _MISSING not in str(error.__cause__):
                 raise
             raise self._another(f"it says {quoted(str(error.__cause__))}") from error
+
+    def _take_lock(self, link: Link) -> None:
+        """Keep other writers out from here on; a backend may have a better way."""
+        link.run(_LOCK)
 
     def _check_identity(self, link: Link) -> None:
         found, text = identity(link), link.one(_TEXT)

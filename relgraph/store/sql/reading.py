@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.tuples import RelationTuple, TupleFilter
 
-__all__ = ["NUMBER_MAX", "UNFINISHED", "Pin", "Reader", "SQLSnapshot", "committed_head", "identity", "unfinished"]
+__all__ = [
+    "NUMBER_MAX",
+    "UNFINISHED",
+    "Pin",
+    "Reader",
+    "SQLSnapshot",
+    "committed_head",
+    "committed_pin",
+    "identity",
+    "unfinished",
+]
 
 NUMBER_MAX: Final = 2**63 - 1
 """The largest number that a column holds: as a bound, none."""
@@ -40,10 +50,11 @@ _ROW = (
 _AT = "created <= ? AND (deleted IS NULL OR deleted > ?)"
 
 _HEAD = "SELECT number, nonce, stamp FROM revisions WHERE number = (SELECT head FROM meta)"
+_PIN = _HEAD.replace("stamp FROM", "stamp, (SELECT floor FROM meta) FROM")
 _REVISION = "SELECT number, nonce, stamp FROM revisions WHERE number = ?"
 # Stamps never go back, so the newest stamp's newest revision is the last one.
 _REVISION_AT = (
-    "SELECT number, nonce, stamp FROM revisions WHERE stamp <= ? AND number <= ?"
+    "SELECT number, nonce, stamp FROM revisions WHERE stamp <= ? AND number >= ? AND number <= ?"
     " ORDER BY stamp DESC, number DESC LIMIT 1"
 )
 _CHAIN = "SELECT number, nonce, stamp, predecessor FROM revisions WHERE number > ? AND number <= ? ORDER BY number"
@@ -85,9 +96,10 @@ _MENTIONED = (
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What a view may see: everything up to `head`, and names and objects up to these numbers."""
+    """What a view may see: everything from `floor` up to `head`, and names and objects up to these numbers."""
 
     head: Revision
+    floor: int
     name_id_max: int = NUMBER_MAX
     object_id_max: int = NUMBER_MAX
 
@@ -107,6 +119,14 @@ def unfinished(where: str) -> StoreUnavailable:
         "run `relgraph migrate` once more with the same two stores",
         {"store": where},
     )
+
+
+def committed_pin(link: Link) -> Pin:
+    """Read what a view opened now may see: the newest revision and the oldest that is kept."""
+    row = link.one(_PIN)
+    if row is None:
+        raise unfinished(link.where)
+    return Pin(Revision(*row[:3]), row[3])
 
 
 def identity(link: Link) -> tuple[bytes, int]:
@@ -130,16 +150,21 @@ class Reader:
         """The newest committed revision when this view was opened."""
         return self._pin.head
 
+    @property
+    def floor(self) -> int:
+        """The oldest revision that is kept."""
+        return self._pin.floor
+
     def revision(self, number: int) -> Revision | None:
         """The revision of that number, or None where it does not exist or is no longer kept."""
-        if not 0 <= number <= self._pin.head.number:
+        if not self._pin.floor <= number <= self._pin.head.number:
             return None
         row = self._link.one(_REVISION, (number,))
         return Revision(*row) if row else None
 
     def revision_at(self, instant: int) -> Revision | None:
         """The last revision stamped at or before that instant, or None where it is no longer kept."""
-        row = self._link.one(_REVISION_AT, (instant, self._pin.head.number))
+        row = self._link.one(_REVISION_AT, (instant, self._pin.floor, self._pin.head.number))
         return Revision(*row) if row else None
 
     def schema(self, revision: int) -> SchemaVersion | None:
@@ -231,7 +256,7 @@ class SQLSnapshot(Reader):
     def changes(self, after: int, name_id_max: int, object_id_max: int) -> Changes:
         """What happened since revision `after`. Raises RevisionUnavailable when that cannot be told."""
         head, pin = self.head.number, self._pin
-        found = self._link.all(_CHAIN, (after, head)) if 0 <= after <= head else []
+        found = self._link.all(_CHAIN, (after, head)) if pin.floor <= after <= head else []
         if len(found) != head - after:
             raise RevisionUnavailable(
                 f"the changes since revision {after} are not kept; the store is at {head}, start over from there",

@@ -13,6 +13,7 @@ nothing: whoever writes its key ends it first, and nobody else touches it.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +24,7 @@ from relgraph.store.base import Clock, Commit, Kind, OnDuplicate, Random
 from relgraph.store.sql.intake import SQLIntake
 from relgraph.store.sql.interning import Interner, Numbers
 from relgraph.store.sql.link import ClosedLink
-from relgraph.store.sql.reading import Pin, Reader, committed_head
+from relgraph.store.sql.reading import Pin, Reader, committed_pin
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class SQLTransaction(Reader):
     """
 
     def __init__(self, where: str, clock: Clock, random: Random, committed: Callable[[Revision], None]) -> None:
-        super().__init__(ClosedLink("transaction", where), Pin(Revision(0, b"", 0)), 0)
+        super().__init__(ClosedLink("transaction", where), Pin(Revision(0, b"", 0), 0), 0)
         self._where = where
         self._clock = clock
         self._random = random
@@ -150,6 +151,11 @@ class SQLTransaction(Reader):
         """Raise StoreUnavailable when the store is no longer where it was opened."""
 
     @property
+    def link(self) -> Link:
+        """What the transaction's statements run through; for those who collect what is not kept."""
+        return self._link
+
+    @property
     def number(self) -> int:
         """The revision number that `seal` will take."""
         return self._seen
@@ -167,7 +173,7 @@ class SQLTransaction(Reader):
     def __enter__(self) -> Self:
         self._link = self._begin()
         try:
-            self._return_to(committed_head(self._link), 0)
+            self._return_to(committed_pin(self._link), 0)
         except BaseException:
             self._leave()
             raise
@@ -185,7 +191,7 @@ class SQLTransaction(Reader):
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what the block did when it raises, and that alone."""
-        head, changes = self.head, self._changes
+        pin, changes = self._pin, self._changes
         self._link.run(f"SAVEPOINT {_SAVEPOINT}")
         self._savepoints += 1
         try:
@@ -196,7 +202,7 @@ class SQLTransaction(Reader):
                 self._link.stop()
                 self._link.run(f"ROLLBACK TO {_SAVEPOINT}")
                 self._link.run(f"RELEASE {_SAVEPOINT}")
-                self._return_to(head, changes)
+                self._return_to(pin, changes)
             raise
         self._savepoints -= 1
         with self._all_or_nothing():
@@ -282,7 +288,7 @@ class SQLTransaction(Reader):
                     commit.not_after, commit.answer,
                 ),
             )  # fmt: skip
-        self._move_head(revision)
+        self._move_pin(replace(self._pin, head=revision))
         self._changes = 0
         return revision
 
@@ -326,13 +332,13 @@ class SQLTransaction(Reader):
         finally:
             self._let_go()
 
-    def _move_head(self, head: Revision) -> None:
-        self._pin, self._seen = Pin(head), head.number + 1
-        self._stamp = max(head.stamp, self._clock())
+    def _move_pin(self, pin: Pin) -> None:
+        self._pin, self._seen = pin, pin.head.number + 1
+        self._stamp = max(pin.head.stamp, self._clock())
 
-    def _return_to(self, head: Revision, changes: int) -> None:
+    def _return_to(self, pin: Pin, changes: int) -> None:
         """Take up where the database stands, forgetting all that was learnt behind it."""
-        self._move_head(head)
+        self._move_pin(pin)
         self._changes = changes
         self._names = {}
         self._interner = Interner(self._link)

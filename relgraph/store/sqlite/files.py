@@ -10,9 +10,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
+from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.link import ClosedLink
-from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
+from relgraph.store.sql.reading import SQLSnapshot, committed_head, committed_pin, identity
 from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from relgraph.revision import Revision
-    from relgraph.store.base import Clock, Random
+    from relgraph.store.base import Clock, Collected, Random
     from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
@@ -112,7 +113,7 @@ class FileStore:
         try:
             link.run("BEGIN")
             # The first read is what pins SQLite's view; BEGIN alone does not.
-            return SQLSnapshot(link, Pin(committed_head(link)), self._leave)
+            return SQLSnapshot(link, committed_pin(link), self._leave)
         except BaseException:
             self._leave(link)
             raise
@@ -142,9 +143,17 @@ class FileStore:
         with closing(self._reader()) as source:
             return back_up(source, self._library, self._where, path)
 
+    def collect(self, keep_from: int) -> Collected:
+        """Forget what nobody can ask for from that instant on."""
+        return collect(self.transaction, keep_from)
+
     def joining(self, connection: object) -> JoinedTransaction:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(self._library, connection, self._where, self._file)
+        self._refuse_unwritable()
+        if self._hold.alone:
+            # With the WAL-reset bug only our own writing connection may fold the log.
+            link.run("PRAGMA wal_autocheckpoint = 0")
         return JoinedTransaction(link, "BEGIN IMMEDIATE", (self._id, self._epoch), self.head, self._clock, self._random)
 
     def close(self) -> None:

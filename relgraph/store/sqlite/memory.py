@@ -7,10 +7,14 @@ names and objects (see `reading`), and the pin moves only after a commit.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
 from relgraph.errors import InvalidInput, StoreUnavailable, quoted
 from relgraph.store.base import EMPTY
+from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
 from relgraph.store.sql.verifying import verify
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from relgraph.revision import Revision
-    from relgraph.store.base import Clock, Random
+    from relgraph.store.base import Clock, Collected, Random
     from relgraph.store.sql.intake import SQLIntake
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.library import SQLiteModule
@@ -50,7 +54,10 @@ class MemoryStore:
         self._link: Link = SharedLink(library, connection, _WHERE)
         self._lock = WriterLock(_WHERE, wait_ms_max)
         self._id, self._epoch = identity(self._link)
-        self._pin: Pin | None = Pin(EMPTY, 0, 0)
+        self._guard = Lock()
+        self._pin: Pin | None = Pin(EMPTY, EMPTY.number, 0, 0)
+        # How many views are open with which floor: they share our connection, so nothing they see may go.
+        self._open: Counter[int] = Counter()
 
     @property
     def id(self) -> bytes:
@@ -68,7 +75,10 @@ class MemoryStore:
 
     def snapshot(self) -> SQLSnapshot:
         """Open a view of the newest committed state."""
-        return SQLSnapshot(self._link, self._pinned(), lambda _: None)
+        with self._guard:
+            pin = self._pinned()
+            self._open[pin.floor] += 1
+        return SQLSnapshot(self._link, pin, lambda _: self._leave(pin.floor))
 
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
@@ -77,6 +87,10 @@ class MemoryStore:
     def intake(self) -> SQLIntake:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
+
+    def collect(self, keep_from: int) -> Collected:
+        """Forget what nobody can ask for from that instant on, and no open view sees."""
+        return collect(self.transaction, keep_from, self._hold)
 
     def verify(self) -> Verification:
         """Look at all that the store holds, between two writes."""
@@ -117,10 +131,23 @@ class MemoryStore:
             raise StoreUnavailable("the store in memory was closed before, and what it held is gone")
         return self._pin
 
+    def _leave(self, floor: int) -> None:
+        with self._guard:
+            self._open[floor] -= 1
+
+    def _hold(self, wanted: int) -> int:
+        """Raise the floor of views yet to be opened as far as the open ones allow, and return it."""
+        with self._guard:
+            pin = self._pinned()
+            floor = max(pin.floor, min([wanted, *(+self._open)]))
+            self._pin = replace(pin, floor=floor)
+            return floor
+
     def _move_pin(self, head: Revision) -> None:
         """Let new snapshots see the revision that was just committed. The writer's lock is still held."""
         row = self._link.one(
             "SELECT (SELECT coalesce(max(id), 0) FROM names), (SELECT coalesce(max(id), 0) FROM objects)"
         )
         assert row is not None  # a query without a table has one row
-        self._pin = Pin(head, row[0], row[1])
+        with self._guard:
+            self._pin = Pin(head, self._pinned().floor, row[0], row[1])
