@@ -30,13 +30,23 @@ definition counter {
 COUNT = """
 import sys
 import relgraph
+from relgraph.errors import StoreUnavailable
+def persistently(write, *arguments, **options):
+    # SQLite lets whoever comes first in next, so one may have to wait for very long where another writes on and on.
+    while True:
+        try:
+            return write(*arguments, **options)
+        except StoreUnavailable as error:
+            if "locked by another writer" not in error.message:
+                raise
 url, side, writes = sys.argv[1], sys.argv[2], int(sys.argv[3])
 with relgraph.open(url) as authorizer:
     # Both begin when the other is there, too.
     sys.stdin.read()
     for number in range(1, writes + 1):
         old = [f"counter:it#{side}@number:{number - 1}"] if number > 1 else []
-        print(authorizer.write(delete=old, create=[f"counter:it#{side}@number:{number}"]).revision)
+        new = [f"counter:it#{side}@number:{number}"]
+        print(persistently(authorizer.write, delete=old, create=new).revision)
 """
 
 
