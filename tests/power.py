@@ -135,6 +135,7 @@ def recording_library(path: Path, events: list[Event]) -> SQLiteModule:
     return SimpleNamespace(
         __name__="apsw",
         connect=connect,
+        Connection=apsw.Connection,
         Error=apsw.Error,
         sqlite_version=version,
         sqlite_version_info=tuple(map(int, version.split("."))),

@@ -39,6 +39,7 @@ def _version_of(module: SQLiteModule, *version: int) -> SQLiteModule:
     return SimpleNamespace(  # a face is all that is asked for
         __name__=module.__name__,
         connect=module.connect,
+        Connection=module.Connection,
         Error=module.Error,
         sqlite_version=".".join(map(str, version)),
         sqlite_version_info=version,
@@ -123,7 +124,7 @@ def test_errors_of_the_module_are_told(path: Path) -> None:
 
 def test_no_module(path: Path) -> None:
     """What is no SQLite module is refused when it is named."""
-    with pytest.raises(InvalidSetting, match="is not a SQLite module: it has no `Error`"):
+    with pytest.raises(InvalidSetting, match="is not a SQLite module: it has no `Connection`"):
         relgraph.open(f"sqlite:///{path}", sqlite=SimpleNamespace(connect=1))
 
 
@@ -359,6 +360,28 @@ def test_stores_with_the_bug_take_turns_in_one_process(path: Path) -> None:
             thread.join()
         assert 202 == one.head().number
         assert 201 == len(texts(other))
+
+
+def test_an_own_transaction_has_one_writer_too(path: Path) -> None:
+    """A write inside the application's transaction is refused as any other is; with the bug it never folds the log."""
+    with started(path, WRITES.format(module="BUGGY")) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with relgraph.open(f"sqlite:///{path}", sqlite=sqlite3) as authorizer, closing(sqlite3.connect(path)) as theirs:
+            process.stdin.write(CARL + "\n")
+            process.stdin.flush()
+            assert "done 3\n" == process.stdout.readline()
+            theirs.execute("BEGIN")
+            with pytest.raises(StoreUnavailable, match="open for writing in another process"):
+                authorizer.write(touch=["report:q2#viewer@user:anna"], conn=theirs)
+            theirs.rollback()
+            process.communicate(timeout=60)
+            theirs.execute("BEGIN")
+            authorizer.write(touch=["report:q2#viewer@user:anna"], conn=theirs)
+            theirs.commit()
+            assert authorizer.check("user:anna", "view", "report:q2")
+            folds = 0 if has_reset_bug(sqlite3.sqlite_version_info) else 1_000
+            assert [(folds,)] == theirs.execute("PRAGMA wal_autocheckpoint").fetchall()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -140,6 +140,10 @@ class FileStore:
     def joining(self, connection: object) -> JoinedTransaction:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(self._library, connection, self._where, self._file)
+        self._refuse_unwritable()
+        if self._hold.alone:
+            # With the WAL-reset bug only our own writing connection may fold the log.
+            link.run("PRAGMA wal_autocheckpoint = 0")
         return JoinedTransaction(link, "BEGIN IMMEDIATE", (self._id, self._epoch), self.head, self._clock, self._random)
 
     def close(self) -> None:
