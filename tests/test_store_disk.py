@@ -138,6 +138,19 @@ def test_a_disk_full_behind_a_commit(disk: Path) -> None:
         assert {*SAMPLE, *known} == texts(store)
 
 
+def test_a_backup_onto_a_full_disk(disk: Path, tmp_path: Path) -> None:
+    """A backup for which there is no room says whose disk is full, and takes away what it has made of it."""
+    path = tmp_path / "store.db"
+    with closing(open_file(path)) as store:
+        write(store, create=[f"report:r{n}#viewer@user:{'x' * 60}{n}" for n in range(10_000)])
+        with pytest.raises(StoreUnavailable, match=r"store\.bak` is full; nothing was written, make room"):
+            store.backup(disk / "store.bak")
+        assert [] == list(disk.iterdir())
+        with pytest.raises(StoreUnavailable, match=r"disk/other\.db` is full"):
+            relgraph.restore(store.backup(tmp_path / "store.bak").path, f"sqlite:///{disk / 'other.db'}")
+        assert [] == list(disk.iterdir())
+
+
 # --- what may not be written
 
 

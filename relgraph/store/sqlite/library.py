@@ -72,6 +72,17 @@ _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8
 # What is left of a full disk where the log's index could not grow.
 _IOERR_SHMSIZE = _IOERR | 19 << 8
 
+# The driver tells what befell a backup by SQLite's own words alone.
+_WORDS = {
+    "database is locked": _BUSY,
+    "attempt to write a readonly database": _READONLY,
+    "disk I/O error": _IOERR,
+    "database disk image is malformed": _CORRUPT,
+    "database or disk is full": _FULL,
+    "unable to open database file": _CANTOPEN,
+    "file is not a database": _NOTADB,
+}
+
 PATH_SHOWN_MAX = 400
 """How much of a store's path an error shows: the name of the file stands at its end, so it is seldom cut."""
 
@@ -95,7 +106,7 @@ _TEXTS: dict[int, tuple[type[StoreUnavailable], str]] = {
 
 def fault(error: Exception, where: str) -> StoreUnavailable:
     """Return relgraph's error for one of a driver's. `where` is the path of the file, for people."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
+    code = getattr(error, "sqlite_errorcode", None) or _WORDS.get(str(error), 0)
     kind, text = _TEXTS.get(
         _FULL if code == _IOERR_SHMSIZE else code & 0xFF, (StoreUnavailable, "the store {where} failed: {problem}")
     )
