@@ -8,6 +8,8 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import grpc.aio
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
 
-__all__ = ["Follower", "Running", "run", "serve", "start"]
+__all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ SERVICE_NAME: Final = authorizer_pb2.DESCRIPTOR.services_by_name["AuthorizerServ
 METADATA_BYTES_MAX: Final = 16 << 10
 HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
+_HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 FOLLOW_S: Final = 0.5
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
@@ -155,6 +158,8 @@ async def serve(settings: Settings) -> None:
     try:
         running = await start(authorizer, settings)
         follower.start()
+        every_s = settings.collect_every_s
+        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told))
         sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
         sys.stdout.flush()
         _log.info("serving %s on %s", without_password(settings.store), running.address)
@@ -162,8 +167,27 @@ async def serve(settings: Settings) -> None:
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
         await running.stop(settings.drain_ms_max)
     finally:
+        # A collection in progress ends with the store, at its next step.
+        told.set()
         await asyncio.to_thread(follower.stop)
         await asyncio.to_thread(authorizer.close)
+    await keeping
+
+
+async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, told: asyncio.Event) -> None:
+    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it."""
+    span = timedelta(seconds=min(history_s, _HISTORY_S_MAX))
+    while not told.is_set():
+        try:
+            collected = await asyncio.to_thread(authorizer.collect, span)
+        except RelgraphError as error:
+            if not told.is_set():
+                _log.warning("history was not collected: %s", error.message)
+        else:
+            if collected.tuples or collected.revisions:
+                _log.info("collected %d tuples, %d revisions", collected.tuples, collected.revisions)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), every_s)
 
 
 def run(settings: Settings) -> None:
