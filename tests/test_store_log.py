@@ -73,7 +73,7 @@ def test_the_log_is_bounded_under_overlapping_readers(
     path: Path, monkeypatch: pytest.MonkeyPatch, *, tended: bool
 ) -> None:
     """With a snapshot open at every moment the log stays within some times its bound; untended, it grows on."""
-    # A machine under load hands over slowly.
+    # A machine under load hands over slowly: writers are not to give up waiting for that.
     monkeypatch.setattr(log, "WAIT_MS_MAX", 60_000)
     if not tended:
         monkeypatch.setattr(log.Log, "tend", lambda _: None)
@@ -82,7 +82,7 @@ def test_the_log_is_bounded_under_overlapping_readers(
         for number in range(300):
             write(store, create=[f"report:r{number}#viewer@user:u{n}" for n in range(20)])
             sizes.append(log_size(path))
-    # A machine under load makes writers give up waiting now and then; untended, it is hundreds of times the bound.
+    # Untended, it is hundreds of times the bound.
     assert tended == (max(sizes) < 32 * BOUND)
     if tended:
         assert any(later < earlier for earlier, later in pairwise(sizes))
