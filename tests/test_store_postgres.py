@@ -19,7 +19,7 @@ from relgraph.instants import instant_of, parse_moment
 from relgraph.store import open_store
 from relgraph.store.base import Commit
 from relgraph.store.postgres.layout import FORMAT
-from relgraph.store.postgres.link import ROWS_AT_ONCE
+from relgraph.store.postgres.link import ROWS_AT_ONCE, arguments
 from relgraph.store.postgres.stores import PostgresStore
 from relgraph.store.postgres.urls import place_of
 from relgraph_server.settings import Settings
@@ -131,6 +131,14 @@ def test_passwords_are_never_shown(url: str, caplog: pytest.LogCaptureFixture) -
     with suppress(InvalidSetting):
         told.append(repr(place_of(url)))
     assert [] == [text for text in told if "ses" in text]
+
+
+def test_a_server_that_vanished_is_given_up() -> None:
+    """Connections notice that their server is gone within half a minute, unless the URL says otherwise."""
+    given = arguments(place_of("postgresql://h/db?connect_timeout=7&tcp_user_timeout=0"), 5000)
+    assert ({"connect_timeout", "tcp_user_timeout"} & set(given), 15) == (set(), given["keepalives_idle"])
+    given = arguments(place_of("postgresql://h/db"), 5000)
+    assert (5, 30_000) == (given["connect_timeout"], given["tcp_user_timeout"])
 
 
 def test_the_driver_is_loaded_late() -> None:
@@ -355,6 +363,32 @@ def test_long_results(store: Store, more: int) -> None:
         assert (sorted(found), len(wide)) == (found, len(set(found)))
 
 
+def test_commits_are_heard_of(postgres: Server) -> None:
+    """A commit anywhere is heard at once, one in an application's own transaction too; an undone write is not."""
+    url = postgres.url()
+    with opened(url) as store, opened(f"{url}&application_name={schema_of(url)}") as other:
+        assert not other.wait(other.head(), 0)
+        with store.transaction() as transaction:
+            transaction.apply(create=many(*SAMPLE))
+        assert not other._ear.hear(0)
+        write(store, create=SAMPLE)
+        assert other._ear.hear(60)
+        with psycopg.connect(postgres.admin) as connection:
+            with store.joining(connection) as transaction:
+                transaction.apply(delete=many(*SAMPLE))
+                transaction.seal(Commit())
+                transaction.commit()
+            assert not other._ear.hear(0)
+        assert other._ear.hear(60)
+        killed = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        assert [(True,)] == ask(postgres, f"{killed} AND application_name = '{schema_of(url)}'")
+        # The end of the connection is no commit, and ends the waiting for one all the same.
+        assert not other._ear.hear(60)
+        assert not other.wait(other.head(), 0)
+        write(store, create=SAMPLE)
+        assert other._ear.hear(60)
+
+
 # --- through the library ----------------------------------------------------------------------------------------------
 
 
@@ -368,6 +402,17 @@ def test_processes_follow_each_other(postgres: Server) -> None:
             assert written.revision == reader.decide("user:anna", "observe", f"doc:d{n}").revision
             at_least = relgraph.Consistency.at_least(written.token)
             assert reader.check("user:anna", "observe", f"doc:d{n}", consistency=at_least)
+
+
+def test_a_follower_is_up_to_date(postgres: Server) -> None:
+    """Who follows has taken in what another process wrote before anybody asks."""
+    url = postgres.url()
+    with relgraph.open(url) as one, relgraph.open(url) as two:
+        one.write_schema(SCHEMA)
+        one.write(create=["doc:one#viewer@user:anna"])
+        assert two.follow(60)
+        assert two.check("user:anna", "observe", "doc:one", consistency=relgraph.Consistency.minimize_latency())
+        assert not two.follow(0)
 
 
 @pytest.mark.parametrize(

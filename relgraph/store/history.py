@@ -65,11 +65,6 @@ class Mark(NamedTuple):
 class History(Protocol):
     """What a store kept as of one revision, `until`. Every method may raise StoreUnavailable."""
 
-    @property
-    def floor(self) -> int:
-        """The oldest revision that is kept: what had ended by then may be here or not, and does not count."""
-        ...
-
     def rows(self, part: Part, behind: Key, limit: int) -> list[HistoryRow]:
         """At most `limit` rows of a part, ascending, whose keys are behind that one, as they stood at `until`.
 
@@ -123,15 +118,12 @@ class Intake(Protocol):
         """End tuples, as `History.ended` told them."""
         ...
 
-    def forget_expired(self, floor: int) -> None:
-        """Forget the tuples that had expired by revision `floor` and nobody ended, as a collection does.
-
-        The source may have forgotten them already, and then does not end them when their keys are written again.
-        """
+    def forget(self, floor: Revision) -> None:
+        """Make that the oldest revision that is kept: what had ended or expired by then goes, if it is here."""
         ...
 
-    def finish(self, floor: int) -> None:
-        """Open the store to everybody, at the mark's goal, keeping what is kept from that revision on."""
+    def finish(self) -> None:
+        """Open the store to everybody, at the mark's goal."""
         ...
 
     def commit(self) -> None:

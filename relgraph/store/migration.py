@@ -24,6 +24,7 @@ from relgraph.store.history import PARTS, Mark, Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from relgraph.revision import Revision
     from relgraph.store.base import Snapshot, Store
     from relgraph.store.history import History, HistoryRow, Intake, Key
 
@@ -84,18 +85,14 @@ def migrate(
     return _finished(source, target, mark, told, batch, continued=continued)
 
 
-def digest(history: History, floor: int, batch: int = BATCH) -> Digest:
-    """Read a history in full.
-
-    What had ended or expired by `floor` does not count: a collection may have forgotten it, or not yet.
-    """
+def digest(history: History, floor: Revision, batch: int = BATCH) -> Digest:
+    """Read a history in full. What had ended or expired by `floor` does not count, be it still there or not."""
     counts: dict[Part, int] = {}
     found = hashlib.sha256()
-    stamp = next((_number(row[3]) for row in history.rows("revisions", (floor - 1,), 1)), 0)
     for part in PARTS:
         found.update(f"{part}\n".encode())
         counts[part] = 0
-        for row in _counting(part, _rows(history, part, batch), floor, stamp):
+        for row in _counting(part, _rows(history, part, batch), floor):
             counts[part] += 1
             # Numbers, texts, bytes and None, each spelled so that it can be nothing else.
             found.update(f"{row!r}\n".encode())
@@ -115,25 +112,24 @@ def _key(row: HistoryRow, size: int) -> Key:
     return tuple(each for each in row[:size] if isinstance(each, int))
 
 
-def _counting(part: Part, rows: Iterator[HistoryRow], floor: int, stamp: int) -> Iterator[HistoryRow]:
-    """Those rows that say something about a revision from `floor` on, or an instant from its stamp on."""
+def _counting(part: Part, rows: Iterator[HistoryRow], floor: Revision) -> Iterator[HistoryRow]:
+    """Those rows that say something about a revision from `floor` on."""
     if part == "revisions":
-        return (row for row in rows if _number(row[0]) >= floor)
+        return (row for row in rows if _number(row[0]) >= floor.number)
     if part == "tuples":
-        return (row for row in rows if not _over(row, floor, stamp))
+        return (row for row in rows if not _passed(row, floor))
     if part == "schemas":
         kept = list(rows)
-        in_force = max((_number(row[0]) for row in kept if _number(row[0]) <= floor), default=0)
+        in_force = max((_number(row[0]) for row in kept if _number(row[0]) <= floor.number), default=0)
         return (row for row in kept if _number(row[0]) >= in_force)
     return rows
 
 
-def _over(row: HistoryRow, floor: int, stamp: int) -> bool:
-    """Whether a tuple had ended or expired by a revision with that stamp."""
-    created, deleted, expires = row[4], row[5], row[8]
-    if deleted is not None and _number(deleted) <= floor:
-        return True
-    return expires is not None and _number(expires) <= stamp and _number(created) <= floor
+def _passed(row: HistoryRow, floor: Revision) -> bool:
+    """Whether a tuple had ended by a revision, or expired: a collection may have taken it, or not yet."""
+    _, _, _, _, created, deleted, _, _, expires = row
+    ended = deleted is not None and _number(deleted) <= floor.number
+    return ended or (expires is not None and _number(expires) <= floor.stamp and _number(created) <= floor.number)
 
 
 def _number(value: int | str | bytes | None) -> int:
@@ -221,7 +217,7 @@ def _finished(
 def _follow(snapshot: Snapshot, intake: Intake, after: int, mark: Mark, batch: int) -> None:
     """Bring in what the source wrote behind a revision, which it must still keep."""
     history = snapshot.history(mark.goal)
-    if after < history.floor:
+    if after < snapshot.floor:
         raise StoreUnavailable(
             f"the source no longer keeps what it wrote since revision {after}, where the migration had come to; "
             "begin with an empty target, and let the source keep its history for longer meanwhile",
@@ -239,9 +235,12 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
     """Open the target if it holds what the source does. Raises StoreUnavailable where they differ."""
     told("comparing", 0)
     theirs = snapshot.history(snapshot.head.number)
-    # Either may have collected what the other still keeps.
-    floor = max(theirs.floor, intake.history.floor)
-    intake.forget_expired(floor)
+    # Either may have collected what the other still keeps; never the target's floor lower than it was.
+    floor = snapshot.revision(max(snapshot.floor, intake.history.floor))
+    assert floor is not None  # the floor itself is kept, and the target's is a revision of the source
+    if floor.number:
+        # Collected meanwhile by the source, and its key perhaps taken again: it must not stand beside that.
+        intake.forget(floor)
     wanted, found = (digest(each, floor, batch) for each in (theirs, intake.history))
     if wanted != found:
         parts = [f"{part} {found.counts[part]} of {wanted.counts[part]}" for part in PARTS]
@@ -249,5 +248,5 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
             f"the target does not hold what the source does ({', '.join(parts)}); begin again with an empty target",
             {"wanted": wanted.sha256, "found": found.sha256},
         )
-    intake.finish(floor)
+    intake.finish()
     return wanted

@@ -18,6 +18,7 @@ from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
 from relgraph.store.sql.verifying import verify
+from relgraph.store.sql.waiting import wait_by_looking
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.layout import prepare
@@ -116,6 +117,10 @@ class MemoryStore:
             f"a store in memory has no connection that {quoted(repr(connection))} could share; use a store in a file"
         )
 
+    def wait(self, known: Revision, timeout: float) -> bool:
+        """Return True as soon as the newest revision is another than `known`, False after `timeout` seconds."""
+        return wait_by_looking(self.head, known, timeout)
+
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
         self._lock.enter()
@@ -146,8 +151,9 @@ class MemoryStore:
     def _move_pin(self, head: Revision) -> None:
         """Let new snapshots see the revision that was just committed. The writer's lock is still held."""
         row = self._link.one(
-            "SELECT (SELECT coalesce(max(id), 0) FROM names), (SELECT coalesce(max(id), 0) FROM objects)"
+            "SELECT (SELECT floor FROM meta), (SELECT coalesce(max(id), 0) FROM names),"
+            " (SELECT coalesce(max(id), 0) FROM objects)"
         )
         assert row is not None  # a query without a table has one row
         with self._guard:
-            self._pin = Pin(head, self._pinned().floor, row[0], row[1])
+            self._pin = Pin(head, *row)
