@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relgraph.api import Authorizer
-from relgraph.errors import AlreadyExists, InvalidSetting, RevisionUnavailable, StoreUnavailable
+from relgraph.errors import InvalidSetting, RevisionUnavailable, StoreUnavailable
 from relgraph.instants import moment
 from relgraph.revision import Consistency
 from relgraph.store import open_store
@@ -391,31 +391,6 @@ def test_a_difference_is_found(tmp_path: Path, damage: str) -> None:
             migrate(source, target)
         with pytest.raises(StoreUnavailable, match="was not finished"):
             target.head()
-
-
-@pytest.mark.parametrize("collecting", ["source", "target", "source, and written again"])
-def test_collected_between_two_migrations(tmp_path: Path, collecting: str) -> None:
-    """A target is brought up to date whatever either store has collected meanwhile, and keeps no more than both do."""
-    clock = FakeClock()
-    source, target = (opened(file(tmp_path / name), clock) for name in ("source.db", "target.db"))
-    soon = "doc:a#viewer@user:anna"
-    with closing(source), closing(target):
-        fill(source, clock, 5, 20)
-        write(source, touch=[until(soon, clock.now + 5)])
-        clock.now += 10
-        write(source, touch=["doc:b#viewer@user:anna"])
-        write(source, delete=["doc:b#viewer@user:anna"])
-        migrate(source, target)
-        (target if collecting == "target" else source).collect(clock.now)
-        if "written" in collecting:
-            write(source, touch=[soon])
-        assert source.head().number == migrate(source, target).revision
-        with source.snapshot() as ours, target.snapshot() as theirs:
-            assert theirs.floor == max(ours.floor, theirs.floor) > 0
-        assert texts(source, now=clock.now) == texts(target, now=clock.now)
-        assert () == target.verify().findings
-        with pytest.raises(AlreadyExists):
-            write(target, create=sorted(texts(target, now=clock.now))[:1])
 
 
 def test_two_migrations_at_once(tmp_path: Path) -> None:

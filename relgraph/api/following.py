@@ -258,7 +258,7 @@ class Following:
             return
         with self.store.snapshot() as snapshot:
             if snapshot.head != pinned.revision:
-                self._kept(snapshot, Token.parse(pinned.token))
+                self.kept(snapshot, Token.parse(pinned.token))
             yield snapshot
 
     def _standing_at(self, snapshot: Snapshot, instant: int) -> Revision:

@@ -98,6 +98,11 @@ class Intake(Protocol):
         ...
 
     @property
+    def floor(self) -> int:
+        """The oldest revision that is kept here."""
+        ...
+
+    @property
     def history(self) -> History:
         """All that is here by now."""
         ...

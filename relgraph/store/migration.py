@@ -236,7 +236,7 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
     told("comparing", 0)
     theirs = snapshot.history(snapshot.head.number)
     # Either may have collected what the other still keeps; never the target's floor lower than it was.
-    floor = snapshot.revision(max(snapshot.floor, intake.history.floor))
+    floor = snapshot.revision(max(snapshot.floor, intake.floor))
     assert floor is not None  # the floor itself is kept, and the target's is a revision of the source
     if floor.number:
         # Collected meanwhile by the source, and its key perhaps taken again: it must not stand beside that.

@@ -31,6 +31,7 @@ _END = f"UPDATE tuples SET deleted = ? WHERE {_SAME}"
 _META = "SELECT migrating FROM meta"
 _NOTE = "UPDATE meta SET head = ?, migrating = ?"
 _FINISH = "UPDATE meta SET head = ?, migrating = NULL"
+_FLOOR = "SELECT floor FROM meta"
 _RAISE = "UPDATE meta SET floor = ?"
 _FORGET_ENDED = "DELETE FROM tuples WHERE deleted IS NOT NULL AND deleted <= ?"
 _FORGET_EXPIRED = "DELETE FROM tuples WHERE deleted IS NULL AND expires IS NOT NULL AND expires <= ? AND created <= ?"
@@ -84,6 +85,13 @@ class SQLIntake:
             return None
         told = json.loads(row[0])
         return Mark(bytes.fromhex(told["source"]), told["goal"], told["whole"])
+
+    @property
+    def floor(self) -> int:
+        """The oldest revision that is kept here."""
+        row = self._link.one(_FLOOR)
+        assert row is not None  # a store is founded with it
+        return int(row[0])
 
     @property
     def history(self) -> SQLHistory:
