@@ -13,9 +13,23 @@ from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
 from tests.store_kit import NOW
 
 if TYPE_CHECKING:
-    from relgraph.store.base import OnDuplicate
+    from relgraph.store.base import OnDuplicate, Transaction
+    from tests.naive_store import NaiveWrite
 
-__all__ = ["INSTANTS", "KEYS", "SCHEMAS", "Step", "Write", "commits", "filters", "steps", "tuples", "writes"]
+__all__ = [
+    "INSTANTS",
+    "KEYS",
+    "SCHEMAS",
+    "Step",
+    "Write",
+    "commits",
+    "filters",
+    "naively",
+    "really",
+    "steps",
+    "tuples",
+    "writes",
+]
 
 # Ids that differ in nothing but case, and the longest that there can be. Few keys, so that writes meet each other.
 RESOURCES = [Object(*each) for each in (("doc", "a"), ("doc", "A"), ("doc", "*"), ("team", "=" * 1024))]
@@ -29,6 +43,15 @@ KEYS = [
 SCHEMAS = [("definition user {}", ["user"]), ("definition other {}", ["other", "viewer"])]
 SOON = [None, NOW - 5, NOW + 5, NOW + 20]
 INSTANTS = [NOW - 6, NOW - 5, NOW, NOW + 5, NOW + 19, NOW + 20, NOW + 60]
+
+
+class Deliberate(Exception):
+    """What the machine raises where a write is to fail for no reason of the store's."""
+
+
+def fail() -> None:
+    """Raise Deliberate."""
+    raise Deliberate
 
 
 @dataclass(frozen=True)
@@ -107,3 +130,23 @@ filters = st.builds(
     st.sampled_from(SUBJECTS),
     st.tuples(*[st.booleans()] * 6),
 )
+
+
+def naively(mine: NaiveWrite, step: Step, staged: list[RelationTuple]) -> int:
+    """Do a step to the naive store; return how many tuples changed."""
+    if step.schema is not None:
+        mine.write_schema(*SCHEMAS[step.schema])
+        return 0
+    if step.load:
+        return mine.load(staged, step.load)
+    return mine.apply(list(step.delete), list(step.touch), list(step.create))
+
+
+def really(transaction: Transaction, step: Step) -> int:
+    """Do a step to a real store; return how many tuples changed."""
+    if step.schema is not None:
+        transaction.write_schema(*SCHEMAS[step.schema])
+        return 0
+    if step.load:
+        return transaction.load(step.load)
+    return transaction.apply(delete=step.delete, touch=step.touch, create=step.create)

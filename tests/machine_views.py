@@ -22,6 +22,14 @@ class Follower:
         self.objects: dict[int, tuple[str, str]] = {}
         self.rows: dict[tuple[int, int, int, int], NumberedRow] = {}
 
+    def start_over(self, snapshot: Snapshot) -> None:
+        """Know what stands now, and nothing of how that came about."""
+        image = snapshot.image()
+        self.at, self.nonce = image.head.number, image.head.nonce
+        self.names = {0: "", **dict(image.names)}
+        self.rows = {row[:4]: row for row in image.rows}
+        self.objects = {number: (self.names[type_], key) for number, type_, key in image.objects}
+
     def ask(self, snapshot: Snapshot) -> Changes:
         return snapshot.changes(self.at, max(self.names), max(self.objects, default=0))
 

@@ -69,6 +69,17 @@ class Naive:
     """The committed moments: the index is the revision's number."""
 
     moments: list[Moment] = field(default_factory=lambda: [Moment()])
+    floor: int = 0
+    purged: set[tuple[RelationTuple, Version]] = field(default_factory=set)
+
+    def collect(self, floor: int) -> None:
+        """Forget what had passed by a revision: request ids, and what has expired, whose key is then free."""
+        self.floor = floor
+        self.purged = {version for version in self.moments[-1].state.items() if self.passed(*version[1])}
+
+    def passed(self, created: int, expires: int | None) -> bool:
+        """Whether a version had expired by the floor: a store may have it no more."""
+        return created <= self.floor and _expired(expires, self.moments[self.floor].stamp)
 
     @property
     def head(self) -> int:
@@ -78,7 +89,8 @@ class Naive:
         return max((number for number, each in enumerate(self.moments) if each.stamp <= instant), default=None)
 
     def request(self, request_id: str) -> int | None:
-        return next((number for number, each in enumerate(self.moments) if each.commit.request_id == request_id), None)
+        found = [number for number, each in enumerate(self.moments) if each.commit.request_id == request_id]
+        return next((number for number in found if number >= self.floor), None)
 
     def changed_rows(self, after: int, head: int) -> set[tuple[RelationTuple, int, int | None, int | None]]:
         """Every version created or deleted in (after, head], as (tuple, created, deleted, expires)."""
@@ -105,6 +117,9 @@ class NaiveWrite:
         self._now = now
         self.moments = list(store.moments)
         self.draft = self.moments[-1].copy()
+        self.draft.state = {
+            key: version for key, version in self.draft.state.items() if (key, version) not in store.purged
+        }
         self.changes = 0
 
     @property
@@ -169,7 +184,9 @@ class NaiveWrite:
             self.changes += 1
 
     def seal(self, commit: Commit) -> None:
-        if commit.request_id and any(each.commit.request_id == commit.request_id for each in self.moments):
+        if commit.request_id and any(
+            each.commit.request_id == commit.request_id for each in self.moments[self._store.floor :]
+        ):
             raise NaiveReused
         self.moments.append(replace(self.draft, stamp=self.stamp, commit=commit))
         self.draft = self.moments[-1].copy()

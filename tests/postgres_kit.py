@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from relgraph.store.base import Clock, Random, Store
 
-__all__ = ["Cut", "Server", "serving"]
+__all__ = ["Cut", "Server", "serving", "waiting_for_a_lock"]
 
 # Nothing here outlives the machine's next start, so nothing waits for a disk.
 _SETTINGS = ("fsync = off", "full_page_writes = off", "log_min_messages = fatal")
@@ -104,6 +104,13 @@ def serving(run: Path) -> Iterator[Server]:
         yield Server(server)
     finally:
         server.cleanup()
+
+
+def waiting_for_a_lock(server: Server) -> None:
+    """Return when some connection waits for a row that another has locked."""
+    with psycopg.connect(server.admin, autocommit=True) as connection:
+        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall():
+            pass
 
 
 class Cut:

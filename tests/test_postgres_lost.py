@@ -17,7 +17,7 @@ from relgraph.store import open_store
 from relgraph.store.base import Commit
 from relgraph.store.postgres.pool import LINKS_MAX
 from tests.api_kit import SCHEMA
-from tests.postgres_kit import Cut
+from tests.postgres_kit import Cut, waiting_for_a_lock
 from tests.store_kit import NOW, SAMPLE, FakeClock, FakeRandom, done, many, texts, write
 
 if TYPE_CHECKING:
@@ -200,18 +200,11 @@ def test_what_was_committed_before_the_lock_is_seen(postgres: Server) -> None:
             transaction.apply(create=many(*SAMPLE[:1]))
             thread = threading.Thread(target=second)
             thread.start()
-            _wait_for_a_lock(postgres)
+            waiting_for_a_lock(postgres)
             done(transaction)
         thread.join(30)
         assert [1, 1] == found
         assert set(SAMPLE[:2]) == texts(store)
-
-
-def _wait_for_a_lock(postgres: Server) -> None:
-    """Return when some connection waits for a lock."""
-    with psycopg.connect(postgres.admin, autocommit=True) as connection:
-        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall():
-            pass
 
 
 def test_a_standby_is_read_only(postgres: Server) -> None:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 import relgraph
 from relgraph import Consistency
 from relgraph.answers import Receipt
 from relgraph.errors import AlreadyExists, InvalidInput, Refused, RevisionUnavailable, StoreUnavailable
+from relgraph.store import open_store
 from tests.api_kit import SCHEMA
+from tests.store_kit import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,3 +173,46 @@ def test_others_wait_for_the_application(authorizer: relgraph.Authorizer, own: p
     own.commit()
     other.join(30)
     assert ([4], {ONE, TWO, THREE}) == (written, living(authorizer))
+
+
+def test_it_waits_no_longer_than_was_said(postgres: Server, own: psycopg.Connection[Any]) -> None:
+    """A write in the application's transaction waits for other writers as long as any write does, not for ever."""
+    url = postgres.url()
+    with relgraph.open(url) as made:
+        made.write_schema(SCHEMA)
+        hasty = open_store(url, clock=FakeClock(), random=os.urandom, wait_ms_max=50)
+        made.write(touch=[TWO], conn=own)
+        with (
+            psycopg.connect(postgres.admin) as other,
+            pytest.raises(StoreUnavailable, match="locked by another writer"),
+            hasty.joining(other),
+        ):
+            pass
+        hasty.close()
+        own.rollback()
+
+
+def test_what_the_application_has_set_up_stays(authorizer: relgraph.Authorizer, own: psycopg.Connection[Any]) -> None:
+    """Loaders and a time limit of the application's own change nothing, and are as they were afterwards."""
+
+    class Shouting(TextLoader):
+        def load(self, data: Any) -> str:
+            return str(super().load(data)).upper()
+
+    for name in ("text", "int8", "bytea"):
+        own.adapters.register_loader(name, Shouting)
+    own.execute("SET LOCAL lock_timeout = '1234ms'")
+    authorizer.write(create=[TWO], touch=[ONE], conn=own)
+    assert {"now": "1234MS"} == own.execute("SELECT current_setting('lock_timeout') AS now").fetchone()
+    own.commit()
+    assert {ONE, TWO} == living(authorizer)
+
+
+def test_a_transaction_that_has_failed(authorizer: relgraph.Authorizer, own: psycopg.Connection[Any]) -> None:
+    """In a transaction that has failed nothing can be written, and the error says what to do."""
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        own.execute("SELECT 1/0")
+    with pytest.raises(StoreUnavailable, match="roll it back"):
+        authorizer.write(create=[TWO], conn=own)
+    own.rollback()
+    assert {ONE} == living(authorizer)

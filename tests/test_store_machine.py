@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from itertools import pairwise
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,15 +26,33 @@ from hypothesis.stateful import (
 
 from relgraph.errors import AlreadyExists, RequestIdReused, RevisionUnavailable
 from relgraph.store import open_store
-from tests.machine_plans import INSTANTS, KEYS, SCHEMAS, Step, Write, commits, filters, steps, tuples, writes
+from tests.machine_plans import (
+    INSTANTS,
+    KEYS,
+    Deliberate,
+    Step,
+    Write,
+    commits,
+    fail,
+    filters,
+    naively,
+    really,
+    steps,
+    tuples,
+    writes,
+)
 from tests.machine_views import Follower, key_numbers, object_number, spelled
 from tests.naive_store import Naive, NaiveExists, NaiveReused, NaiveWrite, bare, living, matches, objects_in
 from tests.store_kit import ALL, FakeClock
 
 if TYPE_CHECKING:
-    from relgraph.store.base import Commit, Snapshot, Store, Transaction
-    from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+    from collections.abc import Set as AbstractSet
+
+    from relgraph.store.base import Commit, NumberedRow, Snapshot, Store, Transaction
+    from relgraph.tuples import RelationTuple, TupleFilter
     from tests.postgres_kit import Server
+
+Versioned: TypeAlias = "tuple[RelationTuple, int, int | None] | tuple[RelationTuple, int, int | None, int | None]"
 
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 HANDLES = 2
@@ -42,35 +60,9 @@ VIEWS_MAX = 3
 PAGE_SIZES = (1, 2, 3, 100)
 
 
-class Deliberate(Exception):
-    """What the machine raises where a write is to fail for no reason of the store's."""
-
-
-def _fail() -> None:
-    raise Deliberate
-
-
 def _check_told(error: AlreadyExists, wanted: int | NaiveExists) -> None:
     assert isinstance(wanted, NaiveExists)
     assert error.details["tuple"] in set(map(str, wanted.found))
-
-
-def _naively(mine: NaiveWrite, step: Step, staged: list[RelationTuple]) -> int:
-    if step.schema is not None:
-        mine.write_schema(*SCHEMAS[step.schema])
-        return 0
-    if step.load:
-        return mine.load(staged, step.load)
-    return mine.apply(list(step.delete), list(step.touch), list(step.create))
-
-
-def _really(transaction: Transaction, step: Step) -> int:
-    if step.schema is not None:
-        transaction.write_schema(*SCHEMAS[step.schema])
-        return 0
-    if step.load:
-        return transaction.load(step.load)
-    return transaction.apply(delete=step.delete, touch=step.touch, create=step.create)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -127,6 +119,17 @@ class StoreMachine(RuleBasedStateMachine):
     def a_transaction(self, plan: list[Write], staged: list[RelationTuple], commits: bool) -> None:
         self._transact(plan, staged, commits=commits)
 
+    @rule(back=st.integers(0, 6))
+    def the_past_is_collected(self, back: int) -> None:
+        """What is older than a revision is forgotten; in memory as far as no open view needs it."""
+        wanted = self.naive.moments[max(0, self.naive.head - back)].stamp
+        expected = max(self.naive.floor, self.naive.revision_at(wanted) or 0)
+        collected = self.any_store().collect(wanted)
+        if self.reopens or not self.views:
+            assert expected == collected.floor.number
+        assert self.naive.floor <= collected.floor.number <= expected
+        self.naive.collect(collected.floor.number)
+
     @rule(step=steps, staged=st.lists(tuples, max_size=8), commit=commits)
     def a_write(self, step: Step, staged: list[RelationTuple], commit: Commit) -> None:
         self._transact([Write((step,), commit, guarded=False, fails="")], staged, commits=True)
@@ -160,7 +163,7 @@ class StoreMachine(RuleBasedStateMachine):
             with transaction.savepoint():
                 self._attempt(transaction, mine, write, todo)
                 if write.fails:
-                    _fail()
+                    fail()
         except (AlreadyExists, RequestIdReused, Deliberate):
             mine.undo(saved)
         self._stand_alike(transaction, mine)
@@ -194,11 +197,11 @@ class StoreMachine(RuleBasedStateMachine):
         staged = todo.pop() if step.load and todo else []
         wanted: int | NaiveExists
         try:
-            wanted = _naively(mine, step, staged)
+            wanted = naively(mine, step, staged)
         except NaiveExists as error:
             wanted = error
         try:
-            changed = _really(transaction, step)
+            changed = really(transaction, step)
         except AlreadyExists as error:
             _check_told(error, wanted)
             raise
@@ -210,8 +213,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert (number, mine.stamp, mine.changes > 0) == (transaction.number, transaction.stamp, transaction.changed)
         assert number - 1 == transaction.head.number
         for at, state in ((number - 1, mine.moments[-1].state), (number, mine.draft.state)):
-            found = transaction.read(ALL, at, self.clock.now, None, 10**6)
-            assert matches(state, ALL, self.clock.now) == set(map(str, found))
+            found = transaction.read(ALL, at, mine.stamp, None, 10**6)
+            assert matches(state, ALL, mine.stamp) == set(map(str, found))
             version = transaction.schema(at)
             schemas = {n: text for n, text in mine.draft.schemas.items() if n <= at}
             assert max(schemas, default=None) == (version and version.revision)
@@ -260,17 +263,32 @@ class StoreMachine(RuleBasedStateMachine):
         follower = self.followers[which]
         after = follower.at
         with self.any_store().snapshot() as snapshot:
+            if after < snapshot.floor:
+                with pytest.raises(RevisionUnavailable):
+                    follower.ask(snapshot)
+                follower.start_over(snapshot)
+                after = follower.at
             changes = follower.ask(snapshot)
         follower.learn(changes)
         head = self.naive.head
         assert head == follower.at
         told = {(follower.spelled(row), row.created, row.deleted, row.expires) for row in changes.rows}
         assert len(told) == len(changes.rows)
-        assert self.naive.changed_rows(after, head) == told
+        self._same(self.naive.changed_rows(after, head), told)
         schemas = {number: text for number, text in self.naive.moments[-1].schemas.items() if number > after}
         assert schemas == {version.revision: version.text for version in changes.schemas}
         state = {follower.spelled(row): (row.created, row.expires) for row in follower.rows.values()}
-        assert dict(self.naive.moments[-1].state) == state
+        wanted = self.naive.moments[-1].state
+        self._same({(key, *v) for key, v in wanted.items()}, {(key, *v) for key, v in state.items()}, more=True)
+
+    def _same(self, wanted: AbstractSet[Versioned], told: AbstractSet[Versioned], *, more: bool = False) -> None:
+        """Nothing is told that is not so, and nothing left out but what had expired by the floor.
+
+        With `more`, what had expired may be told although it was forgotten.
+        """
+        # The creation stands second and the expiration last.
+        assert {each for each in told - wanted if not (more and self.naive.passed(each[1], each[-1]))} == set()
+        assert {each for each in wanted - told if not self.naive.passed(each[1], each[-1])} == set()
 
     # --- what is asked
 
@@ -291,7 +309,9 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def pages_are_read(self, kept: int | None, back: int, now: int, wanted: TupleFilter, size: int) -> None:
         view = self._looking(kept)
-        at = max(0, view.head.number - back)
+        at = max(view.floor, view.head.number - back)
+        # Nobody asks for a revision at an instant before its own stamp.
+        now = max(now, self.naive.moments[at].stamp)
         whole = view.read(wanted, at, now, None, 10**6)
         assert matches(self.naive.moments[at].state, wanted, now) == set(map(str, whole))
         assert len(set(whole)) == len(whole)
@@ -313,36 +333,40 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(kept=st.none() | st.integers(0, VIEWS_MAX), back=st.integers(0, 8))
     def rows_are_read(self, kept: int | None, back: int) -> None:
         view = self._looking(kept)
-        self._rows_stand(view, max(0, view.head.number - back))
+        self._rows_stand(view, max(view.floor, view.head.number - back))
         self._release(view)
 
     def _rows_stand(self, view: Snapshot, at: int) -> None:
         """Every key, resource and subject that can be asked for stands as it did at that revision."""
         state = self.naive.moments[at].state
-        by_resource: dict[tuple[Object, str], dict[RelationTuple, int]] = {}
-        by_subject: dict[Subject, dict[RelationTuple, int]] = {}
-        for key in KEYS:
-            numbers = key_numbers(view, key)
-            row = None if numbers is None else view.tuple(*numbers, at)
-            version = state.get(key)
-            assert version == (None if row is None else (row.created, row.expires))
-            by_resource.setdefault((key.resource, key.relation), {})
-            by_subject.setdefault(key.subject, {})
-            if version is not None:
-                by_resource[key.resource, key.relation][key] = by_subject[key.subject][key] = version.created
-        for (resource, relation), wanted in by_resource.items():
+        wanted = {(key, *version) for key, version in state.items()}
+        found = {key: view.tuple(*numbers, at) for key in KEYS if (numbers := key_numbers(view, key)) is not None}
+        self._same(wanted, {(key, row.created, row.expires) for key, row in found.items() if row is not None})
+        for resource, relation in {(key.resource, key.relation) for key in KEYS}:
             id_, name = object_number(view, resource.type, resource.id), view.name_id(relation)
             for usersets in (False, True):
                 rows = [] if id_ is None or name is None else list(view.tuples(id_, name, at, usersets=usersets))
-                told = {spelled(view, row): row.created for row in rows}
-                assert {k: v for k, v in wanted.items() if k.subject.relation or not usersets} == told
                 assert sorted(rows, key=lambda row: row[2:4]) == rows
-        for subject, wanted in by_subject.items():
+                self._rows_told(
+                    view,
+                    rows,
+                    {
+                        each
+                        for each in wanted
+                        if (each[0].resource, each[0].relation) == (resource, relation)
+                        and (each[0].subject.relation or not usersets)
+                    },
+                )
+        for subject in {key.subject for key in KEYS}:
             id_ = object_number(view, subject.type, subject.id)
             name = view.name_id(subject.relation) if subject.relation else 0
             rows = [] if id_ is None or name is None else list(view.holders(id_, name, at))
-            told = {spelled(view, row): row.created for row in rows}
-            assert (wanted, len(wanted)) == (told, len(rows))
+            self._rows_told(view, rows, {each for each in wanted if each[0].subject == subject})
+
+    def _rows_told(self, view: Snapshot, rows: list[NumberedRow], wanted: AbstractSet[Versioned]) -> None:
+        told = {(spelled(view, row), row.created, row.expires) for row in rows}
+        assert len(told) == len(rows)
+        self._same(wanted, told)
 
     @rule(kept=st.none() | st.integers(0, VIEWS_MAX))
     def an_image_is_taken(self, kept: int | None) -> None:
@@ -361,25 +385,23 @@ class StoreMachine(RuleBasedStateMachine):
         objects = {number: f"{type_}:{key}" for number, type_, key in found}
         assert len(set(objects.values())) == len(objects)
         assert now.mentioned == {*names.values(), *objects.values()} - {""}
-        told = {
-            f"{objects[row.resource]}#{names[row.relation]}@{objects[row.subject]}"
-            + (f"#{names[row.subject_relation]}" if row.subject_relation else ""): (row.created, row.expires)
-            for row in rows
-        }
-        assert {str(key): tuple(version) for key, version in now.state.items()} == told
+        self._rows_told(view, rows, {(key, *version) for key, version in now.state.items()})
         assert sorted(rows) == rows
-        assert now.schemas == {version.revision: version.text for version in image.schemas}
+        in_force = max((number for number in now.schemas if number <= view.floor), default=0)
+        schemas = {number: text for number, text in now.schemas.items() if number >= in_force}
+        assert schemas == {version.revision: version.text for version in image.schemas}
 
     @rule(kept=st.none() | st.integers(0, VIEWS_MAX), instant=st.sampled_from(INSTANTS), back=st.integers(0, 8))
     def the_log_is_asked(self, kept: int | None, instant: int, back: int) -> None:
         view = self._looking(kept)
         head = view.head.number
-        seen = Naive(self.naive.moments[: head + 1])
-        at = max(0, head - back)
+        seen = Naive(self.naive.moments[: head + 1], view.floor)
+        at = max(view.floor, head - back)
         revision, last = view.revision(at), view.revision_at(instant)
         assert (at, seen.moments[at].stamp) == (revision and revision.number, revision and revision.stamp)
-        assert seen.revision_at(instant) == (last and last.number)
-        assert (None, None) == (view.revision(head + 1), view.revision(-1))
+        found = seen.revision_at(instant)
+        assert (found if found is not None and found >= view.floor else None) == (last and last.number)
+        assert (None, None) == (view.revision(head + 1), view.revision(view.floor - 1))
         version = view.schema(at)
         assert max((n for n in seen.moments[at].schemas), default=None) == (version and version.revision)
         for request_id in ("once", "twice", "Once", "never"):
@@ -391,12 +413,19 @@ class StoreMachine(RuleBasedStateMachine):
         assert view.name_id("stranger") is None
         changes = view.changes(at, 0, 0)
         told = {(spelled(view, row), row.created, row.deleted, row.expires) for row in changes.rows}
-        assert (seen.changed_rows(at, head), len(told)) == (told, len(changes.rows))
-        for after in (head + 1, -1):
+        assert len(told) == len(changes.rows)
+        self._same(seen.changed_rows(at, head), told)
+        for after in (head + 1, view.floor - 1):
             with pytest.raises(RevisionUnavailable):
                 view.changes(after, 0, 0)
         named = {f"{view.name(type_)}:{key}" for type_, key in view.objects_in_history(at)}
-        assert objects_in(seen.changed_rows(-1, head), at) == named
+        rows = seen.changed_rows(-1, head)
+        kept_rows = {
+            row
+            for row in rows
+            if (row[2] is None or row[2] > self.naive.floor) and not self.naive.passed(row[1], row[3])
+        }
+        assert objects_in(kept_rows, at) <= named <= objects_in(rows, at)
         self._release(view)
 
     @rule()

@@ -22,7 +22,7 @@ from relgraph.store.history import PARTS
 from relgraph.store.migration import Migrated, digest, migrate
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
 from tests.serving import program_environment
-from tests.store_kit import ALL, MICROSECOND, NOW, SAMPLE, FakeClock, FakeRandom, texts, write
+from tests.store_kit import ALL, MICROSECOND, NOW, SAMPLE, FakeClock, FakeRandom, texts, until, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,8 +45,9 @@ def file(path: Path) -> str:
 
 def kept(store: Store) -> Digest:
     with store.snapshot() as snapshot:
-        history = snapshot.history(snapshot.head.number)
-        return digest(history, history.floor)
+        floor = snapshot.revision(snapshot.floor)
+        assert floor is not None
+        return digest(snapshot.history(snapshot.head.number), floor)
 
 
 def fill(store: Store, clock: FakeClock, seed: int, writes: int) -> None:
@@ -90,17 +91,20 @@ def check_alike(source: Store, target: Store) -> None:
         for view in (ours, theirs):
             assert view.head == ours.head
         assert [ours.revision(n) for n in range(head + 1)] == [theirs.revision(n) for n in range(head + 1)]
-        mine, yours = (view.changes(0, 0, 0) for view in (ours, theirs))
+        floor = ours.floor
+        assert floor == theirs.floor
+        mine, yours = (view.changes(floor, 0, 0) for view in (ours, theirs))
         mine.rows.sort(key=lambda row: row[:5])
         yours.rows.sort(key=lambda row: row[:5])
         assert mine == yours
-        for at in range(head + 1):
+        for at in range(floor, head + 1):
             assert ours.schema(at) == theirs.schema(at)
             for wanted in (ALL, TupleFilter(subject_type="user", subject_id="anna")):
-                for now in (NOW, NOW + 100):
+                # Nobody asks for a revision at an instant before its own stamp.
+                for now in (ours.head.stamp, ours.head.stamp + 9):
                     assert ours.read(wanted, at, now, None, 100) == theirs.read(wanted, at, now, None, 100)
             assert ours.request(f"r{at}") == theirs.request(f"r{at}")
-        for instant in range(NOW - 10, NOW + 100, 7):
+        for instant in range(NOW - 10, NOW + 300, 7):
             assert ours.revision_at(instant) == theirs.revision_at(instant)
 
 
@@ -194,6 +198,46 @@ class MigrationContract:
         assert source.head().number < migrate(source, target, told=ears, batch=10).revision
         assert {*PARTS, "followed", "comparing"} == set(ears.heard)
         check_alike(source, target)
+
+    def test_a_collected_source(self, source: Store, target: Store, clock: FakeClock) -> None:
+        """What the source keeps no longer is not asked for, and the target's floor is the source's."""
+        collected = source.collect(clock.now - 60)
+        assert 0 < collected.floor.number < source.head().number
+        migrate(source, target, batch=9)
+        check_alike(source, target)
+        assert collected.floor == target.collect(clock.now - 60).floor
+        head = source.head()
+        clock.now += 9
+        fill(source, clock, 3, 9)
+        assert head == source.collect(head.stamp).floor
+        migrate(source, target)
+        check_alike(source, target)
+        assert () == target.verify().findings
+
+    def test_the_source_collects_meanwhile(self, source: Store, target: Store, clock: FakeClock) -> None:
+        """What was copied and then collected by the source is gone from the target too, at the latest at the end."""
+        write(source, create=[until("doc:gone#viewer@user:anna", clock.now + 40)])
+        clock.now += 50
+        head = write(source, touch=["doc:other#viewer@user:anna"])
+
+        def collect(what: str) -> None:
+            if what == "tuples":
+                # What has expired was copied; now it goes, and its key is taken again.
+                assert source.collect(clock.now).tuples > 0
+                write(source, create=["doc:gone#viewer@user:anna"])
+
+        migrate(source, target, told=Ears(then=collect))
+        with target.snapshot() as snapshot:
+            assert head.number == snapshot.floor
+        check_alike(source, target)
+        clock.now += 1
+        write(source, touch=["doc:more#viewer@user:anna"])
+        source.collect(clock.now)
+        with pytest.raises(InvalidSetting, match="keeps no longer"):
+            migrate(source, target)
+        write(target, delete=["doc:gone#viewer@user:anna"])
+        assert "doc:gone#viewer@user:anna" not in texts(target, now=clock.now)
+        assert () == target.verify().findings
 
     def test_brought_up_to_date(self, source: Store, target: Store, clock: FakeClock) -> None:
         """A finished target takes up what the source wrote since, until the target is written itself."""

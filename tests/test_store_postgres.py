@@ -13,13 +13,13 @@ import psycopg
 import pytest
 
 import relgraph
-from relgraph.cli.target import Target
-from relgraph.errors import InvalidInput, InvalidSetting, StoreFormat, StoreUnavailable
+from relgraph.cli.target import Target, open_target
+from relgraph.errors import InvalidInput, InvalidSetting, StoreFormat, StoreUnavailable, Unsupported
 from relgraph.instants import instant_of, parse_moment
 from relgraph.store import open_store
 from relgraph.store.base import Commit
 from relgraph.store.postgres.layout import FORMAT
-from relgraph.store.postgres.link import ROWS_AT_ONCE
+from relgraph.store.postgres.link import ROWS_AT_ONCE, arguments
 from relgraph.store.postgres.stores import PostgresStore
 from relgraph.store.postgres.urls import place_of
 from relgraph_server.settings import Settings
@@ -29,6 +29,7 @@ from tests.store_kit import ALL, SAMPLE, FakeClock, FakeRandom, many, pages, tex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from relgraph.store.base import Store
     from tests.postgres_kit import Server
@@ -70,11 +71,9 @@ def test_what_a_url_means() -> None:
     assert ("postgresql://anna@db.example:5433/access?sslmode=require&application_name=x%20y", "two") == (
         place.conninfo, place.schema,
     )  # fmt: skip
-    assert (False, True) == (place.pooled, place.creates)
-    place = place_of("postgres:///access?relgraph_pgbouncer=on&relgraph_create=off")
-    assert ("postgres:///access", "relgraph", True, False) == (
-        place.conninfo, place.schema, place.pooled, place.creates,
-    )  # fmt: skip
+    assert not place.pooled
+    place = place_of("postgres:///access?relgraph_pgbouncer=on")
+    assert ("postgres:///access", "relgraph", True) == (place.conninfo, place.schema, place.pooled)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +123,14 @@ def test_passwords_are_never_shown(url: str, caplog: pytest.LogCaptureFixture) -
     with suppress(InvalidSetting):
         told.append(repr(place_of(url)))
     assert [] == [text for text in told if "ses" in text]
+
+
+def test_a_server_that_vanished_is_given_up() -> None:
+    """Connections notice that their server is gone within half a minute, unless the URL says otherwise."""
+    given = arguments(place_of("postgresql://h/db?connect_timeout=7&tcp_user_timeout=0"), 5000)
+    assert ({"connect_timeout", "tcp_user_timeout"} & set(given), 15) == (set(), given["keepalives_idle"])
+    given = arguments(place_of("postgresql://h/db"), 5000)
+    assert (5, 30_000) == (given["connect_timeout"], given["tcp_user_timeout"])
 
 
 def test_the_driver_is_loaded_late() -> None:
@@ -210,10 +217,12 @@ def test_making_fails_half_way(postgres: Server) -> None:
 
 
 def test_a_store_that_has_to_be_there(postgres: Server) -> None:
-    """With `relgraph_create=off` a store that is not there is an error, and none is made."""
-    url = postgres.url("&relgraph_create=off")
-    with pytest.raises(StoreUnavailable, match="there is no store"), opened(url):
-        pass
+    """A store that is not there is an error to a command that needs it, and none is made."""
+    url = postgres.url()
+    with pytest.raises(StoreUnavailable, match="there is no store"):
+        open_target(Target(store=url))
+    with pytest.raises(StoreUnavailable, match="there is no store"):
+        relgraph.verify(url)
     assert [] == ask(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema_of(url)}'")
 
 
@@ -359,3 +368,32 @@ def test_processes_follow_each_other(postgres: Server) -> None:
             assert written.revision == reader.decide("user:anna", "observe", f"doc:d{n}").revision
             at_least = relgraph.Consistency.at_least(written.token)
             assert reader.check("user:anna", "observe", f"doc:d{n}", consistency=at_least)
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("UPDATE {s}.revisions SET nonce = decode('00', 'hex') WHERE number = 1", "revision 1 has no proper number"),
+        ("UPDATE {s}.meta SET head = 0", "the head is revision 0 and the newest is 1"),
+        ("DELETE FROM {s}.objects WHERE key = 'anna'", "names a subject that does not exist"),
+        ("UPDATE {s}.tuples SET deleted = 9", "ends at no later revision"),
+        ("DROP INDEX {s}.tuples_by_subject", "the index tuples_by_subject is missing"),
+        ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{s}.objects_by_key'::regclass", "cannot be used"),
+    ],
+)
+def test_damage_is_found(postgres: Server, statement: str, finding: str) -> None:
+    """What an administrator's hand can break, a verification tells; a sound store has nothing to tell."""
+    url = postgres.url()
+    with opened(url) as store:
+        write(store, create=SAMPLE)
+    assert () == relgraph.verify(url).findings
+    ask(postgres, statement, url)
+    found = relgraph.verify(url).findings
+    assert len(found) > 0
+    assert finding in found[0]
+
+
+def test_a_backup_is_the_databases_business(store: Store, tmp_path: Path) -> None:
+    """A backup is refused with the name of the tool that makes one."""
+    with pytest.raises(Unsupported, match="`pg_dump --schema="):
+        store.backup(tmp_path / "copy.db")

@@ -29,7 +29,6 @@ Door: TypeAlias = "Authorizer | Client"
 
 _SQLITE_MEMORY = "sqlite://"
 _SQLITE_FILE = "sqlite:///"
-_POSTGRES = ("postgresql://", "postgres://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,7 @@ def open_target(target: Target, *, creates: bool = False) -> Door:
     _require_file(target.store, may_be_new=creates)
     from relgraph.api import open_authorizer  # noqa: PLC0415  (the engine is not needed to reach a server)
 
-    return open_authorizer(target.store if creates else _standing(target.store))
-
-
-def _standing(url: str) -> str:
-    """Return the URL of a store that has to be there already, where the store's own URL can say so."""
-    if not url.startswith(_POSTGRES) or "relgraph_create=" in url:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}relgraph_create=off"
+    return open_authorizer(target.store)
 
 
 def open_bare(url: str, *, creates: bool = False) -> Store:
@@ -87,14 +79,19 @@ def open_bare(url: str, *, creates: bool = False) -> Store:
     _require_file(url, may_be_new=creates)
     from relgraph.store import open_store  # noqa: PLC0415  (not needed to reach a server)
 
-    return open_store(url if creates else _standing(url), clock=lambda: time.time_ns() // 1000, random=os.urandom)
+    return open_store(url, clock=lambda: time.time_ns() // 1000, random=os.urandom)
 
 
 def _require_file(url: str, *, may_be_new: bool) -> None:
     if url == _SQLITE_MEMORY:
         raise InvalidSetting(f"{quoted(url)} is a store in memory, which ends with the command; name a file")
+    if may_be_new:
+        return
     path = url.removeprefix(_SQLITE_FILE)
-    if path == url or may_be_new:
+    if path == url:
+        from relgraph.store import require_store  # noqa: PLC0415  (a server is reached without a store)
+
+        require_store(url)
         return
     try:
         file = Path(path).stat()

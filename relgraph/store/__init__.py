@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from relgraph.errors import InvalidSetting, Unsupported, did_you_mean, quoted
-from relgraph.store.postgres import open_postgres
+from relgraph.store.postgres import open_postgres, require_postgres
 from relgraph.store.sqlite import SQLiteModule, open_sqlite, require_sqlite, restore_sqlite, sqlite3
 from relgraph.store.urls import without_password
 
@@ -67,9 +67,11 @@ def open_store(
 
 
 def require_store(url: str) -> None:
-    """Raise StoreUnavailable when opening the store at `url` would make a new file."""
+    """Raise StoreUnavailable when opening the store at `url` would make a new one."""
     if _of_scheme(url) is open_sqlite:
         require_sqlite(url)
+    else:
+        require_postgres(url, wait_ms_max=WAIT_MS_MAX)
 
 
 def restore_store(

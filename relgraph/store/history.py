@@ -65,11 +65,6 @@ class Mark(NamedTuple):
 class History(Protocol):
     """What a store kept as of one revision, `until`. Every method may raise StoreUnavailable."""
 
-    @property
-    def floor(self) -> int:
-        """The oldest revision that is kept: what had ended by then may be here or not, and does not count."""
-        ...
-
     def rows(self, part: Part, behind: Key, limit: int) -> list[HistoryRow]:
         """At most `limit` rows of a part, ascending, whose keys are behind that one, as they stood at `until`.
 
@@ -123,8 +118,12 @@ class Intake(Protocol):
         """End tuples, as `History.ended` told them."""
         ...
 
-    def finish(self, floor: int) -> None:
-        """Open the store to everybody, at the mark's goal, keeping what is kept from that revision on."""
+    def forget(self, floor: Revision) -> None:
+        """Make that the oldest revision that is kept: what had ended or expired by then goes, if it is here."""
+        ...
+
+    def finish(self) -> None:
+        """Open the store to everybody, at the mark's goal."""
         ...
 
     def commit(self) -> None:

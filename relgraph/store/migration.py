@@ -24,6 +24,7 @@ from relgraph.store.history import PARTS, Mark, Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from relgraph.revision import Revision
     from relgraph.store.base import Snapshot, Store
     from relgraph.store.history import History, HistoryRow, Intake, Key
 
@@ -84,8 +85,8 @@ def migrate(
     return _finished(source, target, mark, told, batch, continued=continued)
 
 
-def digest(history: History, floor: int, batch: int = BATCH) -> Digest:
-    """Read a history in full. What had ended before `floor` does not count, whether it is still there or not."""
+def digest(history: History, floor: Revision, batch: int = BATCH) -> Digest:
+    """Read a history in full. What had ended or expired by `floor` does not count, be it still there or not."""
     counts: dict[Part, int] = {}
     found = hashlib.sha256()
     for part in PARTS:
@@ -111,17 +112,24 @@ def _key(row: HistoryRow, size: int) -> Key:
     return tuple(each for each in row[:size] if isinstance(each, int))
 
 
-def _counting(part: Part, rows: Iterator[HistoryRow], floor: int) -> Iterator[HistoryRow]:
+def _counting(part: Part, rows: Iterator[HistoryRow], floor: Revision) -> Iterator[HistoryRow]:
     """Those rows that say something about a revision from `floor` on."""
     if part == "revisions":
-        return (row for row in rows if _number(row[0]) >= floor)
+        return (row for row in rows if _number(row[0]) >= floor.number)
     if part == "tuples":
-        return (row for row in rows if row[5] is None or _number(row[5]) > floor)
+        return (row for row in rows if not _passed(row, floor))
     if part == "schemas":
         kept = list(rows)
-        in_force = max((_number(row[0]) for row in kept if _number(row[0]) <= floor), default=0)
+        in_force = max((_number(row[0]) for row in kept if _number(row[0]) <= floor.number), default=0)
         return (row for row in kept if _number(row[0]) >= in_force)
     return rows
+
+
+def _passed(row: HistoryRow, floor: Revision) -> bool:
+    """Whether a tuple had ended by a revision, or expired: a collection may have taken it, or not yet."""
+    _, _, _, _, created, deleted, _, _, expires = row
+    ended = deleted is not None and _number(deleted) <= floor.number
+    return ended or (expires is not None and _number(expires) <= floor.stamp and _number(created) <= floor.number)
 
 
 def _number(value: int | str | bytes | None) -> int:
@@ -209,7 +217,7 @@ def _finished(
 def _follow(snapshot: Snapshot, intake: Intake, after: int, mark: Mark, batch: int) -> None:
     """Bring in what the source wrote behind a revision, which it must still keep."""
     history = snapshot.history(mark.goal)
-    if after < history.floor:
+    if after < snapshot.floor:
         raise StoreUnavailable(
             f"the source no longer keeps what it wrote since revision {after}, where the migration had come to; "
             "begin with an empty target, and let the source keep its history for longer meanwhile",
@@ -227,7 +235,11 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
     """Open the target if it holds what the source does. Raises StoreUnavailable where they differ."""
     told("comparing", 0)
     theirs = snapshot.history(snapshot.head.number)
-    floor = theirs.floor
+    floor = snapshot.revision(snapshot.floor)
+    assert floor is not None  # the floor itself is kept
+    if floor.number:
+        # Collected meanwhile by the source, and its key perhaps taken again: it must not stand beside that.
+        intake.forget(floor)
     wanted, found = (digest(each, floor, batch) for each in (theirs, intake.history))
     if wanted != found:
         parts = [f"{part} {found.counts[part]} of {wanted.counts[part]}" for part in PARTS]
@@ -235,5 +247,5 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
             f"the target does not hold what the source does ({', '.join(parts)}); begin again with an empty target",
             {"wanted": wanted.sha256, "found": found.sha256},
         )
-    intake.finish(floor)
+    intake.finish()
     return wanted

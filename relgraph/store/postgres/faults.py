@@ -23,6 +23,10 @@ _BY_CODE: Final[dict[str, _Text]] = {
         StoreReadOnly,
         "the store {where} cannot be written: its server is a standby, or set to read only; name the primary",
     ),
+    "25P02": (
+        StoreUnavailable,
+        "the transaction on {where} has failed already, and takes no more statements; roll it back and begin again",
+    ),
     "25P03": (
         StoreUnavailable,
         "the database ended a read of {where} that took longer than idle_in_transaction_session_timeout; raise that",

@@ -1,16 +1,18 @@
 """Writes inside an application's own transaction on PostgreSQL, through its own connection of psycopg.
 
-Rule 1: rows come to us as plain tuples, whatever row factory or kind of cursor the connection makes.
+Rule 1: rows come to us as plain tuples and values as they are stored, whatever the connection makes of them for the
+application: each statement runs through a cursor of our own.
 Rule 2: what we set for the transaction is set back; only the savepoint's own work stays.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from psycopg.rows import tuple_row
+from psycopg.types.numeric import Int8Dumper
 
 from relgraph.errors import InvalidInput, quoted
 from relgraph.store.postgres.faults import named
@@ -26,44 +28,21 @@ if TYPE_CHECKING:
     from relgraph.store.postgres.urls import Place
     from relgraph.store.sql.link import Link, Row
 
-__all__ = ["PostgresJoined", "joined_link"]
+__all__ = ["JoinedLink", "PostgresJoinedTransaction", "joined_link"]
 
+_TYPES = ("bool", "bytea", "int4", "int8", "numeric", "text")
 _SET = "SELECT current_setting('lock_timeout'), set_config('lock_timeout', ?, true)"
 _LOCK = "SELECT indexed FROM meta FOR UPDATE"
 
 
-class _Plain:
-    """An application's connection with cursors of ours: the part of a connection's face that a link uses."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._connection, name)
-
-    def cursor(self) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Make a cursor whose rows are tuples."""
-        return psycopg.Cursor(self._connection, row_factory=tuple_row)
-
-    def execute(
-        self, query: bytes, values: Any = None, *, prepare: bool | None = None
-    ) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Run a statement through such a cursor."""
-        return self.cursor().execute(query, values, prepare=prepare)
-
-
-class _JoinedLink(PostgresLink):
+class JoinedLink(PostgresLink):
     """A link through an application's connection, which begins transactions by itself unless it is in autocommit."""
-
-    def __init__(self, connection: psycopg.Connection[Any], place: Place) -> None:
-        super().__init__(_Plain(connection), place)  # type: ignore[arg-type]  # all of its face that is used
-        self._theirs = connection
 
     @property
     def in_transaction(self) -> bool:
         """Whether there is one, or the next statement begins one."""
-        if self._theirs.info.transaction_status is TransactionStatus.IDLE:
-            return not self._theirs.autocommit
+        if self.connection.info.transaction_status is TransactionStatus.IDLE:
+            return not self.connection.autocommit
         return super().in_transaction
 
     def iterate(self, sql: str, values: Sequence[object] = ()) -> Iterator[Row]:
@@ -73,8 +52,17 @@ class _JoinedLink(PostgresLink):
     def close(self) -> None:
         """Do nothing: it is not ours to close."""
 
+    def _cursor(self) -> psycopg.Cursor[Row]:
+        cursor = psycopg.Cursor(self.connection, row_factory=tuple_row)
+        cursor.adapters.register_dumper(int, Int8Dumper)
+        for name in _TYPES:
+            loader = psycopg.adapters.get_loader(psycopg.adapters.types[name].oid, Format.TEXT)
+            assert loader is not None  # the driver's own
+            cursor.adapters.register_loader(name, loader)
+        return cursor
 
-def joined_link(connection: object, place: Place) -> PostgresLink:
+
+def joined_link(connection: object, place: Place) -> JoinedLink:
     """Return a link through an application's connection. Raises InvalidInput for what is no open one of psycopg."""
     if not isinstance(connection, psycopg.Connection):
         kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
@@ -85,15 +73,15 @@ def joined_link(connection: object, place: Place) -> PostgresLink:
         )
     if connection.closed:
         raise InvalidInput(f"the connection to {named(place.where)} is closed; open another one")
-    return _JoinedLink(connection, place)
+    return JoinedLink(connection, place)
 
 
-class PostgresJoined(JoinedTransaction):
+class PostgresJoinedTransaction(JoinedTransaction):
     """One write in a transaction that is somebody else's; see `relgraph.store.base.Store.joining`."""
 
     def __init__(
         self,
-        link: PostgresLink,
+        link: JoinedLink,
         known: tuple[bytes, int],
         head: Callable[[], Revision],
         clock: Clock,

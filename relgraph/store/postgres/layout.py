@@ -10,6 +10,7 @@ other store, and no sequence gives any.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreFormat, StoreUnavailable, quoted
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from relgraph.store.postgres.link import PostgresLink
     from relgraph.store.postgres.urls import Place
 
-__all__ = ["APPLICATION", "FORMAT", "VERSION_MIN", "add_indexes", "is_current", "prepare"]
+__all__ = ["APPLICATION", "FORMAT", "VERSION_MIN", "add_indexes", "index_findings", "is_current", "prepare", "require"]
 
 APPLICATION: Final = "relgraph"
 """The mark in `meta` by which a store is told from another program's tables."""
@@ -104,23 +105,41 @@ _LOOK: Final = (
     " WHERE c.relnamespace = n.oid AND c.relname = 'meta' AND a.attname IN ('application', 'format'))"
     " FROM pg_catalog.pg_namespace AS n WHERE n.nspname = ?"
 )
+_USABLE: Final = (
+    "SELECT c.relname, i.indisvalid AND i.indisready FROM pg_catalog.pg_index AS i"
+    " JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = ?"
+)
 
 
 def is_current(link: PostgresLink, place: Place) -> bool:
     """Whether the schema is a store of the present format; False when it holds nothing yet, or an older one.
 
-    Raises StoreFormat for a newer one and for the tables of another program, StoreUnavailable where there is nothing
-    and may not come anything.
+    Raises StoreFormat for a newer one and for the tables of another program.
     """
-    found = _format(link, place.schema)
-    if found is None and not place.creates:
+    return _format(link, place.schema) == FORMAT
+
+
+def require(link: PostgresLink, place: Place) -> None:
+    """Raise StoreUnavailable where there is nothing in the schema; StoreFormat as `is_current` does."""
+    if _format(link, place.schema) is None:
         raise StoreUnavailable(
-            f"there is no store at {named(place.where)}: the PostgreSQL schema "
-            f"{quoted(place.schema)} is missing or empty; correct the URL, or make the store with "
-            "`relgraph schema write`",
+            f"there is no store at {named(place.where)}: its PostgreSQL schema {quoted(place.schema)} is missing or "
+            "empty; correct the URL, or make the store with `relgraph schema write`",
             {"store": place.where, "relgraph_schema": place.schema},
         )
-    return found == FORMAT
+
+
+def index_findings(link: PostgresLink, schema: str) -> tuple[int, list[str]]:
+    """How many indexes the store has, and which of its own are missing or cannot be used."""
+    usable: dict[str, bool] = dict(link.all(_USABLE, (schema,)))
+    row = link.one("SELECT indexed FROM meta")
+    wanted = re.findall(r"INDEX (?:IF NOT EXISTS )?(\w+)", " ".join((*_FIRST, *(_INDEXES if row and row[0] else ()))))
+    return len(usable), [
+        f"the index {name} {'cannot be used; rebuild it' if name in usable else 'is missing'}"
+        for name in wanted
+        if not usable.get(name)
+    ]
 
 
 def prepare(link: PostgresLink, place: Place, random: Random, wait_ms_max: int) -> None:
@@ -130,7 +149,7 @@ def prepare(link: PostgresLink, place: Place, random: Random, wait_ms_max: int) 
     """
     _check_server(link)
     schema = place.schema
-    link.run("BEGIN")
+    link.script("BEGIN ISOLATION LEVEL READ COMMITTED")
     try:
         link.run(f"SET LOCAL lock_timeout = {wait_ms_max}")
         # Released by the end of the transaction: nothing stays in the session.

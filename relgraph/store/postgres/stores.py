@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
-from relgraph.store.postgres.joining import PostgresJoined, joined_link
-from relgraph.store.postgres.layout import is_current, prepare
+from relgraph.store.postgres.joining import PostgresJoinedTransaction, joined_link
+from relgraph.store.postgres.layout import index_findings, is_current, prepare, require
 from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
 from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
 from relgraph.store.sql.turns import WriterLock
-from relgraph.store.sql.verifying import told, verify
+from relgraph.store.sql.verifying import verify
 from relgraph.store.upkeep import Checked
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.upkeep import Verification
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresStore", "require_postgres_store"]
 
 _HEAD = (
     "SELECT m.store, m.epoch, m.floor, r.number, r.nonce, r.stamp FROM meta AS m"
@@ -39,11 +39,6 @@ _HEAD = (
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = f"{_BEGIN}; {_HEAD}"
-# An index that is not valid was left behind by a statement that broke off, and is not used or not unique.
-_INDEXES = (
-    "SELECT c.relname, i.indisvalid AND i.indisready FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
-    " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ? ORDER BY c.relname"
-)
 
 
 class PostgresStore:
@@ -101,10 +96,12 @@ class PostgresStore:
         """Prepare to take another store's history in."""
         return self.transaction().intake()
 
-    def joining(self, connection: object) -> PostgresJoined:
+    def joining(self, connection: object) -> PostgresJoinedTransaction:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
-        return PostgresJoined(link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max)
+        return PostgresJoinedTransaction(
+            link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max
+        )
 
     def collect(self, keep_from: int) -> Collected:
         """Forget what nobody can ask for from that instant on."""
@@ -119,10 +116,10 @@ class PostgresStore:
         finally:
             self._pool.give(link)
 
-    def _verify_indexes(self, link: Link) -> tuple[Checked, ...]:
-        rows = link.all(_INDEXES, (self._place.schema,))
-        findings = told([row for row in rows if not row[1]], "the index {} is not valid; make it again with REINDEX")
-        return (Checked("indexes", len(rows), findings),)
+    def _verify_indexes(self, link: Link) -> list[Checked]:
+        assert isinstance(link, PostgresLink)  # the one that `verify` was given
+        count, findings = index_findings(link, self._place.schema)
+        return [Checked("indexes", count, tuple(findings))]
 
     def backup(self, path: Path) -> NoReturn:
         """Raise Unsupported: PostgreSQL brings its own tools."""
@@ -155,3 +152,12 @@ class PostgresStore:
                 "or the same one restored from a backup; close the store and open it again",
                 {"store": self._place.where},
             )
+
+
+def require_postgres_store(place: Place, wait_ms_max: int) -> None:
+    """Raise StoreUnavailable where opening the store would make a new one."""
+    link = PostgresLink(connect(place, wait_ms_max), place)
+    try:
+        require(link, place)
+    finally:
+        link.close()

@@ -19,7 +19,7 @@ __all__ = ["SCHEMA", "Place", "place_of"]
 SCHEMA: Final = "relgraph"
 """The PostgreSQL schema that a store lives in unless its URL names another."""
 
-_OURS: Final = ("relgraph_create", "relgraph_pgbouncer", "relgraph_schema")
+_OURS: Final = ("relgraph_pgbouncer", "relgraph_schema")
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 _SCHEMA_BYTES_MAX: Final = 63
 _ENCODE: Final = "in a user or password write `@` as `%40`, `/` as `%2F`, `?` as `%3F` and `:` as `%3A`"
@@ -29,22 +29,20 @@ _ENCODE: Final = "in a user or password write `@` as `%40`, `/` as `%2F`, `?` as
 class Place:
     """Where a store is: `conninfo` is for libpq alone, `where` is for people.
 
-    `pooled` says that PgBouncer or its like stands between, giving each transaction another session; without `creates`
-    a store that is not there is an error.
+    `pooled` says that PgBouncer or its like stands between, giving each transaction another session.
     """
 
     conninfo: str = field(repr=False)
     where: str
     schema: str = SCHEMA
     pooled: bool = False
-    creates: bool = True
 
 
 def place_of(url: str) -> Place:
     """Read `postgresql://[user[:password]@][host[:port]][/database][?parameter=value&…]`.
 
-    Every parameter of libpq passes through; ours are `relgraph_schema=name`, `relgraph_pgbouncer=on|off` and
-    `relgraph_create=on|off`. Raises InvalidSetting.
+    Every parameter of libpq passes through; ours are `relgraph_schema=name` and `relgraph_pgbouncer=on|off`. Raises
+    InvalidSetting.
     """
     base, _, query = url.partition("?")
     authority, _, database = base.partition("://")[2].partition("/")
@@ -61,7 +59,6 @@ def place_of(url: str) -> Place:
         where=without_password(url),
         schema=_schema(ours.get("relgraph_schema", SCHEMA)),
         pooled=_switch("relgraph_pgbouncer", ours.get("relgraph_pgbouncer", "off")),
-        creates=_switch("relgraph_create", ours.get("relgraph_create", "on")),
     )
 
 

@@ -28,7 +28,6 @@ _CREATED = f"SELECT {_TUPLE} FROM tuples WHERE created > ? AND created <= ?"
 _ENDED = (
     f"SELECT {_KEY}, deleted FROM tuples WHERE deleted IS NOT NULL AND deleted > ? AND deleted <= ? AND created <= ?"
 )
-_FLOOR = "SELECT floor FROM meta"
 
 
 def _pages(part: Part) -> str:
@@ -48,13 +47,6 @@ class SQLHistory:
         self._link = link
         self._until = until
         self._bounds = {**dict.fromkeys(PARTS, until), "names": name_id_max, "objects": object_id_max}
-
-    @property
-    def floor(self) -> int:
-        """The oldest revision that is kept."""
-        row = self._link.one(_FLOOR)
-        assert row is not None  # a store is founded with it
-        return int(row[0])
 
     def rows(self, part: Part, behind: Key, limit: int) -> list[HistoryRow]:
         """At most `limit` rows of a part, ascending, whose keys are behind that one, as they stood at `until`."""

@@ -30,7 +30,11 @@ _SAME = " AND ".join(f"{name} = ?" for name in PARTS["tuples"].names[:5])
 _END = f"UPDATE tuples SET deleted = ? WHERE {_SAME}"
 _META = "SELECT migrating FROM meta"
 _NOTE = "UPDATE meta SET head = ?, migrating = ?"
-_FINISH = "UPDATE meta SET head = ?, floor = ?, migrating = NULL"
+_FINISH = "UPDATE meta SET head = ?, migrating = NULL"
+_RAISE = "UPDATE meta SET floor = ?"
+_FORGET_ENDED = "DELETE FROM tuples WHERE deleted IS NOT NULL AND deleted <= ?"
+_FORGET_EXPIRED = "DELETE FROM tuples WHERE deleted IS NULL AND expires IS NOT NULL AND expires <= ? AND created <= ?"
+_FORGET_SCHEMAS = "DELETE FROM schemas WHERE revision < (SELECT max(revision) FROM schemas WHERE revision <= ?)"
 
 
 def _last(part: Part) -> str:
@@ -104,11 +108,18 @@ class SQLIntake:
         """End tuples."""
         self._link.run_many(_END, ((deleted, *key) for *key, deleted in keys))
 
-    def finish(self, floor: int) -> None:
+    def forget(self, floor: Revision) -> None:
+        """Make that the oldest revision that is kept."""
+        self._link.run(_RAISE, (floor.number,))
+        self._link.run(_FORGET_ENDED, (floor.number,))
+        self._link.run(_FORGET_EXPIRED, (floor.stamp, floor.number))
+        self._link.run(_FORGET_SCHEMAS, (floor.number,))
+
+    def finish(self) -> None:
         """Open the store to everybody, at the mark's goal."""
         mark = self.mark
         assert mark is not None, "nothing was begun"
-        self._link.run(_FINISH, (mark.goal, floor))
+        self._link.run(_FINISH, (mark.goal,))
 
     def commit(self) -> None:
         """Make it durable."""

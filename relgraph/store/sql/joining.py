@@ -25,7 +25,8 @@ __all__ = ["JoinedTransaction"]
 
 _SAVEPOINT = "relgraph_joined"
 _LOCK = "UPDATE meta SET head = head"
-_MISSING = "meta"
+_MISSING = "no such table"
+_UNDEFINED = "42P01"
 _TEXT = "SELECT text FROM schemas ORDER BY revision DESC LIMIT 1"
 
 
@@ -82,7 +83,8 @@ class JoinedTransaction(SQLTransaction):
         try:
             self._take_lock(link)
         except StoreUnavailable as error:
-            if _MISSING not in str(error.__cause__):
+            # The first is SQLite's, the second PostgreSQL's, whose texts are in the language of its server.
+            if _MISSING not in str(error.__cause__) and error.details.get("sqlstate") != _UNDEFINED:
                 raise
             raise self._another(f"it says {quoted(str(error.__cause__))}") from error
 

@@ -54,8 +54,9 @@ _HEAD = "SELECT number, nonce, stamp FROM revisions WHERE number = (SELECT head 
 _PIN = _HEAD.replace("stamp FROM", "stamp, (SELECT floor FROM meta) FROM")
 _REVISION = "SELECT number, nonce, stamp FROM revisions WHERE number = ?"
 # Stamps never go back, so the newest stamp's newest revision is the last one.
+# The signs keep SQLite from walking along the numbers instead.
 _REVISION_AT = (
-    "SELECT number, nonce, stamp FROM revisions WHERE stamp <= ? AND number >= ? AND number <= ?"
+    "SELECT number, nonce, stamp FROM revisions WHERE stamp <= ? AND +number >= ? AND +number <= ?"
     " ORDER BY stamp DESC, number DESC LIMIT 1"
 )
 _CHAIN = "SELECT number, nonce, stamp, predecessor FROM revisions WHERE number > ? AND number <= ? ORDER BY number"
