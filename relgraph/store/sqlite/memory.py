@@ -20,6 +20,7 @@ from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
 from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
+from relgraph.store.sql.waiting import wait_by_looking
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.layout import prepare
 from relgraph.store.sqlite.library import check_version
@@ -116,6 +117,10 @@ class MemoryStore:
         raise InvalidInput(
             f"a store in memory has no connection that {quoted(repr(connection))} could share; use a store in a file"
         )
+
+    def wait(self, known: Revision, timeout: float) -> bool:
+        """Return True as soon as the newest revision is another than `known`, False after `timeout` seconds."""
+        return wait_by_looking(self.head, known, timeout)
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
