@@ -24,6 +24,8 @@ __all__ = [
     "ExpandNode",
     "Expansion",
     "Imported",
+    "Log",
+    "LogEntry",
     "Orphan",
     "OrphanClass",
     "Orphans",
@@ -198,6 +200,39 @@ class Page:
     """Tuples in key order; `cursor` continues after the last one, and is empty at the end."""
 
     tuples: tuple[RelationTuple, ...]
+    cursor: str
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """What one revision did: who wrote it, when and why, and which tuples it created and deleted, in key order.
+
+    A tuple whose expiration changed is in both. `schema` is the text that it put in force, None where it put none.
+    """
+
+    revision: int
+    token: str
+    time: datetime
+    principal: str
+    actor: str
+    reason: str
+    request_id: str
+    metadata: str
+    created: tuple[RelationTuple, ...]
+    deleted: tuple[RelationTuple, ...]
+    schema: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Revisions, oldest first; `cursor` is the token to continue behind, and empty at the end.
+
+    `revision` and `token` are the newest when it was read.
+    """
+
+    entries: tuple[LogEntry, ...]
     cursor: str
     revision: int
     token: str

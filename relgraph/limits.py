@@ -37,6 +37,8 @@ class Limits:
     """Tuples in one import, which is one transaction."""
     read_page_max: int = 1_000
     """Tuples in one page of a read."""
+    log_page_max: int = 1_000
+    """Revisions in one page of the change log."""
     reason_size_max: int = 4_096
     """Characters of the reason given for a write."""
     request_id_size_max: int = 128

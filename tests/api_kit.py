@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import relgraph
 from relgraph.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.postgres_kit import Server
     from tests.store_kit import FakeClock
 
-__all__ = ["SCHEMA", "clocked", "opened"]
+__all__ = ["SCHEMA", "clocked", "lent", "opened"]
 
 SCHEMA = """
 use roles
@@ -37,6 +42,14 @@ def opened() -> relgraph.Authorizer:
     authorizer.write_schema(SCHEMA)
     authorizer.write(touch=["doc:one#viewer@user:anna", "group:board#member@user:bob"])
     return authorizer
+
+
+@contextmanager
+def lent(postgres: Server, clock: Callable[[], int] | None = None) -> Iterator[relgraph.Authorizer]:
+    """An Authorizer over an empty store on PostgreSQL, that goes by `clock` or by the real one."""
+    clock = clock or (lambda: time.time_ns() // 1000)
+    with postgres.store(clock, os.urandom) as store, relgraph.Authorizer(store, clock=clock) as authorizer:
+        yield authorizer
 
 
 def clocked(clock: FakeClock, url: str = "sqlite://") -> relgraph.Authorizer:

@@ -48,8 +48,8 @@ def client(authorizer: Authorizer) -> Iterator[Client]:
 
 # A connection of the application's own does not travel.
 LOCAL = {("write", "conn")}
-# What looks after the store is done where the store is.
-UPKEEP = {"collect"}
+# Looking after a store is done where the store is.
+UPKEEP = {"collect", "log"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)

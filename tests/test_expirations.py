@@ -23,6 +23,7 @@ from relgraph.errors import (
     SchemaOrphans,
     TupleNotAllowed,
 )
+from tests.api_kit import lent
 from tests.serving import in_process
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ LATER = f"{PLAIN}[expiration:9001-01-31T12:00:00Z]"
 GONE = f"{PLAIN}[expiration:2020-01-31T12:00:00Z]"
 
 
-@pytest.fixture(params=["library", "gRPC"])
+@pytest.fixture(params=["library", "gRPC", "PostgreSQL"])
 def door(request: pytest.FixtureRequest) -> Iterator[Door]:
     with ExitStack() as stack:
-        authorizer = stack.enter_context(relgraph.open("sqlite://"))
+        on_postgres = request.param == "PostgreSQL"
+        made = lent(request.getfixturevalue("postgres")) if on_postgres else relgraph.open("sqlite://")
+        authorizer = stack.enter_context(made)
         authorizer.write_schema(SCHEMA)
-        if request.param == "library":
+        if request.param != "gRPC":
             yield authorizer
         else:
             address = stack.enter_context(in_process(authorizer))

@@ -115,3 +115,51 @@ def test_an_endless_history(authorizer: relgraph.Authorizer) -> None:
     authorizer.write(touch=["doc:one#viewer@user:anna"])
     collected = authorizer.collect(timedelta.max)
     assert (0, 0, 0) == (collected.tuples, collected.revisions, collected.floor)
+
+
+# --- the change log
+
+
+def test_the_log(authorizer: relgraph.Authorizer, clock: FakeClock) -> None:
+    """It tells who wrote what when and why, oldest first, in pages that a token continues."""
+    first = authorizer.write(touch=["doc:one#viewer@user:anna"], reason="asked for", request_id="r")
+    clock.now += HOUR
+    second = authorizer.write(touch=["doc:one#viewer@user:bob"], delete=["doc:one#viewer@user:anna"])
+    page = authorizer.log(limit=2)
+    schema, one = page.entries
+    assert (SCHEMA, "asked for", "r", moment(NOW)) == (schema.schema, one.reason, one.request_id, one.time)
+    assert (first.revision, second.revision) == (one.revision, page.revision)
+    assert one.token == page.cursor
+    rest = authorizer.log(page.cursor, limit=2)
+    [two] = rest.entries
+    assert ("", second.revision, moment(NOW + HOUR)) == (rest.cursor, two.revision, two.time)
+    assert [["doc:one#viewer@user:bob"], ["doc:one#viewer@user:anna"]] == [
+        list(map(str, tuples)) for tuples in (two.created, two.deleted)
+    ]
+    assert () == authorizer.log(second.token).entries
+    at = Consistency.at_exactly(one.token)
+    assert authorizer.check("user:anna", "observe", "doc:one", consistency=at)
+
+
+def test_the_log_behind_a_token(authorizer: relgraph.Authorizer, clock: FakeClock) -> None:
+    """A token that was collected, or is of another chain or store, is refused; without one it begins at the floor."""
+    tokens = []
+    for n in range(3):
+        clock.now += HOUR
+        tokens.append(authorizer.write(touch=[f"doc:d{n}#viewer@user:anna"]).token)
+    authorizer.collect(timedelta(hours=1))
+    with pytest.raises(RevisionUnavailable, match="no longer kept"):
+        authorizer.log(tokens[0])
+    assert [4] == [entry.revision for entry in authorizer.log(tokens[1]).entries]
+    assert [4] == [entry.revision for entry in authorizer.log().entries]
+    with clocked(clock) as other:
+        other.write_schema(SCHEMA)
+        with pytest.raises(RevisionUnavailable, match="of another store"):
+            authorizer.log(other.schema().token)
+
+
+@pytest.mark.parametrize("limit", [0, 1_001])
+def test_a_page_of_the_log_is_bounded(authorizer: relgraph.Authorizer, limit: int) -> None:
+    """A page holds at least one revision and at most as many as the limit says."""
+    with pytest.raises(InvalidInput, match="1 to 1000 revisions"):
+        authorizer.log(limit=limit)

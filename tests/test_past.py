@@ -26,7 +26,7 @@ from relgraph.instants import instant_text, moment
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire.failures import error_from
-from tests.api_kit import clocked
+from tests.api_kit import clocked, lent
 from tests.serving import in_process
 from tests.store_kit import MICROSECOND, NOW, FakeClock, until
 
@@ -134,9 +134,9 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-def authorizer(clock: FakeClock) -> Iterator[Authorizer]:
-    with clocked(clock) as made:
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def authorizer(clock: FakeClock, request: pytest.FixtureRequest) -> Iterator[Authorizer]:
+    with lent(request.getfixturevalue("postgres"), clock) if request.param == "PostgreSQL" else clocked(clock) as made:
         yield made
 
 

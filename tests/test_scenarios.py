@@ -21,6 +21,7 @@ from relgraph.errors import InvalidFile
 from relgraph.instants import moment
 from relgraph.revision import Consistency, Token
 from relgraph.tuples import RelationTuple
+from tests.api_kit import lent
 from tests.scenario_doors import BestAnswer, Door, MethodsDoor, TerminalDoor
 from tests.serving import in_process, program, program_environment
 
@@ -62,10 +63,14 @@ changes:
 CATGLOBE = next(path for path in FILES if path.stem == "catglobe")
 
 
-@pytest.fixture(params=["library", "gRPC", "terminal"])
+@pytest.fixture(params=["library", "gRPC", "terminal", "PostgreSQL"])
 def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
     if request.param == "terminal":
         yield TerminalDoor(tmp_path)
+        return
+    if request.param == "PostgreSQL":
+        with lent(request.getfixturevalue("postgres")) as authorizer:
+            yield MethodsDoor(authorizer)
         return
     with relgraph.open("sqlite://") as authorizer:
         if request.param == "library":

@@ -267,6 +267,30 @@ def test_a_place_that_is_taken(path: Path) -> None:
     assert {"store.db", "store.bak", "theirs.db", "text"} == names(path.parent)
 
 
+def test_an_empty_place(path: Path) -> None:
+    """An empty file is a place that is taken, too: somebody may be about to fill it."""
+    copy, place = path.parent / "store.bak", path.parent / "empty.db"
+    relgraph.backup(url(path), copy)
+    place.touch()
+    with pytest.raises(InvalidSetting, match="already; name a new one, or replace it"):
+        relgraph.restore(copy, url(place))
+    assert 2 == relgraph.restore(copy, url(place), replace=True).head.number
+    with closing(opened(place)) as store:
+        assert {ANNA} == texts(store)
+
+
+def test_a_place_out_of_reach(path: Path) -> None:
+    """A place that cannot be written is told, and where a step fails nothing is left."""
+    copy = path.parent / "store.bak"
+    relgraph.backup(url(path), copy)
+    with pytest.raises(StoreUnavailable, match="no such file"):
+        relgraph.restore(copy, url(path.parent / "none" / "new.db"))
+    (path.parent / "new.db-partial").mkdir()
+    with pytest.raises(StoreUnavailable, match=r"new\.db` cannot be made: is a directory"):
+        relgraph.restore(copy, url(path.parent / "new.db"))
+    assert {"store.db", "store.bak", "new.db-partial"} == names(path.parent)
+
+
 def test_a_store_in_use_is_not_replaced(path: Path) -> None:
     """A store that this or another process has open, if idly, is not replaced under its feet."""
     copy = path.parent / "store.bak"

@@ -5,8 +5,8 @@
         def store(self, ...) -> Iterator[Store]: ...
 
 The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py`,
-`test_store_expirations.py` and `test_store_verify.py`, and hold only what the protocol promises; what is special to one
-backend has a test file of its own.
+`test_store_expirations.py`, `test_store_verify.py`, `test_store_collect.py` and `test_store_changelog.py`, and
+hold only what the protocol promises; what is special to one backend has a test file of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 from relgraph.errors import InvalidSetting
 from relgraph.store import open_store
 from tests.store_kit import FakeClock, FakeRandom
+from tests.test_store_changelog import LogContract
 from tests.test_store_collect import CollectContract
 from tests.test_store_expirations import ExpirationsContract
 from tests.test_store_flow import FlowContract
@@ -35,7 +36,14 @@ if TYPE_CHECKING:
 
 
 class StoreContract(
-    WritesContract, ReadsContract, FlowContract, SealsContract, ExpirationsContract, VerifyContract, CollectContract
+    WritesContract,
+    ReadsContract,
+    FlowContract,
+    SealsContract,
+    ExpirationsContract,
+    VerifyContract,
+    CollectContract,
+    LogContract,
 ):
     """The tests that every backend inherits. `store` is an empty one, opened with `clock`."""
 

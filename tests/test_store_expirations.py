@@ -107,7 +107,7 @@ class ExpirationsContract:
             assert 0 == transaction.apply(touch=many(text))
             assert not transaction.changed
 
-    def test_delete(self, store: Store) -> None:
+    def test_delete_of_what_expires_later(self, store: Store) -> None:
         """Deleting a tuple that expires later takes it away, named with or without its expiration."""
         write(store, create=[SOON, "report:q2#viewer@user:anna"])
         with store.transaction() as transaction:

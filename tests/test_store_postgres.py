@@ -19,7 +19,7 @@ from relgraph.instants import instant_of, parse_moment
 from relgraph.store import open_store
 from relgraph.store.base import Commit
 from relgraph.store.postgres.layout import FORMAT
-from relgraph.store.postgres.link import ROWS_AT_ONCE
+from relgraph.store.postgres.link import ROWS_AT_ONCE, arguments
 from relgraph.store.postgres.stores import PostgresStore
 from relgraph.store.postgres.urls import place_of
 from relgraph_server.settings import Settings
@@ -123,6 +123,14 @@ def test_passwords_are_never_shown(url: str, caplog: pytest.LogCaptureFixture) -
     with suppress(InvalidSetting):
         told.append(repr(place_of(url)))
     assert [] == [text for text in told if "ses" in text]
+
+
+def test_a_server_that_vanished_is_given_up() -> None:
+    """Connections notice that their server is gone within half a minute, unless the URL says otherwise."""
+    given = arguments(place_of("postgresql://h/db?connect_timeout=7&tcp_user_timeout=0"), 5000)
+    assert ({"connect_timeout", "tcp_user_timeout"} & set(given), 15) == (set(), given["keepalives_idle"])
+    given = arguments(place_of("postgresql://h/db"), 5000)
+    assert (5, 30_000) == (given["connect_timeout"], given["tcp_user_timeout"])
 
 
 def test_the_driver_is_loaded_late() -> None:

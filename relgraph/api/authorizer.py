@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.cursors import Cursor
 from relgraph.api.following import Following, Pinned
+from relgraph.api.history import History
 from relgraph.api.writing import Writing
 from relgraph.engine import (
     Budget,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Collected, Deleted, Imported, Way, Written
+    from relgraph.answers import Collected, Deleted, Imported, Log, Way, Written
     from relgraph.revision import Consistency
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
@@ -89,6 +90,7 @@ class Authorizer:
         self._store = store
         self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
+        self._history = History(self._following, self.limits, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -406,13 +408,21 @@ class Authorizer:
             allow_wildcards=allow_wildcards,
         )
 
+    def log(self, after: str | Token | None = None, *, limit: int = 100) -> Log:
+        """Return what the revisions behind a token did, or all that are kept, oldest first: at most `limit` of them.
+
+        Each is whole, however many tuples it has. A tuple whose expiration changed was deleted and created. Raises
+        RevisionUnavailable for a token whose revision is no longer kept.
+        """
+        return self._history.log(after, limit)
+
     def collect(self, keep: timedelta) -> Collected:
         """Forget the history from before `keep` ago, and what had expired by then; return what went.
 
         What was true since can still be asked; what was before is refused from now on, tokens and cursors included.
         Raises InvalidInput for a time that has not come.
         """
-        return self._following.collect(keep)
+        return self._history.collect(keep)
 
     def read(
         self,

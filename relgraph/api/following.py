@@ -12,11 +12,9 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import timedelta
 from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING
 
-from relgraph.answers import Collected
 from relgraph.engine import Program
 from relgraph.errors import DeadlineExceeded, Forked, InvalidInput, NoSchema, RevisionUnavailable, quoted
 from relgraph.graph import Graph, GraphView, PastView
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Following", "Pinned"]
 
 _PARSED_MAX = 16
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +134,6 @@ class Following:
                 self._lock.release()
         self._fresh_at = max(self._fresh_at, started)
 
-    def collect(self, keep: timedelta) -> Collected:
-        """See `Authorizer.collect`."""
-        self.check_process()
-        if keep < timedelta(0):
-            raise InvalidInput(f"a history of {keep} would end in the future; keep none at least")
-        found = self.store.collect(max(0, self._clock() - keep // _MICROSECOND))
-        return Collected(found.tuples, found.revisions, found.floor.number)
-
     def _behind(self, head: Revision) -> bool:
         known = self._state.graph.head
         return self._state.torn or (known.number, known.nonce) != (head.number, head.nonce)
@@ -223,11 +212,11 @@ class Following:
         """
         self.check_process()
         self._check_origin(token)
-        return self._pin_past(lambda snapshot: (self._kept(snapshot, token), token.instant))
+        return self._pin_past(lambda snapshot: (self.kept(snapshot, token), token.instant))
 
     def _pin_exactly(self, token: Token) -> Pinned:
         return self._pin_past(
-            lambda snapshot: (self._kept(snapshot, token), max(self._now(snapshot.head), token.instant))
+            lambda snapshot: (self.kept(snapshot, token), max(self._now(snapshot.head), token.instant))
         )
 
     def _pin_time(self, instant: int) -> Pinned:
@@ -262,7 +251,9 @@ class Following:
             )
         return revision
 
-    def _kept(self, snapshot: Snapshot, token: Token) -> Revision:
+    def kept(self, snapshot: Snapshot, token: Token) -> Revision:
+        """Return a token's revision. Raises RevisionUnavailable where the store does not have it, or not any more."""
+        self._check_origin(token)
         revision = self._known(snapshot, token)
         if revision is None:
             raise RevisionUnavailable(

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Collected,
         Decision,
         Deleted,
         Expansion,
         Imported,
+        LogEntry,
         Orphan,
         SchemaChange,
         SchemaText,
@@ -37,11 +39,15 @@ __all__ = [
     "best_text",
     "change_json",
     "change_text",
+    "collected_json",
+    "collected_text",
     "counted",
     "decision_json",
     "decision_text",
     "deleted_json",
     "deleted_text",
+    "entry_json",
+    "entry_text",
     "expansion_json",
     "finding_json",
     "finding_text",
@@ -195,6 +201,47 @@ def deleted_text(deleted: Deleted) -> Iterator[str]:
     rest = "" if deleted.complete else ", more match"
     yield f"{deleted.count:,} {noun} deleted{rest}, revision {deleted.revision}"
     yield f"token {deleted.token}"
+
+
+def entry_json(entry: LogEntry) -> Json:
+    """The shape of one revision in the log."""
+    return {
+        "revision": entry.revision,
+        "token": entry.token,
+        "time": instant_text(entry.time),
+        "principal": entry.principal,
+        "actor": entry.actor,
+        "reason": entry.reason,
+        "request_id": entry.request_id,
+        "metadata": entry.metadata,
+        "created": [str(each) for each in entry.created],
+        "deleted": [str(each) for each in entry.deleted],
+        "schema": entry.schema,
+    }
+
+
+def entry_text(entry: LogEntry) -> Iterator[str]:
+    """One revision of the log: a line about it, and one for each tuple that went or came."""
+    who = entry.actor or entry.principal
+    told = [f"revision {entry.revision}", instant_text(entry.time), *([who] if who else [])]
+    told += [f"request {entry.request_id}"] if entry.request_id else []
+    yield "  ".join([*told, *([entry.reason] if entry.reason else [])])
+    if entry.schema is not None:
+        yield f"  schema, {counted(len(entry.schema.splitlines()), 'line')}"
+    yield from (f"  - {each}" for each in entry.deleted)
+    yield from (f"  + {each}" for each in entry.created)
+
+
+def collected_json(collected: Collected) -> Json:
+    """The shape of a collection of history."""
+    return {"tuples": collected.tuples, "revisions": collected.revisions, "floor": collected.floor}
+
+
+def collected_text(collected: Collected) -> Iterator[str]:
+    """A collection of history in two lines."""
+    versions, revisions = counted(collected.tuples, "version"), counted(collected.revisions, "revision")
+    yield f"forgot {versions} of tuples and {revisions}"
+    yield f"kept from revision {collected.floor} on"
 
 
 def imported_json(imported: Imported, seconds: float) -> Json:

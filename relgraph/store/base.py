@@ -43,6 +43,7 @@ __all__ = [
     "Commit",
     "Image",
     "Kind",
+    "LogEntry",
     "NumberedRow",
     "OnDuplicate",
     "Random",
@@ -172,6 +173,21 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class LogEntry:
+    """What one revision did. A tuple that was replaced, by one with another expiration, is both deleted and created.
+
+    Tuples are in the order of their keys. `schema` is the text that it put in force, None where it put none.
+    """
+
+    revision: Revision
+    predecessor: bytes
+    commit: Commit
+    created: tuple[RelationTuple, ...]
+    deleted: tuple[RelationTuple, ...]
+    schema: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """What a collection forgot, in numbers, and the oldest revision that is kept since."""
 
@@ -277,6 +293,13 @@ class Snapshot(Reads, Protocol):
 
         Raises RevisionUnavailable when `after` is beyond the head or the history back to it is no longer kept: start
         over from `image` then.
+        """
+        ...
+
+    def log(self, after: int, limit: int) -> list[LogEntry]:
+        """What the revisions behind `after` did, ascending, at most `limit` of them, each whole.
+
+        Raises RevisionUnavailable as `changes` does.
         """
         ...
 

@@ -7,6 +7,8 @@ import json
 import logging
 import signal
 import sys
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import grpc.aio
@@ -15,7 +17,7 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
-from relgraph.errors import InvalidSetting, quoted
+from relgraph.errors import InvalidSetting, RelgraphError, quoted
 from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
 
-__all__ = ["Running", "run", "serve", "start"]
+__all__ = ["Running", "keep_history", "run", "serve", "start"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ SERVICE_NAME: Final = authorizer_pb2.DESCRIPTOR.services_by_name["AuthorizerServ
 METADATA_BYTES_MAX: Final = 16 << 10
 HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
+_HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -119,6 +122,8 @@ async def serve(settings: Settings) -> None:
     authorizer = await asyncio.to_thread(open_authorizer, settings.store, limits=settings.limits)
     try:
         running = await start(authorizer, settings)
+        every_s = settings.collect_every_s
+        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told))
         sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
         sys.stdout.flush()
         _log.info("serving %s on %s", without_password(settings.store), running.address)
@@ -126,7 +131,26 @@ async def serve(settings: Settings) -> None:
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
         await running.stop(settings.drain_ms_max)
     finally:
+        # A collection in progress ends with the store, at its next step.
+        told.set()
         await asyncio.to_thread(authorizer.close)
+    await keeping
+
+
+async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, told: asyncio.Event) -> None:
+    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it."""
+    span = timedelta(seconds=min(history_s, _HISTORY_S_MAX))
+    while not told.is_set():
+        try:
+            collected = await asyncio.to_thread(authorizer.collect, span)
+        except RelgraphError as error:
+            if not told.is_set():
+                _log.warning("history was not collected: %s", error.message)
+        else:
+            if collected.tuples or collected.revisions:
+                _log.info("collected %d tuples, %d revisions", collected.tuples, collected.revisions)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), every_s)
 
 
 def run(settings: Settings) -> None:

@@ -59,6 +59,10 @@ class Settings:
     """Milliseconds that one question may take; a caller's own deadline counts where it is earlier."""
     drain_ms_max: int = 10_000
     """Milliseconds that calls in progress get to finish when the server is told to stop."""
+    history_s: int = 86_400
+    """Seconds of history that are kept; what is older is collected in the background."""
+    collect_every_s: int = 600
+    """Seconds between two collections of history."""
     limits: Limits = field(default_factory=Limits)
     """Limits on the work of one request."""
 

@@ -38,6 +38,13 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 ROWS_AT_ONCE: Final = 1000
 """How many rows a reader gets at once; a longer result is read through a cursor in the server, twice as many a time."""
 
+# A server that vanished without a word is given up after half a minute; systems by themselves wait for hours.
+_PATIENCE: Final = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 # All whole numbers are one type: a statement would otherwise be prepared anew for each size of a number.
 _ADAPTERS: Final = AdaptersMap(psycopg.adapters)
 _ADAPTERS.register_dumper(int, Int8Dumper)
@@ -52,11 +59,13 @@ _UNRESOLVED: Final = frozenset({"08007", "40003"})
 
 
 def arguments(place: Place, wait_ms_max: int) -> dict[str, Any]:
-    """What the driver is told of each connection beside its URL."""
+    """What the driver is told of each connection beside its URL, which comes first where both say something."""
+    wanted = {"connect_timeout": max(2, -(-wait_ms_max // 1000)), **_PATIENCE}
+    given = conninfo_to_dict(place.conninfo)
     return {
+        **{name: value for name, value in wanted.items() if name not in given},
         "autocommit": True,
         "client_encoding": "utf8",
-        "connect_timeout": max(2, -(-wait_ms_max // 1000)),
         "context": _ADAPTERS,
         "fallback_application_name": "relgraph",
         "prepare_threshold": None if place.pooled else _PREPARED_AFTER,
@@ -128,7 +137,7 @@ class PostgresLink:
     def run_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Run a statement once for each of `rows`."""
         try:
-            with self._connection.cursor() as cursor:
+            with self._cursor() as cursor:
                 cursor.executemany(self._spelled(sql), rows)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
@@ -148,7 +157,7 @@ class PostgresLink:
     def copy_in(self, statement: str, rows: Iterable[Values]) -> None:
         """Send rows to a COPY statement, which is spelled as PostgreSQL has it."""
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            with self._cursor() as cursor, cursor.copy(statement.encode()) as copy:
                 for row in rows:
                     copy.write_row(row)
         except psycopg.Error as error:
@@ -157,7 +166,7 @@ class PostgresLink:
     def copy_blocks(self, statement: str, blocks: Iterable[bytes]) -> None:
         """Send what is in COPY's own form already."""
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            with self._cursor() as cursor, cursor.copy(statement.encode()) as copy:
                 for block in blocks:
                     copy.write(block)
         except psycopg.Error as error:
@@ -225,7 +234,7 @@ class PostgresLink:
     def script(self, sql: str) -> Row | None:
         """Run several statements in one message, and return the row of the last."""
         try:
-            cursor = self._connection.execute(self._spelled(sql), prepare=False)
+            cursor = self._cursor().execute(self._spelled(sql), prepare=False)
             while cursor.nextset():
                 pass
             return cursor.fetchone() if cursor.description else None
@@ -235,9 +244,12 @@ class PostgresLink:
     def _spelled(self, sql: str) -> bytes:
         return _spelled(self._place.schema, sql).encode()
 
+    def _cursor(self) -> psycopg.Cursor[Row]:
+        return self._connection.cursor()
+
     def _execute(self, sql: str, values: Sequence[object]) -> psycopg.Cursor[Row]:
         try:
-            return self._connection.execute(self._spelled(sql), values or None)
+            return self._cursor().execute(self._spelled(sql), values or None)
         except psycopg.Error as error:
             raise fault(error, self.where) from error
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from relgraph.errors import RevisionUnavailable, StoreUnavailable, quoted
 from relgraph.revision import Revision
 from relgraph.store.base import Changes, Image, NumberedRow, Request, SchemaVersion
-from relgraph.store.sql import paging
+from relgraph.store.sql import changelog, paging
 from relgraph.store.sql.history import SQLHistory
 from relgraph.store.sql.link import ClosedLink
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from relgraph.store.base import LogEntry
     from relgraph.store.sql.link import Link
     from relgraph.tuples import RelationTuple, TupleFilter
 
@@ -259,10 +260,7 @@ class SQLSnapshot(Reader):
         head, pin = self.head.number, self._pin
         found = self._link.all(_CHAIN, (after, head)) if pin.floor <= after <= head else []
         if len(found) != head - after:
-            raise RevisionUnavailable(
-                f"the changes since revision {after} are not kept; the store is at {head}, start over from there",
-                {"revision": str(after), "head": str(head)},
-            )
+            raise self._not_kept(after)
         rows = self._link.all(_CHANGED, (head, after, head, head, after, head, after))
         return Changes(
             head=self.head,
@@ -271,6 +269,19 @@ class SQLSnapshot(Reader):
             names=[(row[0], row[1]) for row in self._link.all(_NAMES, (name_id_max, pin.name_id_max))],
             objects=[(row[0], row[1], row[2]) for row in self._link.all(_OBJECTS, (object_id_max, pin.object_id_max))],
             schemas=self._schemas(after),
+        )
+
+    def log(self, after: int, limit: int) -> list[LogEntry]:
+        """What the revisions behind `after` did. Raises RevisionUnavailable when that cannot be told."""
+        if not self._pin.floor <= after <= self.head.number:
+            raise self._not_kept(after)
+        return changelog.entries(self._link, self, after, self.head.number, limit)
+
+    def _not_kept(self, after: int) -> RevisionUnavailable:
+        head = self.head.number
+        return RevisionUnavailable(
+            f"the changes since revision {after} are not kept; the store is at {head}, start over from there",
+            {"revision": str(after), "head": str(head)},
         )
 
     def objects_in_history(self, until: int) -> Iterator[tuple[int, str]]:

@@ -37,6 +37,7 @@ WAIT_MS_MAX: Final = 1000
 """How long a restore waits for somebody to close the store in its place."""
 
 _BUSY: Final = 5
+_RIGHTS: Final = 0o666
 _LEFTOVERS: Final = ("-journal", "-wal", "-shm")
 
 
@@ -67,17 +68,16 @@ def restore(
     with _holding(backup, library, chosen=chosen), _holding(target, library, chosen=chosen) as held:
         if held.stores > 1:
             raise _in_use(target, "this")
-        if target.exists() and target.stat().st_size:
+        if target.exists():
             if not replace:
                 raise InvalidSetting(
                     f"there is a file {quoted(str(target), PATH_SHOWN_MAX)} already; name a new one, or replace it",
                     {"store": str(target)},
                 )
-            return _restore_over(backup, target, library, clock, random)
-        _clear_leftovers(target, replace=replace)
-        # What is empty holds nothing that could be lost.
-        with suppress(FileNotFoundError):
+            if target.stat().st_size:
+                return _restore_over(backup, target, library, clock, random)
             target.unlink()
+        _clear_leftovers(target, replace=replace)
         with _made(target) as (place, partial):
             made = _prepared(backup, partial, place, library, random)
             made = _renewed(made, partial, library, 0, clock, random)
@@ -97,6 +97,7 @@ def _holding(path: Path, library: SQLiteModule, *, chosen: bool) -> Iterator[Hol
 def _restore_over(backup: Path, target: Path, library: SQLiteModule, clock: Clock, random: Random) -> Backup:
     """Write a backup over a store, in one transaction of that file: whoever opens it finds the one or the other."""
     partial = _partial(target)
+    _remove(partial)
     try:
         made = _prepared(backup, partial, target, library, random)
         with _told(library, str(target), target), closing(_connected(library, target)) as store:
@@ -130,11 +131,10 @@ def _prepared(backup: Path, partial: Path, place: Path, library: SQLiteModule, r
     """Make a sound store of a backup at `partial`, still in the backup's epoch."""
     where = str(backup)
     with (
+        closing(_source(library, backup)) as source,
         _told(library, where, place),
-        closing(connect_source(library, backup)) as source,
         closing(_connected(library, partial)) as copy,
     ):
-        is_current(source, where)
         source.backup(copy)
         if not copy.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchall():
             raise StoreFormat(f"the backup {quoted(where, PATH_SHOWN_MAX)} holds no store; name another one")
@@ -188,7 +188,7 @@ def _made(target: Path) -> Iterator[tuple[Path, Path]]:
     """Keep a place for a new file, and give another one beside it to be written first; both go when the block fails."""
     place = Path(os.path.realpath(target))
     try:
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _RIGHTS))
     except FileExistsError:
         raise InvalidSetting(
             f"there is a file {quoted(str(target), PATH_SHOWN_MAX)} already; name a new one", {"file": str(target)}
@@ -197,20 +197,23 @@ def _made(target: Path) -> Iterator[tuple[Path, Path]]:
         raise _unwritable(target, error) from error
     partial = _partial(place)
     try:
+        # Whatever lies there was left by a crash.
+        _remove(partial)
         _clear_leftovers(place, replace=False)
         yield place, partial
-    except BaseException:
+    except BaseException as error:
         place.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(target, error) from error
         raise
     finally:
-        _remove(partial)
+        with suppress(OSError):
+            _remove(partial)
 
 
 def _partial(place: Path) -> Path:
-    """Return where a file is written before it stands in its place; whatever lies there was left by a crash."""
-    partial = place.with_name(f"{place.name}-partial")
-    _remove(partial)
-    return partial
+    """Return where a file is written before it stands in its place."""
+    return place.with_name(f"{place.name}-partial")
 
 
 def _remove(path: Path) -> None:
@@ -220,13 +223,10 @@ def _remove(path: Path) -> None:
 
 def _move(partial: Path, place: Path) -> None:
     """Put a finished file into its place, for good."""
-    try:
-        _sync(partial)
-        partial.replace(place)
-        if os.name == "posix":
-            _sync(place.parent)
-    except OSError as error:
-        raise _unwritable(place, error) from error
+    _sync(partial)
+    partial.replace(place)
+    if os.name == "posix":
+        _sync(place.parent)
 
 
 def _sync(path: Path) -> None:
@@ -263,6 +263,18 @@ def _require_backup(backup: Path, target: Path) -> None:
 
 
 # --- connections
+
+
+def _source(library: SQLiteModule, backup: Path) -> sqlite3.Connection:
+    """Open a backup. Raises StoreFormat for what cannot be one, StoreUnavailable when it cannot be read."""
+    with _told(library, str(backup), backup):
+        source = connect_source(library, backup)
+        try:
+            is_current(source, str(backup))
+        except BaseException:
+            source.close()
+            raise
+    return source
 
 
 def _connected(library: SQLiteModule, path: Path) -> sqlite3.Connection:

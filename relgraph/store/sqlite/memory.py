@@ -146,8 +146,9 @@ class MemoryStore:
     def _move_pin(self, head: Revision) -> None:
         """Let new snapshots see the revision that was just committed. The writer's lock is still held."""
         row = self._link.one(
-            "SELECT (SELECT coalesce(max(id), 0) FROM names), (SELECT coalesce(max(id), 0) FROM objects)"
+            "SELECT (SELECT floor FROM meta), (SELECT coalesce(max(id), 0) FROM names),"
+            " (SELECT coalesce(max(id), 0) FROM objects)"
         )
         assert row is not None  # a query without a table has one row
         with self._guard:
-            self._pin = Pin(head, self._pinned().floor, row[0], row[1])
+            self._pin = Pin(head, *row)

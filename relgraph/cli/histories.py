@@ -1,0 +1,89 @@
+"""The history of a store: log, collect."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from relgraph.cli.exits import OK
+from relgraph.cli.options import Terminal, common_options, pass_terminal
+from relgraph.cli.output import collected_json, collected_text, entry_json, entry_text, print_json, print_lines
+from relgraph.errors import InvalidInput, InvalidSetting, quoted
+
+if TYPE_CHECKING:
+    from relgraph.api import Authorizer
+
+__all__ = ["collect", "log", "span_of"]
+
+_PAGE: Final = 100
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SPAN: Final = re.compile(r"([0-9]{1,8})([smhd])")
+
+
+@click.command(short_help="Tell what each revision did, and why.")
+@click.option("--after", metavar="TOKEN", help="Only what came behind this token; all that is kept by default.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many revisions; all by default.")
+@common_options
+@pass_terminal
+def log(terminal: Terminal, after: str | None, limit: int | None) -> int:
+    """Tell what each revision did, oldest first: who wrote it, when and why, and the tuples that came and went.
+
+    A tuple whose expiration changed went and came. With --json, the token of a line is what --after continues with.
+    """
+    left = limit
+    with _opened(terminal) as authorizer:
+        while left is None or left > 0:
+            page = authorizer.log(after, limit=_PAGE if left is None else min(left, _PAGE))
+            for entry in page.entries:
+                if terminal.json:
+                    print_json(entry_json(entry))
+                else:
+                    print_lines(entry_text(entry))
+            left = None if left is None else left - len(page.entries)
+            after = page.cursor
+            if not after:
+                break
+    return OK
+
+
+@click.command(short_help="Forget history that is older than a time.")
+@click.option("--keep", required=True, metavar="TIME", help="How much history to keep, as in 90m, 24h or 30d.")
+@common_options
+@pass_terminal
+def collect(terminal: Terminal, keep: str) -> int:
+    """Forget what was true before, and make room for what is to come; others may write meanwhile.
+
+    What was true since can still be asked with --at and --at-exactly; what was before is refused from then on.
+    """
+    span = span_of(keep)
+    with _opened(terminal) as authorizer:
+        collected = authorizer.collect(span)
+    if terminal.json:
+        print_json(collected_json(collected))
+    else:
+        print_lines(collected_text(collected))
+    return OK
+
+
+def _opened(terminal: Terminal) -> Authorizer:
+    """Open the store; the caller closes it. Raises InvalidSetting for a server."""
+    if terminal.target().server is not None:
+        raise InvalidSetting("this works on a store, not on its server; run it where the store is, with --store URL")
+    door = terminal.open()
+    from relgraph.api import Authorizer  # noqa: PLC0415  (the engine is slow to import)
+
+    assert isinstance(door, Authorizer)  # whatever is no server
+    return door
+
+
+def span_of(text: str) -> timedelta:
+    """Read `90m`, `24h` or `30d`. Raises InvalidInput."""
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise InvalidInput(
+            f"{quoted(text)} is no span of time; write a number and one of s, m, h and d, as in `24h`", {"text": text}
+        )
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
