@@ -120,9 +120,10 @@ class StoreMachine(RuleBasedStateMachine):
         wanted = self.naive.moments[max(0, self.naive.head - back)].stamp
         expected = max(self.naive.floor, self.naive.revision_at(wanted) or 0)
         collected = self.any_store().collect(wanted)
-        lowest = self.naive.floor if self.views and not self.reopens else expected
-        assert lowest <= collected.floor.number <= expected
+        assert (self.naive.floor if self.views and not self.reopens else expected) <= collected.floor.number <= expected
         self.naive.collect(collected.floor.number)
+        with self.any_store().snapshot() as view:
+            self._rows_stand(view, view.floor)
 
     @rule(step=steps, staged=st.lists(tuples, max_size=8), commit=commits)
     def a_write(self, step: Step, staged: list[RelationTuple], commit: Commit) -> None:
@@ -333,7 +334,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _rows_stand(self, view: Snapshot, at: int) -> None:
         """Every key, resource and subject that can be asked for stands as it did at that revision."""
-        state = self.naive.moments[at].state
+        state, schemas, schema = self.naive.moments[at].state, self.naive.moments[at].schemas, view.schema(at)
+        assert max(schemas, default=None) == (schema and schema.revision)
         wanted = {(key, *version) for key, version in state.items()}
         found = {key: view.tuple(*numbers, at) for key in KEYS if (numbers := key_numbers(view, key)) is not None}
         self._same(wanted, {(key, row.created, row.expires) for key, row in found.items() if row is not None})
@@ -397,8 +399,6 @@ class StoreMachine(RuleBasedStateMachine):
         found = seen.revision_at(instant)
         assert (found if found is not None and found >= view.floor else None) == (last and last.number)
         assert (None, None) == (view.revision(head + 1), view.revision(view.floor - 1))
-        version = view.schema(at)
-        assert max((n for n in seen.moments[at].schemas), default=None) == (version and version.revision)
         for request_id in ("once", "twice", "Once", "never"):
             request = view.request(request_id)
             assert seen.request(request_id) == (request and request.revision.number)
