@@ -9,7 +9,8 @@
 In what is shown, `…` stands for any text, and a line of `…` alone for any lines. A command that ends in `&` stays in
 the background, once it has printed its first line, until the page ends. A command that fails has to show an error, or
 be followed by `echo $?`. Commands of `NOT_RUN` set up the checkout that the test already runs in; they are counted as
-read, not as run. `<!-- not run: reason -->` above a block leaves that block out.
+read, not as run. `<!-- not run: reason -->` above a block leaves that block out. A port on loopback is a free
+one when the page runs: its own may be taken.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ __all__ = ["Block", "Page", "blocks", "matches", "run_page", "shim"]
 COMMAND_S_MAX: Final = 60
 SHELL_WORDS: Final = frozenset({"bash", "console", "sh", "shell"})
 NOT_RUN: Final = re.compile(r"(git clone|make|cd|pip3? install|python3? -m (venv|pip)|source|\.)( |$)")
+_PORT: Final = re.compile(r"(?<=\b127\.0\.0\.1:)[1-9]\d{3,4}\b")
 _FENCE: Final = re.compile(r"^(?P<fence>`{3,}|~{3,})(?P<word>[^\s`]*)[^`]*$")
 _LEFT_OUT: Final = re.compile(r"^<!-- not run: .+ -->$")
 _EXPECTED: Final = re.compile(r"#\s*→\s*(?P<text>.+?)\s*$")
@@ -103,6 +106,8 @@ def run_page(text: str, directory: Path, environment: dict[str, str]) -> Page:
     the page is not true.
     """
     page = Page(directory, environment)
+    ports = {port: _free_port() for port in set(_PORT.findall(text))}
+    text = _PORT.sub(lambda found: ports[found[0]], text)
     try:
         for block in blocks(text):
             assert block.word, f"line {block.line - 1}: a block without a word; write ```console, ```python or ```text"
@@ -116,6 +121,11 @@ def run_page(text: str, directory: Path, environment: dict[str, str]) -> Page:
         for server in page.servers:
             _end(server)
     return page
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
 
 
 # --- python -----------------------------------------------------------------------------------------------------------
