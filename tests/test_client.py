@@ -49,7 +49,7 @@ def client(authorizer: Authorizer) -> Iterator[Client]:
 # A connection of the application's own does not travel.
 LOCAL = {("write", "conn")}
 # Looking after a store is done where the store is.
-UPKEEP = {"collect", "log"}
+UPKEEP = {"collect", "follow", "log"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)

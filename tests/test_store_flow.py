@@ -248,6 +248,22 @@ class FlowContract:
             chain = snapshot.changes(0, 0, 0).chain
         assert all(left.nonce == predecessor for (left, _), (_, predecessor) in pairwise(chain))
 
+    def test_waiting(self, store: Store) -> None:
+        """Who waits for a commit hears of it, at once where it has happened already, and of silence at the end."""
+        known = store.head()
+        assert not store.wait(known, 0)
+        assert not store.wait(known, 0.01)
+        revision = write(store, create=SAMPLE)
+        assert store.wait(known, 60)
+        heard: list[bool] = []
+        threads = [threading.Thread(target=lambda: heard.append(store.wait(revision, 60))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        write(store, delete=SAMPLE)
+        for thread in threads:
+            thread.join(60)
+        assert [True] * 3 == heard
+
     def test_readers_do_not_wait(self, store: Store) -> None:
         """While a write is in the making, another thread opens a snapshot and reads it to the end."""
         write(store, create=SAMPLE)

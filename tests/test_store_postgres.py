@@ -355,6 +355,32 @@ def test_long_results(store: Store, more: int) -> None:
         assert (sorted(found), len(wide)) == (found, len(set(found)))
 
 
+def test_commits_are_heard_of(postgres: Server) -> None:
+    """A commit anywhere is heard at once, one in an application's own transaction too; an undone write is not."""
+    url = postgres.url()
+    with opened(url) as store, opened(f"{url}&application_name={schema_of(url)}") as other:
+        assert not other.wait(other.head(), 0)
+        with store.transaction() as transaction:
+            transaction.apply(create=many(*SAMPLE))
+        assert not other._ear.hear(0)
+        write(store, create=SAMPLE)
+        assert other._ear.hear(60)
+        with psycopg.connect(postgres.admin) as connection:
+            with store.joining(connection) as transaction:
+                transaction.apply(delete=many(*SAMPLE))
+                transaction.seal(Commit())
+                transaction.commit()
+            assert not other._ear.hear(0)
+        assert other._ear.hear(60)
+        killed = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        assert [(True,)] == ask(postgres, f"{killed} AND application_name = '{schema_of(url)}'")
+        # The end of the connection is no commit, and ends the waiting for one all the same.
+        assert not other._ear.hear(60)
+        assert not other.wait(other.head(), 0)
+        write(store, create=SAMPLE)
+        assert other._ear.hear(60)
+
+
 # --- through the library ----------------------------------------------------------------------------------------------
 
 
@@ -368,6 +394,17 @@ def test_processes_follow_each_other(postgres: Server) -> None:
             assert written.revision == reader.decide("user:anna", "observe", f"doc:d{n}").revision
             at_least = relgraph.Consistency.at_least(written.token)
             assert reader.check("user:anna", "observe", f"doc:d{n}", consistency=at_least)
+
+
+def test_a_follower_is_up_to_date(postgres: Server) -> None:
+    """Who follows has taken in what another process wrote before anybody asks."""
+    url = postgres.url()
+    with relgraph.open(url) as one, relgraph.open(url) as two:
+        one.write_schema(SCHEMA)
+        one.write(create=["doc:one#viewer@user:anna"])
+        assert two.follow(60)
+        assert two.check("user:anna", "observe", "doc:one", consistency=relgraph.Consistency.minimize_latency())
+        assert not two.follow(0)
 
 
 @pytest.mark.parametrize(

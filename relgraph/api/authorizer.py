@@ -104,6 +104,13 @@ class Authorizer:
         """Close the store. Closing twice is fine."""
         self._store.close()
 
+    def follow(self, timeout: float) -> bool:
+        """Wait for a newer revision and take it in; return False when none came within `timeout` seconds.
+
+        For a thread that keeps this process up with what others write, so that `minimize_latency` answers are new.
+        """
+        return self._following.follow(timeout)
+
     @contextmanager
     def _pinned(
         self, consistency: Consistency | None, deadline: float | None = None, page: Token | None = None

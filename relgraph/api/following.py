@@ -134,6 +134,17 @@ class Following:
                 self._lock.release()
         self._fresh_at = max(self._fresh_at, started)
 
+    def follow(self, timeout: float) -> bool:
+        """Wait for another revision than the one here and take it in; False when none came within `timeout` seconds."""
+        self.check_process()
+        started = self._timer()
+        if self.store.wait(self._state.graph.head, timeout):
+            self.refresh()
+            return True
+        # The store was looked at after that instant, and had nothing new.
+        self._fresh_at = max(self._fresh_at, started)
+        return False
+
     def _behind(self, head: Revision) -> bool:
         known = self._state.graph.head
         return self._state.torn or (known.number, known.nonce) != (head.number, head.nonce)

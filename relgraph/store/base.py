@@ -453,6 +453,14 @@ class Store(Protocol):
         """
         ...
 
+    def wait(self, known: Revision, timeout: float) -> bool:
+        """Return True as soon as the newest revision is another than `known`, False after `timeout` seconds.
+
+        It looks at least once, and notices what other processes commit soon after, where the database can tell at
+        once. Any number of threads may wait; they hold nothing meanwhile.
+        """
+        ...
+
     def collect(self, keep_from: int) -> Collected:
         """Forget what nobody can ask for who asks about that instant or later; in steps, each under the write lock.
 

@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
 
-__all__ = ["Running", "keep_history", "run", "serve", "start"]
+__all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ METADATA_BYTES_MAX: Final = 16 << 10
 HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
+FOLLOW_S: Final = 0.5
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -113,6 +115,38 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     return Running(server, service, servicer, f"{shown}:{port}")
 
 
+class Follower:
+    """A thread that keeps the graph up with what other processes write, so that no question has to wait for that."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="relgraph-follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End following, before the store is closed."""
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _follow(self) -> None:
+        told = ""
+        while not self._ended.is_set():
+            try:
+                self._authorizer.follow(FOLLOW_S)
+                told = ""
+            except RelgraphError as problem:
+                # Questions say so themselves; once in the log is enough.
+                if problem.message != told:
+                    told = problem.message
+                    _log.warning("cannot follow the store: %s", told)
+                self._ended.wait(FOLLOW_S)
+
+
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Once ready, print one JSON line, `{"grpc": "127.0.0.1:50051"}`, on stdout."""
     told = asyncio.Event()
@@ -120,8 +154,10 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     authorizer = await asyncio.to_thread(open_authorizer, settings.store, limits=settings.limits)
+    follower = Follower(authorizer)
     try:
         running = await start(authorizer, settings)
+        follower.start()
         every_s = settings.collect_every_s
         keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told))
         sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
@@ -133,6 +169,7 @@ async def serve(settings: Settings) -> None:
     finally:
         # A collection in progress ends with the store, at its next step.
         told.set()
+        await asyncio.to_thread(follower.stop)
         await asyncio.to_thread(authorizer.close)
     await keeping
 

@@ -8,6 +8,7 @@
     staging    many tuples at once
     batch      the rows of one write, by whole sets
     writing    how a transaction begins and ends; the rest of it is in `relgraph.store.sql`
+    hearing    who commits, and hears of it
     joining    an application's own connection
     stores     the store itself
 

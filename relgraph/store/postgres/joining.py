@@ -16,6 +16,7 @@ from psycopg.types.numeric import Int8Dumper
 
 from relgraph.errors import InvalidInput, quoted
 from relgraph.store.postgres.faults import named
+from relgraph.store.postgres.hearing import announce
 from relgraph.store.postgres.layout import add_indexes
 from relgraph.store.postgres.link import PostgresLink
 from relgraph.store.sql.joining import JoinedTransaction
@@ -82,6 +83,7 @@ class PostgresJoinedTransaction(JoinedTransaction):
     def __init__(
         self,
         link: JoinedLink,
+        schema: str,
         known: tuple[bytes, int],
         head: Callable[[], Revision],
         clock: Clock,
@@ -89,8 +91,14 @@ class PostgresJoinedTransaction(JoinedTransaction):
         wait_ms_max: int,
     ) -> None:
         super().__init__(link, "BEGIN", known, head, clock, random)
+        self._schema = schema
         self._wait_ms_max = wait_ms_max
         self._link_joined = link
+
+    def _finish(self) -> None:
+        # Heard only once the application commits.
+        announce(self._link_joined, self._schema)
+        super()._finish()
 
     def _take_lock(self, link: Link) -> None:
         row = link.one(_SET, (f"{self._wait_ms_max}ms",))

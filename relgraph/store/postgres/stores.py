@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
+from relgraph.store.postgres.hearing import Ear
 from relgraph.store.postgres.joining import PostgresJoinedTransaction, joined_link
 from relgraph.store.postgres.layout import index_findings, is_current, prepare, require
 from relgraph.store.postgres.link import PostgresLink, connect
@@ -59,6 +60,7 @@ class PostgresStore:
             link.close()
         self._lock = WriterLock(place.where, wait_ms_max)
         self._pool = Pool(place, wait_ms_max)
+        self._ear = Ear(place, wait_ms_max)
 
     @property
     def id(self) -> bytes:
@@ -89,7 +91,7 @@ class PostgresStore:
     def transaction(self) -> PostgresTransaction:
         """Prepare a write; its `with` block begins it."""
         return PostgresTransaction(
-            self._pool, self._lock, self._check, self._clock, self._random, self._place.where, self._wait_ms_max
+            self._pool, self._lock, self._check, self._clock, self._random, self._place, self._wait_ms_max
         )
 
     def intake(self) -> SQLIntake:
@@ -100,7 +102,7 @@ class PostgresStore:
         """Prepare a write inside an application's own transaction."""
         link = joined_link(connection, self._place)
         return PostgresJoinedTransaction(
-            link, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max
+            link, self._place.schema, (self._id, self._epoch), self.head, self._clock, self._random, self._wait_ms_max
         )
 
     def collect(self, keep_from: int) -> Collected:
@@ -129,11 +131,16 @@ class PostgresStore:
             {"store": self._place.where},
         )
 
+    def wait(self, known: Revision, timeout: float) -> bool:
+        """Return True as soon as the newest revision is another than `known`, False after `timeout` seconds."""
+        return self._ear.wait(self.head, known, timeout)
+
     def close(self) -> None:
         """Close all connections; one in use closes when its snapshot is left. Waits for a write to end."""
         self._lock.enter()
         try:
             self._pool.close()
+            self._ear.close()
         finally:
             self._lock.leave()
 

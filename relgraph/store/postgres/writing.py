@@ -7,10 +7,12 @@ Rule 2: what is acknowledged is durable: where a role or a database turned `sync
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from relgraph.errors import StoreUnavailable
 from relgraph.store.postgres.batch import Batch, numbers_of
+from relgraph.store.postgres.hearing import announce
 from relgraph.store.postgres.layout import add_indexes
 from relgraph.store.postgres.link import PostgresLink
 from relgraph.store.postgres.staging import Loader, Staging
@@ -21,8 +23,10 @@ from relgraph.store.sql.writing import SQLTransaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from relgraph.revision import Revision
     from relgraph.store.base import Clock, OnDuplicate, Random
     from relgraph.store.postgres.pool import Pool
+    from relgraph.store.postgres.urls import Place
     from relgraph.store.sql.interning import Numbers
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.sql.reading import Pin
@@ -52,10 +56,11 @@ class PostgresTransaction(SQLTransaction):
         check: Callable[[Row | None], None],
         clock: Clock,
         random: Random,
-        where: str,
+        place: Place,
         wait_ms_max: int,
     ) -> None:
-        super().__init__(where, clock, random, lambda _: None)
+        super().__init__(place.where, clock, random, self._tell)
+        self._schema = place.schema
         self._pool = pool
         self._lock = lock
         self._check = check
@@ -115,6 +120,13 @@ class PostgresTransaction(SQLTransaction):
             link.run("")
         assert isinstance(link, PostgresLink)
         return link
+
+    def _tell(self, head: Revision) -> None:
+        """Say that there is a new head. It is committed: that nobody hears of it yet is no reason to fail."""
+        del head
+        if self._taken is not None:
+            with suppress(StoreUnavailable):
+                announce(self._taken, self._schema)
 
     def _let_go(self) -> None:
         try:

@@ -15,6 +15,7 @@ from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import SQLSnapshot, committed_head, committed_pin, identity
 from relgraph.store.sql.verifying import verify
+from relgraph.store.sql.waiting import wait_by_looking
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.holds import hold
@@ -155,6 +156,10 @@ class FileStore:
             # With the WAL-reset bug only our own writing connection may fold the log.
             link.run("PRAGMA wal_autocheckpoint = 0")
         return JoinedTransaction(link, "BEGIN IMMEDIATE", (self._id, self._epoch), self.head, self._clock, self._random)
+
+    def wait(self, known: Revision, timeout: float) -> bool:
+        """Return True as soon as the newest revision is another than `known`, False after `timeout` seconds."""
+        return wait_by_looking(self.head, known, timeout)
 
     def close(self) -> None:
         """Close all connections; open snapshots close theirs when they are left. Waits for a write to end."""

@@ -18,6 +18,7 @@ from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
 from relgraph.store.sql.verifying import verify
+from relgraph.store.sql.waiting import wait_by_looking
 from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.layout import prepare
@@ -115,6 +116,10 @@ class MemoryStore:
         raise InvalidInput(
             f"a store in memory has no connection that {quoted(repr(connection))} could share; use a store in a file"
         )
+
+    def wait(self, known: Revision, timeout: float) -> bool:
+        """Return True as soon as the newest revision is another than `known`, False after `timeout` seconds."""
+        return wait_by_looking(self.head, known, timeout)
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
