@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from relgraph.instants import moment
 from relgraph.store.base import Commit
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+from tests.naive_store import NaiveExists
 from tests.store_kit import NOW
 
 if TYPE_CHECKING:
+    from relgraph.errors import AlreadyExists
     from relgraph.store.base import OnDuplicate, Transaction
     from tests.naive_store import NaiveWrite
 
@@ -22,6 +24,7 @@ __all__ = [
     "SCHEMAS",
     "Step",
     "Write",
+    "check_told",
     "commits",
     "filters",
     "naively",
@@ -150,3 +153,9 @@ def really(transaction: Transaction, step: Step) -> int:
     if step.load:
         return transaction.load(step.load)
     return transaction.apply(delete=step.delete, touch=step.touch, create=step.create)
+
+
+def check_told(error: AlreadyExists, wanted: int | NaiveExists) -> None:
+    """An error names what the naive store would not create either."""
+    assert isinstance(wanted, NaiveExists)
+    assert error.details["tuple"] in set(map(str, wanted.found))

@@ -9,7 +9,7 @@ from relgraph.tuples import Object, RelationTuple, Subject
 if TYPE_CHECKING:
     from relgraph.store.base import Changes, NumberedRow, Reads, Snapshot
 
-__all__ = ["Follower", "key_numbers", "object_number", "spelled"]
+__all__ = ["Follower", "kept_number", "key_numbers", "object_number", "spelled"]
 
 
 class Follower:
@@ -82,3 +82,8 @@ def spelled(view: Reads, row: NumberedRow) -> RelationTuple:
         view.name(row.relation),
         Subject(view.name(subject_type), subject_id, view.name(row.subject_relation) if row.subject_relation else ""),
     )
+
+
+def kept_number(view: Snapshot, ahead: int) -> int:
+    """One of the revisions that are kept, often the oldest."""
+    return view.floor + ahead % (view.head.number - view.floor + 1)

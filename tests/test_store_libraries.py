@@ -346,7 +346,7 @@ def test_sound_processes_write_together(path: Path) -> None:
 def test_stores_with_the_bug_take_turns_in_one_process(path: Path) -> None:
     """Two stores of one process on a file write it in turns, checkpoints included, and lose nothing."""
     with closing(open_file(path, BUGGY, 60_000)) as one, closing(open_file(path, BUGGY, 60_000)) as other:
-        assert one._lock._lock is other._lock._lock
+        assert one._lock._turn is other._lock._turn
         stores = (one, other)
 
         def many(store: FileStore, name: str) -> None:

@@ -183,6 +183,7 @@ class MigrationContract:
                 ):
                     with pytest.raises(StoreUnavailable, match="was not finished"):
                         refused()
+                assert any("was not finished" in finding for finding in target.verify().findings)
         assert ["followed", "comparing"] == ears.heard
         check_alike(source, target)
 

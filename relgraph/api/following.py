@@ -11,18 +11,25 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING
 
+from relgraph.api.turns import Turn
 from relgraph.engine import Program
-from relgraph.errors import DeadlineExceeded, Forked, InvalidInput, NoSchema, RevisionUnavailable, quoted
+from relgraph.errors import (
+    DeadlineExceeded,
+    Forked,
+    InvalidInput,
+    NoSchema,
+    RelgraphError,
+    RevisionUnavailable,
+    quoted,
+)
 from relgraph.graph import Graph, GraphView, PastView
 from relgraph.instants import instant_text, moment
 from relgraph.revision import Consistency, Revision, Token
 from relgraph.schema import parse
-from relgraph.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +113,7 @@ class Following:
         self._clock = clock
         self._timer = timer
         self._process = os.getpid()
-        self._lock = Lock()
+        self._turn = Turn()
         self._parsed: OrderedDict[str, Schema] = OrderedDict()
         self._fresh_at = timer()
         self._state = self._loaded()
@@ -125,14 +132,23 @@ class Following:
         self.check_process()
         started = self._timer()
         if self._behind(self.store.head()):
-            if not take(self._lock, -1 if deadline is None else min(TIMEOUT_MAX, max(0.0, deadline - started))):
-                raise DeadlineExceeded("the deadline passed while another thread read the newest changes; allow more")
             try:
-                if self._behind(self.store.head()):
-                    self._catch_up(self._state)
-            finally:
-                self._lock.release()
+                self._turn.take(self._catch_up, None if deadline is None else deadline - started)
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    "the deadline passed while another thread read the newest changes; allow more"
+                ) from None
         self._fresh_at = max(self._fresh_at, started)
+
+    def learn(self, revision: Revision) -> None:
+        """Catch up with a revision that this process has committed, unless another thread just did.
+
+        That it cannot be followed just now is nobody's failure: the next question catches up, or says what is wrong.
+        """
+        state = self._state
+        if state.torn or state.graph.head.number < revision.number:
+            with suppress(RelgraphError):
+                self.refresh()
 
     def follow(self, timeout: float) -> bool:
         """Wait for another revision than the one here and take it in; False when none came within `timeout` seconds."""
@@ -149,7 +165,10 @@ class Following:
         known = self._state.graph.head
         return self._state.torn or (known.number, known.nonce) != (head.number, head.nonce)
 
-    def _catch_up(self, state: _State) -> None:
+    def _catch_up(self) -> None:
+        if not self._behind(self.store.head()):
+            return
+        state = self._state
         if state.torn:
             self._state = self._loaded()
             return

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from threading import TIMEOUT_MAX, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from relgraph.api.turns import Turn
 from relgraph.errors import DeadlineExceeded, OutcomeUnknown, RelgraphError, StoreUnavailable
-from relgraph.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ class Group:
         self._begin = begin
         self._size_max = size_max
         self._mutex = Lock()
-        self._leading = Lock()
+        self._leading = Turn()
         self._queue: deque[_Waiting] = deque()
         # What a commit under way will make true: the last revision of it, and what is then to be told.
         self._doubt: tuple[Revision, _Told] | None = None
@@ -87,28 +87,22 @@ class Group:
         mine = _Waiting(work, deadline)
         self._queue.append(mine)
         try:
-            if deadline is None:
-                with self._leading:
-                    self._lead(mine)
-            else:
-                self._lead_before(mine, deadline - time.monotonic())
+            self._lead_before(mine, None if deadline is None else deadline - time.monotonic())
         finally:
             # Whoever was interrupted does not want it done later. It changes nothing about what is settled.
             mine.withdrawn = True
         return mine.result()
 
-    def _lead_before(self, mine: _Waiting, left: float) -> None:
-        if not take(self._leading, min(TIMEOUT_MAX, max(0.0, left))):
+    def _lead_before(self, mine: _Waiting, seconds: float | None) -> None:
+        try:
+            self._leading.take(lambda: self._lead(mine), seconds)
+        except TimeoutError:
             with self._mutex:
                 if not mine.claimed and not mine.settled:
                     mine.outcome = _too_late()
-            if mine.settled:
-                return
-            take(self._leading)
-        try:
-            self._lead(mine)
-        finally:
-            self._leading.release()
+            if not mine.settled:
+                # Somebody has begun it, so it is carried through.
+                self._leading.take(lambda: self._lead(mine))
 
     def _lead(self, mine: _Waiting) -> None:
         """Settle this write, if nobody has, and those before it."""

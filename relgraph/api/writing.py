@@ -8,14 +8,13 @@ Rule 2: small writes are committed in groups (`grouping`); what may take long ha
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Deleted, Imported, Receipt, Written
 from relgraph.api.asking import Asking, payload_of
 from relgraph.api.grouping import Group
 from relgraph.api.judging import Judge
-from relgraph.errors import InvalidInput, RelgraphError
+from relgraph.errors import InvalidInput
 from relgraph.schema import parse
 
 if TYPE_CHECKING:
@@ -140,8 +139,6 @@ class Writing:
         return judge.seal(answer), answer
 
     def _token(self, revision: Revision) -> str:
-        # The write is durable: that this process cannot follow it just now is no reason to call it failed. The next
-        # question catches up, or says what is wrong.
-        with suppress(RelgraphError):
-            self._following.refresh()
+        # The write is durable, whatever becomes of the graph.
+        self._following.learn(revision)
         return self._following.token(revision)

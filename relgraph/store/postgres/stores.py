@@ -19,8 +19,8 @@ from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
 from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
+from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
-from relgraph.store.sql.writing import WriterLock
 from relgraph.store.upkeep import Checked
 
 if TYPE_CHECKING:
@@ -137,12 +137,12 @@ class PostgresStore:
 
     def close(self) -> None:
         """Close all connections; one in use closes when its snapshot is left. Waits for a write to end."""
-        self._lock.enter()
+        self._lock.enter(self)
         try:
             self._pool.close()
             self._ear.close()
         finally:
-            self._lock.leave()
+            self._lock.leave(self)
 
     def _seen(self, row: Row | None) -> Pin:
         """What a view opened now may see. Raises StoreUnavailable where the head is no revision."""

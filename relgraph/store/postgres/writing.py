@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.interning import Numbers
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.sql.reading import Pin
-    from relgraph.store.sql.writing import WriterLock
+    from relgraph.store.sql.turns import WriterLock
     from relgraph.tuples import RelationTuple
 
 __all__ = ["PostgresTransaction"]
@@ -77,7 +77,7 @@ class PostgresTransaction(SQLTransaction):
         try:
             if self._taken is not None:
                 self._staging = Staging(self._taken, self._staged)
-            self._lock.enter()
+            self._lock.enter(self)
             try:
                 row: Row | None
                 if self._taken is None:
@@ -87,7 +87,7 @@ class PostgresTransaction(SQLTransaction):
                 self._check(row)
                 self._was_indexed = row is not None and bool(row[2])
             except BaseException:
-                self._lock.leave()
+                self._lock.leave(self)
                 raise
         except BaseException:
             self._give()
@@ -132,7 +132,7 @@ class PostgresTransaction(SQLTransaction):
         try:
             self._give()
         finally:
-            self._lock.leave()
+            self._lock.leave(self)
 
     @contextmanager
     def _together(self, gone: Sequence[RelationTuple], made: Sequence[RelationTuple]) -> Iterator[None]:

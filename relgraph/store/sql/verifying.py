@@ -83,7 +83,12 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "stores",
         "the head is revision {} and the newest is {}",
-        f"SELECT head, ({_LAST}) FROM meta WHERE head <> ({_LAST})",
+        f"SELECT head, ({_LAST}) FROM meta WHERE migrating IS NULL AND head <> ({_LAST})",
+    ),
+    (
+        "stores",
+        "a migration to this store was not finished; run `relgraph migrate` once more with the same two stores",
+        "SELECT migrating FROM meta WHERE migrating IS NOT NULL",
     ),
     (
         "stores",

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from relgraph.errors import AlreadyExists, RequestIdReused, StoreUnavailable, quoted
+from relgraph.errors import AlreadyExists, RequestIdReused, quoted
 from relgraph.instants import moment
 from relgraph.revision import Revision
 from relgraph.store.base import Clock, Commit, Kind, OnDuplicate, Random
@@ -26,7 +25,6 @@ from relgraph.store.sql.interning import Interner, Numbers
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, Reader, committed_pin
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
-from relgraph.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     from relgraph.store.sql.link import Link, Row
 
-__all__ = ["SQLTransaction", "WriterLock"]
+__all__ = ["SQLTransaction"]
 
 _KEY = "resource = ? AND relation = ? AND subject = ? AND subject_relation = ?"
 _STANDING = f"SELECT created, expires FROM tuples WHERE {_KEY} AND deleted IS NULL"
@@ -63,30 +61,6 @@ _EXAMPLE = (
 _SAVEPOINT = "relgraph_write"
 
 
-class WriterLock:
-    """Lets one writer of this process in at a time; between processes SQLite's own lock does the same.
-
-    Several stores take turns where they are given one `lock`.
-    """
-
-    def __init__(self, where: str, wait_ms_max: int, lock: Lock | None = None) -> None:
-        self._lock = lock or Lock()
-        self._where = where
-        self._wait_ms_max = wait_ms_max
-
-    def enter(self) -> None:
-        """Wait for the lock. Raises StoreUnavailable after `wait_ms_max` milliseconds."""
-        if not take(self._lock, self._wait_ms_max / 1000):
-            raise StoreUnavailable(
-                f"another write to {quoted(self._where)} took more than {self._wait_ms_max} ms; try again",
-                {"store": self._where},
-            )
-
-    def leave(self) -> None:
-        """Let the next writer in."""
-        self._lock.release()
-
-
 class SQLTransaction(Reader):
     """Writes in the making; see `relgraph.store.base.Transaction`. A backend says how one begins, loads and ends.
 
@@ -109,7 +83,7 @@ class SQLTransaction(Reader):
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Let the next writer in, and the link go: what `_begin` took, when all is committed or undone."""
+        """Let the next writer in, and the link go: what `_begin` took, if it took it. Twice is fine."""
         raise NotImplementedError
 
     def _bring_in(self, staged: Sequence[RelationTuple], on_duplicate: OnDuplicate) -> int:
@@ -172,8 +146,8 @@ class SQLTransaction(Reader):
         return self._changes > 0
 
     def __enter__(self) -> Self:
-        self._link = self._begin()
         try:
+            self._link = self._begin()
             self._return_to(committed_pin(self._link), 0)
         except BaseException:
             self._leave()
@@ -197,6 +171,9 @@ class SQLTransaction(Reader):
         self._savepoints += 1
         try:
             yield
+        except GeneratorExit:
+            # Thrown away by an interrupt that struck on the way here: the whole transaction is being left.
+            raise
         except BaseException:
             self._savepoints -= 1
             with self._all_or_nothing():
@@ -329,8 +306,12 @@ class SQLTransaction(Reader):
 
     def _leave(self) -> None:
         try:
-            self._undo()
+            try:
+                self._undo()
+            finally:
+                self._let_go()
         finally:
+            # INVARIANT: an interrupt may have struck in the line above. Letting go twice does nothing.
             self._let_go()
 
     def _move_pin(self, pin: Pin) -> None:

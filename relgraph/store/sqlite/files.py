@@ -14,9 +14,9 @@ from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import SQLSnapshot, committed_head, committed_pin, identity
+from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.waiting import wait_by_looking
-from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.holds import hold
 from relgraph.store.sqlite.joining import joined_link
@@ -170,14 +170,14 @@ class FileStore:
             idle, self._idle = self._idle, []
         for link in idle:
             link.close()
-        self._lock.enter()
+        self._lock.enter(self)
         try:
             writer, self._writer = self._writer, ClosedLink("store", self._where)
             if self._hold.writes:
                 self._log.fold()
             writer.close()
         finally:
-            self._lock.leave()
+            self._lock.leave(self)
             self._release()
 
     def _named_file(self) -> tuple[int, int]:

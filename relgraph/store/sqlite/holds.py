@@ -18,10 +18,11 @@ import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
+from relgraph.store.sql.turns import WriterTurn
 from relgraph.store.sqlite.library import PATH_SHOWN_MAX, has_reset_bug
 from relgraph.store.sqlite.locks import FileLock
 
@@ -49,7 +50,7 @@ class Hold:
     path: Path
     library: SQLiteModule
     stores: int = 1
-    turn: Lock = field(default_factory=Lock)
+    turn: WriterTurn = field(default_factory=WriterTurn)
     _lock: FileLock = field(init=False)
 
     def __post_init__(self) -> None:

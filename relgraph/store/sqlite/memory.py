@@ -8,6 +8,7 @@ names and objects (see `reading`), and the pin moves only after a commit.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
@@ -16,10 +17,10 @@ from relgraph.errors import InvalidInput, StoreUnavailable, quoted
 from relgraph.store.base import EMPTY
 from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.link import ClosedLink
-from relgraph.store.sql.reading import Pin, SQLSnapshot, identity
+from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
+from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
 from relgraph.store.sql.waiting import wait_by_looking
-from relgraph.store.sql.writing import WriterLock
 from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.layout import prepare
 from relgraph.store.sqlite.library import check_version
@@ -83,7 +84,7 @@ class MemoryStore:
 
     def transaction(self) -> SQLiteTransaction:
         """Prepare a write; its `with` block begins it."""
-        return SQLiteTransaction(self._link, self._lock, self._clock, self._random, lambda: None, self._move_pin)
+        return SQLiteTransaction(self._link, self._lock, self._clock, self._random, self._catch_up, self._move_pin)
 
     def intake(self) -> SQLIntake:
         """Prepare to take another store's history in."""
@@ -96,20 +97,20 @@ class MemoryStore:
     def verify(self) -> Verification:
         """Look at all that the store holds, between two writes."""
         self._pinned()
-        self._lock.enter()
+        self._lock.enter(self)
         try:
             return verify(self._link, lambda link: verify_file(link, self._library))
         finally:
-            self._lock.leave()
+            self._lock.leave(self)
 
     def backup(self, path: Path) -> Backup:
         """Copy the newest committed state into a new file, between two writes."""
         self._pinned()
-        self._lock.enter()
+        self._lock.enter(self)
         try:
             return back_up(self._connection, self._library, _WHERE, path)
         finally:
-            self._lock.leave()
+            self._lock.leave(self)
 
     def joining(self, connection: object) -> NoReturn:
         """Refuse: nobody else has a connection to this store."""
@@ -123,13 +124,13 @@ class MemoryStore:
 
     def close(self) -> None:
         """Forget everything, after waiting for a write to end."""
-        self._lock.enter()
+        self._lock.enter(self)
         try:
             link, self._link = self._link, ClosedLink("store", _WHERE)
             self._pin = None
             link.close()
         finally:
-            self._lock.leave()
+            self._lock.leave(self)
 
     def _pinned(self) -> Pin:
         if self._pin is None:
@@ -147,6 +148,14 @@ class MemoryStore:
             floor = max(pin.floor, min([wanted, *(+self._open)]))
             self._pin = replace(pin, floor=floor)
             return floor
+
+    def _catch_up(self) -> None:
+        """Show what was committed when an interrupt kept `_move_pin` from being told. The writer's lock is held."""
+        if not self._link.in_transaction:
+            with suppress(StoreUnavailable):
+                head = committed_head(self._link)
+                if head != self._pinned().head:
+                    self._move_pin(head)
 
     def _move_pin(self, head: Revision) -> None:
         """Let new snapshots see the revision that was just committed. The writer's lock is still held."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Revision
     from relgraph.store.base import Clock, OnDuplicate, Random
     from relgraph.store.sql.link import Link
-    from relgraph.store.sql.writing import WriterLock
+    from relgraph.store.sql.turns import WriterLock
     from relgraph.tuples import RelationTuple
 
 __all__ = ["SQLiteTransaction"]
@@ -47,22 +47,28 @@ class SQLiteTransaction(SQLTransaction):
         self._standing = standing
 
     def _begin(self) -> Link:
-        self._lock.enter()
+        entered = False
         try:
+            self._lock.enter(self)
+            entered = True
             self._standing()
+            self._end_leftover()
             self._writer.run("BEGIN IMMEDIATE")
         except BaseException:
-            try:
-                # An interrupt that came while SQLite waited is raised when the transaction has begun.
-                if self._writer.in_transaction:
-                    self._roll_back(self._writer)
-            finally:
-                self._lock.leave()
+            if entered:
+                self._end_leftover()
+            self._lock.leave(self)
             raise
         return self._writer
 
+    def _end_leftover(self) -> None:
+        """Undo what an interrupted transaction left open on the writer's connection: it is nobody's but ours now."""
+        if self._writer.in_transaction:
+            self._writer.stop()
+            self._writer.run("ROLLBACK")
+
     def _let_go(self) -> None:
-        self._lock.leave()
+        self._lock.leave(self)
 
     def _check_standing(self) -> None:
         self._standing()
