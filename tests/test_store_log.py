@@ -16,16 +16,20 @@ from relgraph.store.base import Commit
 from relgraph.store.sqlite import log
 from relgraph.store.sqlite.files import FileStore
 from tests.store_kit import SAMPLE, FakeClock, many, texts, write
+from tests.test_store_libraries import BUGGY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from relgraph.store import SQLiteModule
+
 BOUND = 64 * 1024
 
 
-def open_file(path: Path, wait_ms_max: int = 5000) -> FileStore:
-    store = open_store(f"sqlite:///{path}", clock=FakeClock(), random=os.urandom, wait_ms_max=wait_ms_max)
+def open_file(path: Path, wait_ms_max: int = 5000, sqlite: SQLiteModule | None = None) -> FileStore:
+    url = f"sqlite:///{path}"
+    store = open_store(url, clock=FakeClock(), random=os.urandom, wait_ms_max=wait_ms_max, sqlite=sqlite)
     assert isinstance(store, FileStore)
     return store
 
@@ -86,6 +90,17 @@ def test_the_log_is_bounded_under_overlapping_readers(
     assert tended == (max(sizes) < 32 * BOUND)
     if tended:
         assert any(later < earlier for earlier, later in pairwise(sizes))
+
+
+def test_with_the_bug_the_log_is_folded_under_the_lock_alone(path: Path) -> None:
+    """Where a SQLite has the WAL-reset bug it never folds by itself, and the log stays bounded all the same."""
+    with closing(open_file(path, sqlite=BUGGY)) as store:
+        sizes = []
+        for number in range(100):
+            write(store, create=[f"report:r{number}#viewer@user:u{n}" for n in range(20)])
+            sizes.append(log_size(path))
+        assert [(0,)] == store._writer.all("PRAGMA wal_autocheckpoint")
+    assert BOUND // 2 < max(sizes) < 4 * BOUND
 
 
 def test_one_long_reader_lets_the_log_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,10 @@ class FileStore:
         try:
             self._id, self._epoch = identity(self._writer)
             self._file = self._named_file()
+            if self._hold.alone:
+                # INVARIANT: with the WAL-reset bug no connection folds the log while another one commits, an
+                # application's own (see `joining`) included. `Log` folds under the write lock, SQLite by itself not.
+                self._writer.run("PRAGMA wal_autocheckpoint = 0")
             self._log = Log(self._writer, self._hold.path, self._wait_ms_max)
         except BaseException:
             self._writer.close()
@@ -153,7 +157,7 @@ class FileStore:
         link = joined_link(self._library, connection, self._where, self._file)
         self._refuse_unwritable()
         if self._hold.alone:
-            # With the WAL-reset bug only our own writing connection may fold the log.
+            # Only our writing connection folds the log, at its next write past the bound or when it closes.
             link.run("PRAGMA wal_autocheckpoint = 0")
         return JoinedTransaction(link, "BEGIN IMMEDIATE", (self._id, self._epoch), self.head, self._clock, self._random)
 
