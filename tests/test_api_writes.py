@@ -22,18 +22,28 @@ from relgraph.errors import (
 from relgraph.instants import moment
 from relgraph.limits import Limits
 from relgraph.tuples import TupleFilter, must_exist, must_not_exist
-from tests.api_kit import SCHEMA, clocked, opened
+from tests.api_kit import SCHEMA, clocked, lent
 from tests.store_kit import MICROSECOND, NOW, FakeClock, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.postgres_kit import Server
+
 VIEWERS = TupleFilter(resource_type="doc", relation="viewer")
 
 
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def database(request: pytest.FixtureRequest) -> Server | None:
+    """The server that holds the store, or none for SQLite."""
+    return request.getfixturevalue("postgres") if request.param == "PostgreSQL" else None
+
+
 @pytest.fixture
-def authorizer() -> Iterator[relgraph.Authorizer]:
-    with opened() as made:
+def authorizer(database: Server | None) -> Iterator[relgraph.Authorizer]:
+    with lent(database) if database else relgraph.open("sqlite://") as made:
+        made.write_schema(SCHEMA)
+        made.write(touch=["doc:one#viewer@user:anna", "group:board#member@user:bob"])
         yield made
 
 
@@ -43,8 +53,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def timed(clock: FakeClock) -> Iterator[relgraph.Authorizer]:
-    with clocked(clock) as made:
+def timed(database: Server | None, clock: FakeClock) -> Iterator[relgraph.Authorizer]:
+    with lent(database, clock) if database else clocked(clock) as made:
         made.write_schema(SCHEMA)
         yield made
 
