@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from relgraph.api.grouping import Outcome, Work
     from relgraph.revision import Revision
     from relgraph.store.base import Store, Transaction
+    from tests.postgres_kit import Server
 
 PATIENCE_S = 60
 
@@ -37,8 +38,13 @@ Request: TypeAlias = tuple[list[str], ...]
 """What to touch, create and delete."""
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "PostgreSQL"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "PostgreSQL":
+        postgres: Server = request.getfixturevalue("postgres")
+        with postgres.store(FakeClock(), os.urandom) as made:
+            yield made
+        return
     url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path / 'store.db'}"
     made = open_store(url, clock=FakeClock(), random=os.urandom)
     yield made
