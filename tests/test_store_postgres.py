@@ -431,9 +431,9 @@ def test_damage_is_found(postgres: Server, statement: str, finding: str) -> None
     url = postgres.url()
     with opened(url) as store:
         write(store, create=SAMPLE)
-    assert () == relgraph.verify(url).findings
-    ask(postgres, statement, url)
-    found = relgraph.verify(url).findings
+        assert () == store.verify().findings
+        ask(postgres, statement, url)
+        found = store.verify().findings
     assert len(found) > 0
     assert finding in found[0]
 
