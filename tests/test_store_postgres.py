@@ -25,7 +25,7 @@ from relgraph.store.postgres.urls import place_of
 from relgraph_server.settings import Settings
 from tests.api_kit import SCHEMA
 from tests.house import ROOT
-from tests.store_kit import ALL, SAMPLE, FakeClock, FakeRandom, many, pages, texts, until, write
+from tests.store_kit import ALL, SAMPLE, FakeClock, FakeRandom, done, many, pages, texts, until, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,19 @@ if TYPE_CHECKING:
 
     from relgraph.store.base import Store
     from tests.postgres_kit import Server
+
+
+# A schema that admits the sample.
+ADMITTING = """
+use universal
+definition user {}
+definition group { relation member: user | group#member }
+definition folder { relation parent: folder }
+definition report {
+    relation admin: group#member | group#member with universal
+    relation viewer: user | user:*
+}
+"""
 
 
 @pytest.fixture
@@ -429,11 +442,13 @@ def test_a_follower_is_up_to_date(postgres: Server) -> None:
 def test_damage_is_found(postgres: Server, statement: str, finding: str) -> None:
     """What an administrator's hand can break, a verification tells; a sound store has nothing to tell."""
     url = postgres.url()
-    with opened(url) as store:
-        write(store, create=SAMPLE)
-        assert () == store.verify().findings
-        ask(postgres, statement, url)
-        found = store.verify().findings
+    with opened(url) as store, store.transaction() as transaction:
+        transaction.write_schema(ADMITTING, ["user"])
+        transaction.apply(create=many(*SAMPLE))
+        done(transaction)
+    assert () == relgraph.verify(url).findings
+    ask(postgres, statement, url)
+    found = relgraph.verify(url).findings
     assert len(found) > 0
     assert finding in found[0]
 
