@@ -19,6 +19,9 @@ __all__ = [
     "ChangeKind",
     "Collected",
     "ConditionalRole",
+    "Cycle",
+    "CycleClass",
+    "Cycles",
     "Decision",
     "Deleted",
     "ExpandNode",
@@ -268,6 +271,37 @@ class Orphans:
     """The resources out of reach, in order of type and id."""
 
     orphans: tuple[Orphan, ...]
+    revision: int
+    token: str
+
+
+class CycleClass(Enum):
+    """What a cycle in the data leads through; UNDEFINED: somebody's answer on it is UNDECIDED."""
+
+    USERSETS = "usersets"
+    TUPLESETS = "tuplesets"
+    UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Names of objects (`folder:a#view`) that each lead to all others and back, and the tuples that tie them together.
+
+    Of an UNDEFINED one, `names` are those that are UNDECIDED for one of the plain `subjects`, which may be a made-up
+    one that stands for everybody that no tuple names; the other classes have no subjects.
+    """
+
+    kind: CycleClass
+    names: tuple[Subject, ...]
+    tuples: tuple[RelationTuple, ...]
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """The cycles in the data, class by class, and in order of their names."""
+
+    cycles: tuple[Cycle, ...]
     revision: int
     token: str
 

@@ -157,7 +157,7 @@ def loaded_by(statement: str) -> list[str]:
 
 
 def test_public_names_are_lent_when_they_are_asked_for() -> None:
-    """Every public name of `relgraph` is the very thing that its module has, and stands in `dir`; others are refused."""
+    """Every public name of `relgraph` is the very thing that its module has, and is in `dir`; others are refused."""
     shown = dir(relgraph)
     for module, name in house.project_imports(house.ROOT / "relgraph" / "__init__.py"):
         public = "open" if name == "open_authorizer" else name

@@ -8,10 +8,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
+from relgraph.answers import Best, Decision, Expansion, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.cursors import Cursor
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
+from relgraph.api.survey import Survey
 from relgraph.api.writing import Writing
 from relgraph.engine import (
     Budget,
@@ -22,7 +23,6 @@ from relgraph.engine import (
     access,
     check,
     expand,
-    find_orphans,
     find_ways,
     valid_until,
 )
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Collected, Deleted, Imported, Log, Way, Written
+    from relgraph.answers import Collected, Cycles, Deleted, Imported, Log, Orphans, Way, Written
     from relgraph.revision import Consistency
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
@@ -316,27 +316,26 @@ class Authorizer:
         Asked about are `candidates` (an application knows resources that no tuple mentions) and every object of the
         kept history, of `types` only if any are given.
         """
-        wanted = set(types)
         ends = _instant(deadline)
         with self._pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
-            schema = pinned.rules.schema
-            for type_ in wanted:
-                schema.definition(type_)
-            named: dict[str, set[Object]] = {}
-            world = self._world(pinned, ends)
-            for type_number, key in snapshot.objects_in_history(pinned.revision.number):
-                world.budget.tick()
-                type_ = snapshot.name(type_number)
-                named.setdefault(type_, set()).add(Object(type_, key))
-            asked = {Object.of(each) for each in candidates}
-            for each in asked:
-                schema.definition(each.type)
-                named.setdefault(each.type, set()).add(each)
-            for type_ in schema.definitions:
-                if type_ in wanted or not wanted:
-                    asked |= named.get(type_, set())
-            found = find_orphans(world, self.limits, asked, lambda type_: named.get(type_, ()))
-            return Orphans(tuple(found), pinned.revision.number, pinned.token)
+            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).orphans(self.limits)
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """Return what leads back to itself through tuples, among the objects that `orphans` asks about.
+
+        Cycles are answered like everything else; where one leads through an exclusion, somebody's answer may be
+        undefined, and these are told apart.
+        """
+        ends = _instant(deadline)
+        with self._pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
+            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).cycles()
 
     def write(
         self,
