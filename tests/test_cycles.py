@@ -8,13 +8,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-import pytest
 from hypothesis import example, given, note, settings
 
-import relgraph
 from relgraph.answers import CycleClass
 from relgraph.engine import find_cycles
-from relgraph.errors import LimitExceeded, UnknownDefinition
 from tests.engine_worlds import EngineWorld
 from tests.oracle import (
     AllArrow,
@@ -24,7 +21,6 @@ from tests.oracle import (
     Object,
     Oracle,
     Schema,
-    Subject,
     World,
     define,
     living,
@@ -36,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from relgraph.answers import Cycle
-    from tests.oracle import Expression, Tuple
+    from tests.oracle import Expression
 
 WORLDS = 4_000 if os.environ.get("RELGRAPH_LONG") else 300
 
