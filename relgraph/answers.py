@@ -26,6 +26,7 @@ __all__ = [
     "Deleted",
     "ExpandNode",
     "Expansion",
+    "Fact",
     "Imported",
     "Log",
     "LogEntry",
@@ -33,10 +34,12 @@ __all__ = [
     "OrphanClass",
     "Orphans",
     "Page",
+    "Problem",
     "Receipt",
     "SchemaChange",
     "SchemaDiff",
     "SchemaText",
+    "Status",
     "Step",
     "Verdict",
     "Way",
@@ -349,5 +352,37 @@ class SchemaDiff:
     """How a schema would change the one in force: nothing in `changes` means that they say the same."""
 
     changes: tuple[SchemaChange, ...]
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that is so about a store or server. `source` tells of a setting where it was set; no value is secret.
+
+    `area` is versions, settings, clock, store or history.
+    """
+
+    area: str
+    name: str
+    value: str | int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and what to do about it."""
+
+    area: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a store or server runs on, holds, and suffers from; no `problems` means that none can be seen."""
+
+    facts: tuple[Fact, ...]
+    problems: tuple[Problem, ...]
     revision: int
     token: str

@@ -23,6 +23,7 @@ from relgraph.wire import answers
 from relgraph.wire import questions as messages
 from relgraph.wire.failures import error_from
 from relgraph.wire.parts import plain_text, tuple_message
+from relgraph.wire.status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Cycles,
         Decision,
         Deleted,
         Expansion,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         Page,
         SchemaDiff,
         SchemaText,
+        Status,
         Written,
     )
     from relgraph.revision import Consistency
@@ -240,6 +243,27 @@ class Client:
             at=messages.at_message(consistency),
         )
         return answers.read_orphans(self._call(self._stub.ListOrphans, request, deadline))
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """What leads back to itself through tuples, among all objects ever named and the candidates."""
+        request = pb.ListCyclesRequest(
+            candidates=[str(Object.of(candidate)) for candidate in candidates],
+            types=[plain_text(name, "types") for name in types],
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
+        )
+        return answers.read_cycles(self._call(self._stub.ListCycles, request, deadline))
+
+    def status(self) -> Status:
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+        return read_status(self._call(self._stub.Status, pb.StatusRequest()))
 
     def read(
         self,

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
 from hypothesis import example, given, note, settings
 
+import relgraph
 from relgraph.answers import CycleClass
 from relgraph.engine import find_cycles
+from relgraph.errors import LimitExceeded, UnknownDefinition
 from tests.engine_worlds import EngineWorld
 from tests.oracle import (
     AllArrow,
@@ -195,3 +198,85 @@ def test_cycles_are_those_that_following_everything_finds(world: World) -> None:
     found = list(find_cycles(engine.world(), plain, lambda type_: [each for each in plain if each.type == type_]))
     assert brute(world, oracle) == shape(found)
     assert found == sorted(found, key=lambda each: (list(CycleClass).index(each.kind), each.names))
+
+
+# --- through the library ----------------------------------------------------------------------------------------------
+
+SCHEMA = """
+use universal
+definition user {}
+definition group {
+    relation member: user | group#member | group#all
+    relation extra: user
+    permission all = member + extra
+}
+definition folder {
+    relation parent: folder | folder with universal
+    relation child: folder
+    relation banned: user
+    permission view = banned + parent->view
+    permission below = child->view
+    permission left = banned - right
+    permission right = banned - left
+}
+"""
+
+
+def texts(cycles: Iterable[Cycle]) -> list[str]:
+    """Return each cycle in a line: its class, and its names."""
+    return [f"{each.kind.value}: {' '.join(map(str, each.names))}" for each in cycles]
+
+
+def test_cycles_through_the_library() -> None:
+    """Each class is told with its names, tuples and subjects, at a revision; what only points both ways is no cycle."""
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(SCHEMA)
+        straight = ["group:a#member@group:b#all", "folder:a#parent@folder:b", "folder:b#child@folder:a"]
+        before = authorizer.write(touch=straight)
+        assert () == authorizer.cycles().cycles
+        back = ["group:b#member@group:a#member", "folder:*#parent@folder:root", "folder:a#banned@user:eve"]
+        authorizer.write(touch=back)
+        found = authorizer.cycles()
+        assert found.revision == 3
+        assert texts(found.cycles) == [
+            "usersets: group:a#member group:b#all group:b#member",
+            "tuplesets: folder:root#view",
+            "undefined: folder:a#left folder:a#right",
+        ]
+        assert [[str(each) for each in one.tuples] for one in found.cycles] == [
+            ["group:a#member@group:b#all", "group:b#member@group:a#member"],
+            ["folder:*#parent@folder:root"],
+            [],
+        ]
+        assert [[str(each) for each in one.subjects] for one in found.cycles] == [[], [], ["user:eve"]]
+        exact = relgraph.Consistency.at_exactly(before.token)
+        assert () == authorizer.cycles(consistency=exact).cycles
+
+
+def test_cycles_of_types_and_candidates() -> None:
+    """Only cycles that an object asked about is in are told, and an object that no tuple names may be asked about."""
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(SCHEMA.replace("relation banned: user", "relation banned: user with universal"))
+        authorizer.write(touch=["group:a#member@group:a#member", "folder:*#banned@user:eve"])
+        assert texts(authorizer.cycles().cycles) == ["usersets: group:a#member"]
+        assert () == authorizer.cycles(types=["folder"]).cycles
+        found = authorizer.cycles(["folder:new"], types=["folder"]).cycles
+        assert texts(found) == ["undefined: folder:new#left folder:new#right"]
+        with pytest.raises(UnknownDefinition, match="did you mean `folder`"):
+            authorizer.cycles(types=["foldr"])
+
+
+def test_cycles_have_no_depth() -> None:
+    """A ring of ten thousand groups is one cycle; more work than the limits allow is an error, not a shorter list."""
+    size = 10_000
+    ring = [f"group:g{n}#member@group:g{(n + 1) % size}#member" for n in range(size)]
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(SCHEMA)
+        authorizer.load(ring)
+        [cycle] = authorizer.cycles().cycles
+        assert (CycleClass.USERSETS, size, size) == (cycle.kind, len(cycle.names), len(cycle.tuples))
+    with relgraph.open("sqlite://", limits=relgraph.Limits(nodes_max=10)) as small:
+        small.write_schema(SCHEMA)
+        small.load(ring[:100])
+        with pytest.raises(LimitExceeded, match="nodes_max"):
+            small.cycles()

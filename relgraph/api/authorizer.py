@@ -12,6 +12,7 @@ from relgraph.answers import Best, Decision, Expansion, Page, SchemaDiff, Schema
 from relgraph.api.cursors import Cursor
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
+from relgraph.api.status import status
 from relgraph.api.survey import Survey
 from relgraph.api.writing import Writing
 from relgraph.engine import (
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Collected, Cycles, Deleted, Imported, Log, Orphans, Way, Written
+    from relgraph.answers import Collected, Cycles, Deleted, Imported, Log, Orphans, Status, Way, Written
     from relgraph.revision import Consistency
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
@@ -88,6 +89,7 @@ class Authorizer:
     def __init__(self, store: Store, *, limits: Limits | None = None, clock: Callable[[], int] = _now) -> None:
         self.limits = limits or Limits()
         self._store = store
+        self._clock = clock
         self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
         self._history = History(self._following, self.limits, clock)
@@ -413,6 +415,10 @@ class Authorizer:
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
         )
+
+    def status(self) -> Status:
+        """Return what this process and its store run on and hold, and what is wrong with either."""
+        return status(self._following, self._clock)
 
     def log(self, after: str | Token | None = None, *, limit: int = 100) -> Log:
         """Return what the revisions behind a token did, or all that are kept, oldest first: at most `limit` of them.

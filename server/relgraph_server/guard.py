@@ -36,6 +36,8 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.BestAccessRequest": _ASKED | {"subject", "resources", "ways"},
     "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets"},
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
+    "relgraph.v1.ListCyclesRequest": _ASKED | {"candidates", "types"},
+    "relgraph.v1.StatusRequest": frozenset(),
     "relgraph.v1.ReadRequest": _ASKED | {"filter", "limit", "cursor"},
     "relgraph.v1.ReadSchemaRequest": _ASKED,
     "relgraph.v1.DiffSchemaRequest": _ASKED | {"text"},
