@@ -9,7 +9,7 @@
     schema_format   schema format
     schema_files    schemas in files
     schema_drawing  a schema's dependencies, drawn
-    graphs          graph: what nobody can reach, and what surrounds an object
+    graphs          graph: what surrounds an object, a proof, what nobody can reach, what leads back
     serving         serve
     upkeep          backup, restore, verify
     demo            demo: one scenario told from beginning to end
@@ -19,7 +19,10 @@
     exits           exit codes
     trees           expansions as trees for people
     drawing         graphs in the spellings of other programs
+    svg             graphs as pictures
+    spellings       how graphs of tuples and of proofs are written down
     neighbours      the part of the graph around one object
+    proofs          the proof of an access as a graph
     scenario        scenario files: a schema, tuples, and what must hold
 
 Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relgraph.answers import Verdict
 from relgraph.instants import instant_text
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from relgraph.answers import (
         Best,
         Collected,
+        Cycle,
         Decision,
         Deleted,
         Expansion,
@@ -42,6 +43,8 @@ __all__ = [
     "collected_json",
     "collected_text",
     "counted",
+    "cycle_json",
+    "cycle_text",
     "decision_json",
     "decision_text",
     "deleted_json",
@@ -66,6 +69,8 @@ __all__ = [
 ]
 
 Json = dict[str, object]
+
+_SHOWN_MAX: Final = 20
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -303,6 +308,30 @@ def schema_json(schema: SchemaText) -> Json:
 def orphan_json(orphan: Orphan) -> Json:
     """The shape of one resource out of reach."""
     return {"resource": str(orphan.resource), "class": orphan.kind.value}
+
+
+def cycle_json(cycle: Cycle) -> Json:
+    """The shape of one cycle in the data."""
+    return {
+        "class": cycle.kind.value,
+        "names": list(map(str, cycle.names)),
+        "tuples": list(map(str, cycle.tuples)),
+        "subjects": list(map(str, cycle.subjects)),
+    }
+
+
+def cycle_text(cycle: Cycle) -> Iterator[str]:
+    """One cycle in the data: its class and names, then the tuples that tie them together, the first of many."""
+    yield f"{cycle.kind.value:<9}  {_some(list(map(str, cycle.names)), ', ')}"
+    if cycle.subjects:
+        yield f"  undecided for {_some(list(map(str, cycle.subjects)), ', ')}"
+    yield from (f"  {line}" for line in _some(list(map(str, cycle.tuples)), "\n").splitlines())
+
+
+def _some(texts: list[str], between: str) -> str:
+    """Join texts; of many, the first ones and how many there are besides."""
+    more = len(texts) - _SHOWN_MAX
+    return between.join([*texts[:_SHOWN_MAX], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def finding_json(finding: Finding) -> Json:
