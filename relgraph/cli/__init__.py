@@ -12,6 +12,7 @@
     graphs          graph: what surrounds an object, a proof, what nobody can reach, what leads back
     serving         serve
     upkeep          backup, restore, verify
+    doctor          doctor
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("relgraph.cli.histories", "collect"),
     "delete": ("relgraph.cli.writes", "delete"),
     "demo": ("relgraph.cli.demo", "demo"),
+    "doctor": ("relgraph.cli.doctor", "doctor"),
     "expand": ("relgraph.cli.questions", "expand"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
@@ -92,7 +93,7 @@ class _Commands(click.Group):
 def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.
 
-    Exit codes: 0 ok; 1 denied (with --exit-code), or a difference or finding in a schema; 2 usage or bad input;
+    Exit codes: 0 ok; 1 denied (with --exit-code), or a difference, finding or problem; 2 usage or bad input;
     3 conditional (with --exit-code) or undecided; 4 a scenario did not hold (demo), or a store is not sound (verify);
     5 server, store or a limit.
     """
