@@ -18,6 +18,8 @@
     target          the one place that opens a store or a server
     output          answers as JSON lines and as text for people
     exits           exit codes
+    importing       an import in one revision or in batches
+    journal         how far an import came
     trees           expansions as trees for people
     drawing         graphs in the spellings of other programs
     svg             graphs as pictures

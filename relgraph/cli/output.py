@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         Decision,
         Deleted,
         Expansion,
-        Imported,
         LogEntry,
         Orphan,
         SchemaChange,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         Way,
         Written,
     )
+    from relgraph.cli.journal import Progress
     from relgraph.schema.lints import Finding
     from relgraph.store.migration import Migrated
     from relgraph.tuples import RelationTuple
@@ -249,26 +249,34 @@ def collected_text(collected: Collected) -> Iterator[str]:
     yield f"kept from revision {collected.floor} on"
 
 
-def imported_json(imported: Imported, seconds: float) -> Json:
-    """The shape of an import that took so many seconds."""
+def imported_json(done: Progress, skipped: int, seconds: float) -> Json:
+    """The shape of an import that took so many seconds; earlier runs had loaded `skipped` of what was read."""
     return {
-        "read": imported.read,
-        "changed": imported.changed,
+        "read": done.read,
+        "changed": done.changed,
         "seconds": round(seconds, 3),
-        "revision": imported.revision,
-        "token": imported.token,
+        "revision": done.revision,
+        "token": done.token,
+        "revisions": done.batches,
+        "skipped": skipped,
+        "refused": done.refused,
     }
 
 
-def imported_text(imported: Imported, seconds: float) -> Iterator[str]:
-    """An import that took so many seconds, in two lines."""
-    rate = round(imported.read / seconds) if seconds > 0 else imported.read
-    noun = "tuple" if imported.read == 1 else "tuples"
+def imported_text(done: Progress, skipped: int, seconds: float) -> Iterator[str]:
+    """An import that took so many seconds, in two lines, and a third for what was refused."""
+    read = done.read - skipped
+    rate = round(read / seconds) if seconds > 0 else read
+    noun = "tuple" if done.read == 1 else "tuples"
+    before = f" ({skipped:,} of them by earlier runs)" if skipped else ""
+    many = f"{done.batches:,} revisions, the last one {done.revision}"
     yield (
-        f"{imported.read:,} {noun} read, {imported.changed:,} new or changed, in {seconds:.2f} s "
-        f"({rate:,} tuples/s), revision {imported.revision}"
+        f"{done.read:,} {noun} read{before}, {done.changed:,} new or changed, in {seconds:.2f} s "
+        f"({rate:,} tuples/s), {many if done.batches > 1 else f'revision {done.revision}'}"
     )
-    yield f"token {imported.token}"
+    yield f"token {done.token}"
+    if done.refused:
+        yield f"{done.refused:,} line{'s' * (done.refused > 1)} refused"
 
 
 def migrated_json(migrated: Migrated, seconds: float) -> Json:
