@@ -114,7 +114,7 @@ def test_a_journal_says_where_to_go_on(tmp_path: Path, fail_at: int, after: bool
     assert len(loader.sizes) == 4
 
 
-def test_errors_name_the_tuple_of_all(tmp_path: Path) -> None:
+def test_errors_name_the_tuple_of_all() -> None:
     """An error in a later batch is about that tuple's place among all, and says what is loaded."""
     with pytest.raises(StoreUnavailable) as raised:
         bring_in(TUPLES, Loader(fail_at=2), batch=4, request_id="x", pace=None, journal=None, refused=None)
@@ -250,7 +250,7 @@ def test_many_refusals_are_counted(where: list[str], capsys: Screen, tmp_path: P
 
 
 def test_what_cannot_be_taken_apart_ends_the_import(where: list[str], capsys: Screen, tmp_path: Path) -> None:
-    """A header that is wrong, or a line without an end, is no line to put aside: the import ends with nothing loaded."""
+    """A header that is wrong, or a line without an end, is no line to put aside: the import ends."""
     for name, text in (("t.csv", "resource,subject\nreport:a,user:x\n"), ("t.txt", "x" * 70_000)):
         path = tmp_path / name
         path.write_text(text)
@@ -265,7 +265,7 @@ def test_what_cannot_be_taken_apart_ends_the_import(where: list[str], capsys: Sc
     batches=st.lists(st.tuples(st.integers(1, 50), st.floats(0, 3)), min_size=1, max_size=20),
 )
 def test_the_pace_is_kept(rate: int, batches: list[tuple[int, float]]) -> None:
-    """However long each batch takes, no stretch of time has more tuples than the rate allows, but one second's worth."""
+    """However long each batch takes, no stretch of time has more tuples than the rate allows, and one second's."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:

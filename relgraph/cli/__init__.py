@@ -13,6 +13,7 @@
     serving         serve
     upkeep          backup, restore, verify
     doctor          doctor
+    completing      completion
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server

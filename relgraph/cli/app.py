@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from relgraph.cli.exits import BAD_INPUT, INTERRUPTED, OK, PIPE_CLOSED, UNAVAILABLE, exit_of
 from relgraph.cli.options import common_options
@@ -31,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "best": ("relgraph.cli.questions", "best"),
     "check": ("relgraph.cli.questions", "check"),
     "collect": ("relgraph.cli.histories", "collect"),
+    "completion": ("relgraph.cli.completing", "completion"),
     "delete": ("relgraph.cli.writes", "delete"),
     "demo": ("relgraph.cli.demo", "demo"),
     "doctor": ("relgraph.cli.doctor", "doctor"),
@@ -76,6 +78,11 @@ class _Commands(click.Group):
         if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             ctx.fail(f"{quoted(args[0])} is not a command{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name, without importing all commands for their help."""
+        names = [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a closed pipe is told apart here, before click turns it into exit code 1."""

@@ -174,7 +174,7 @@ def delete(
 
 
 @click.command("import", short_help="Load a file of tuples, in one revision or in batches.")
-@click.argument("file", metavar="FILE|-")
+@click.argument("file", metavar="FILE|-", type=click.Path())
 @click.option("--format", type=click.Choice(list(FORMATS)), help="The format, where the file's suffix does not tell.")
 @click.option(
     "--on-duplicate",
@@ -187,9 +187,19 @@ def delete(
 @click.option("--allow-wildcards", is_flag=True, help="Allow `type:*` as subject: it covers everybody.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="One revision for each N tuples.")
 @click.option("--rate", type=click.IntRange(min=1), metavar="N", help="At most N tuples a second, in batches.")
-@click.option("--resume", metavar="FILE", help="Note in FILE how far it came; the same command again goes on there.")
+@click.option(
+    "--resume",
+    metavar="FILE",
+    type=click.Path(),
+    help="Note how far it came; the same again goes on.",
+)
 @click.option("--keep-going", is_flag=True, help="Put lines that are refused aside, and load the others.")
-@click.option("--refused", metavar="FILE", help="With --keep-going: where to put them, to be mended and imported.")
+@click.option(
+    "--refused",
+    metavar="FILE",
+    type=click.Path(),
+    help="With --keep-going: where to put them.",
+)
 @_history_options
 @common_options
 @pass_terminal
