@@ -21,6 +21,7 @@
     exits           exit codes
     importing       an import in one revision or in batches
     journal         how far an import came
+    screen          best access, tuples and the log, drawn for people
     trees           expansions as trees for people
     drawing         graphs in the spellings of other programs
     svg             graphs as pictures

@@ -58,6 +58,7 @@ __all__ = [
     "imported_text",
     "migrated_json",
     "migrated_text",
+    "on_terminal",
     "orphan_json",
     "print_json",
     "print_lines",
@@ -86,6 +87,11 @@ def printable(text: str, keep: str = "") -> str:
 def print_json(value: Mapping[str, object]) -> None:
     """Print one result on one line of standard output, in ASCII."""
     sys.stdout.write(json.dumps(value) + "\n")
+
+
+def on_terminal() -> bool:
+    """Whether a person reads standard output: what goes into a pipe or a file is plain, and never drawn."""
+    return sys.stdout.isatty()
 
 
 def print_lines(lines: Iterable[str]) -> None:
