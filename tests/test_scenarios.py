@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import relgraph
 from relgraph.cli import demo as cli_demo
 from relgraph.cli import main
 from relgraph.cli.exits import TEST_FAILED
-from relgraph.cli.scenario import Claims, read_scenario
+from relgraph.cli.scenario import Claims, Losses, read_scenario
 from relgraph.client import Client
 from relgraph.errors import InvalidFile
 from relgraph.instants import moment
@@ -105,6 +106,19 @@ def _differences(door: Door, claims: Claims, when: Consistency | None = None) ->
     return found
 
 
+def _held(door: Door, among: Losses | None) -> set[str]:
+    """Return all that the subjects hold on the resources now."""
+    return (
+        {
+            f"{resource}#{name}@{subject}"
+            for subject, resource in product(among.subjects, among.resources)
+            for name in door.best(subject, resource).held
+        }
+        if among is not None
+        else set()
+    )
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_scenario_is_true(path: Path, door: Door) -> None:
     """What it claims holds after each step, and still holds of that step, by token and time, when all are made."""
@@ -112,8 +126,11 @@ def test_a_scenario_is_true(path: Path, door: Door) -> None:
     steps = [(scenario.claims, door.begin(scenario))]
     assert [] == _differences(door, scenario.claims)
     for change in scenario.changes:
+        before = _held(door, change.lost)
         steps.append((change.claims, door.change(change)))
         assert [] == _differences(door, change.claims), change.title
+        if change.lost is not None:
+            assert set(change.lost.access) == before - _held(door, change.lost), change.title
     # A command takes its time: the terminal, which only hands on what it is given, goes back by one step at most.
     for claims, token in steps[-2:-1] if isinstance(door, TerminalDoor) else steps:
         for when in _past(token):
@@ -136,7 +153,8 @@ def test_scenarios_are_many_and_each_says_what_it_shows() -> None:
         claims = [scenario.claims, *(change.claims for change in scenario.changes)]
         assert any(each.holds or any(case.ways for case in each.best) for each in claims), path
         assert any(each.fails or each.undecided or each.refused for each in claims), path
-        assert all(each != Claims((), (), (), (), None, ()) for each in claims), path
+        says = [scenario.claims, *(change.claims for change in scenario.changes if change.lost is None)]
+        assert all(each != Claims((), (), (), (), None, ()) for each in says), path
     assert len(titles) == len(FILES)
     assert len(FILES) >= SCENARIOS_MIN
 
@@ -189,11 +207,11 @@ def test_the_exit_code_reaches_the_shell(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         return done.returncode, json.loads(done.stdout)["verdict"] if done.stdout else ""
 
-    assert ended("check", "resource:survey#administer@user:anna", "--exit-code") == (0, "yes")
-    assert ended("check", "resource:survey#administer@user:dora", "--exit-code") == (1, "no")
-    assert ended("check", "resource:survey#administer@user:dora") == (0, "no")
-    assert ended("check", "resource:survey#administr@user:anna") == (2, "")
-    assert ended("best", "resource:survey", "user:anna") == (2, "")
+    assert ended("check", "catglobe/resource:survey#administer@catglobe/user:anna", "--exit-code") == (0, "yes")
+    assert ended("check", "catglobe/resource:survey#administer@catglobe/user:dora", "--exit-code") == (1, "no")
+    assert ended("check", "catglobe/resource:survey#administer@catglobe/user:dora") == (0, "no")
+    assert ended("check", "catglobe/resource:survey#administr@catglobe/user:anna") == (2, "")
+    assert ended("best", "catglobe/resource:survey", "catglobe/user:anna") == (2, "")
     assert ended("read", "--relation", "inherit") == (2, "")
     assert ended("demo") == (2, "")
 
@@ -202,25 +220,27 @@ def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:
     """Directly, through a group, inherited, inherited through a group, and universal: each with the tuples it needs."""
     scenario = read_scenario(CATGLOBE)
     expected = {
-        ("user:carl", "resource:department"): ["resource:department#manager@user:carl"],
-        ("user:bob", "resource:company"): [
-            "group:board#member@user:bob",
-            "resource:company#administrator@group:board#member",
+        ("catglobe/user:carl", "catglobe/resource:department"): [
+            "catglobe/resource:department#manager@catglobe/user:carl"
         ],
-        ("user:eve", "resource:survey"): [
-            "resource:company#observer@user:eve",
-            "resource:department#inherits@resource:company",
-            "resource:survey#inherits@resource:department",
+        ("catglobe/user:bob", "catglobe/resource:company"): [
+            "catglobe/group:board#member@catglobe/user:bob",
+            "catglobe/resource:company#administrator@catglobe/group:board#member",
         ],
-        ("user:bob", "resource:survey"): [
-            "group:board#member@user:bob",
-            "resource:company#administrator@group:board#member",
-            "resource:department#inherits@resource:company",
-            "resource:survey#inherits@resource:department",
+        ("catglobe/user:eve", "catglobe/resource:survey"): [
+            "catglobe/resource:company#observer@catglobe/user:eve",
+            "catglobe/resource:department#inherits@catglobe/resource:company",
+            "catglobe/resource:survey#inherits@catglobe/resource:department",
         ],
-        ("user:root", "resource:created-tomorrow"): [
-            "group:system#member@user:root",
-            "resource:*#administrator@group:system#member",
+        ("catglobe/user:bob", "catglobe/resource:survey"): [
+            "catglobe/group:board#member@catglobe/user:bob",
+            "catglobe/resource:company#administrator@catglobe/group:board#member",
+            "catglobe/resource:department#inherits@catglobe/resource:company",
+            "catglobe/resource:survey#inherits@catglobe/resource:department",
+        ],
+        ("catglobe/user:root", "catglobe/resource:created-tomorrow"): [
+            "catglobe/group:system#member@catglobe/user:root",
+            "catglobe/resource:*#administrator@catglobe/group:system#member",
         ],
     }
     with program(f"sqlite:///{tmp_path / 'ways.db'}") as (address, _), Client(address) as client:
