@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import relgraph
-from relgraph.cli import demo as cli_demo
-from relgraph.cli import main
-from relgraph.cli.exits import TEST_FAILED
 from relgraph.cli.scenario import Claims, Losses, read_scenario
 from relgraph.client import Client
 from relgraph.errors import InvalidFile
@@ -31,36 +28,6 @@ if TYPE_CHECKING:
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 SCENARIOS_MIN = 40
-STORY = """
-schema: |-
-  definition user {}
-  definition rule {
-    relation asked: user
-    relation exception: rule
-    permission applies = asked - exception->applies
-  }
-tuples: |-
-  rule:one#asked@user:anna
-  rule:one#exception@rule:one
-assertions: {assertUndecided: ["rule:one#applies@user:anna"]}
-refused: [{touch: "rule:one#applies@user:bob", error: CANNOT_UPDATE_PERMISSION}]
-changes:
-  - title: "Another permission."
-    schema: |-
-      definition user {}
-      definition rule {
-        relation asked: user
-        relation exception: rule
-        permission asked_too = asked
-      }
-    best: [{subject: "user:anna", resource: "rule:one", held: [asked_too], ways: [directly]}]
-  - title: "A creation, and a deletion of both."
-    create: ["rule:one#asked@user:bob"]
-    assertions: {assertTrue: ["rule:one#asked_too@user:bob"]}
-  - title: "Nobody is left."
-    delete: ["rule:one#asked@user:anna", "rule:one#asked@user:bob"]
-    orphans: {"rule:one": nobody}
-"""
 CATGLOBE = next(path for path in FILES if path.stem == "catglobe")
 
 
@@ -238,7 +205,7 @@ def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:
             "catglobe/resource:department#inherits@catglobe/resource:company",
             "catglobe/resource:survey#inherits@catglobe/resource:department",
         ],
-        ("catglobe/user:root", "catglobe/resource:created-tomorrow"): [
+        ("catglobe/user:root", "catglobe/resource:tomorrow"): [
             "catglobe/group:system#member@catglobe/user:root",
             "catglobe/resource:*#administrator@catglobe/group:system#member",
         ],
@@ -251,40 +218,6 @@ def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:
             assert way.steps[0].claim == f"{resource}#{way.role}"
 
 
-def test_the_demo_tells_catglobe_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """`relgraph demo` ends with 0, tells every best access of the scenario, and its server is gone."""
-    environment = {**program_environment(), "TMPDIR": str(tmp_path), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "relgraph.cli", "demo"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert (0, "") == (done.returncode, done.stderr)
-    for case in read_scenario(CATGLOBE).claims.best:
-        assert f"│ {case.subject} " in done.stdout
-        for via in case.ways:
-            assert via in done.stdout
-    assert "every answer is what the scenario says" in done.stdout
-    assert [] == list(tmp_path.iterdir())
-    address = next(word for word in done.stdout.split() if word.startswith("127.0.0.1:")).rstrip(",")
-    with Client(address, timeout=2) as client, pytest.raises(relgraph.RelgraphError):
-        client.schema()
-
-
-def test_the_demo_tells_whatever_a_scenario_claims(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Undecided answers, refusals, new schemas and creations are told and compared; each difference is counted."""
-    path = tmp_path / "story.yaml"
-    path.write_text(STORY)
-    monkeypatch.setattr(cli_demo, "find_scenario", lambda _: path)
-    assert main(["demo"]) == 0
-    told = capsys.readouterr().out
-    for words in ("undecided", "another schema", "+ rule:one#asked@user:bob", "computed", "nobody"):
-        assert words in told
-    wrong = STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED").replace("assertUndecided", "assertTrue")
-    path.write_text(wrong.replace("held: [asked_too]", "held: []").replace("nobody", "only-universal"))
-    assert main(["demo"]) == TEST_FAILED
-    assert "4 answers differ from what the scenario says" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -294,7 +227,12 @@ def test_the_demo_tells_whatever_a_scenario_claims(
         ("best: [{subject: 'user:a', resource: 'doc:b', role: a, wayz: []}]", "did you mean `ways`"),
         ("refused: [{check: 'doc:a#view@user:b', touch: 'doc:a#view@user:b', error: X}]", "exactly one of `check`"),
         ("refused: [{check: 'doc:a#view@user:b'}]", "`None` is not a text"),
+        ("schema: ''\nschemaFile: a.zed", "`schema` and `schemaFile`, two names for one thing"),
+        ("schemaFile: none.zed", "cannot be read: no such file"),
+        ("tuplesFile: none.csv", "cannot be read: no such file"),
+        ("tuplesFile: none.yaml", "no suffix that names a format"),
         ("changes: [{title: nothing}]", "either tuples"),
+        ("changes: [{title: a, touch: [], lost: {subject: []}}]", "did you mean `subjects`"),
         ("changes: [{title: both, schema: '', touch: []}]", "either tuples"),
         ("changes: [{title: a, touch: [], assertions: {assertFals: []}}]", "did you mean `assertFalse`"),
         ("tuples: ''\nrelationships: ''", "two names for one thing"),

@@ -13,7 +13,8 @@ stays the text it is (`yes` is not True):
                  the `access` that the change takes away, all of it, each `resource#permission@subject`
 
 What is long stands in files beside it: `schemaFile`, put together with what it imports, and `tuplesFile`, in any format
-that `import` reads. What a step claims is true of its revision for good: it is asked again, by token and by time, after all changes.
+that `import` reads. What a step claims is true of its revision for good: it is asked again, by token and by time, after
+all changes.
 
 Here is the reader alone; `demo` tells a scenario, and the tests ask it through every door.
 """
