@@ -50,7 +50,7 @@ def _catglobe() -> Iterator[_Row]:
     for number in range(1, 30):
         yield f"catglobe/group:c-{number // 5}", "member", f"catglobe/group:c-{number}#member", ""
     yield "catglobe/resource:c-0", "administrator", "catglobe/group:c-0#member", ""
-    for number in range(1, 1000):
+    for number in range(1, 600):
         resource = f"catglobe/resource:c-{number}"
         if number % 7:
             yield resource, "inherits", f"catglobe/resource:c-{number // 4}", ""
