@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import relgraph
 from relgraph.cli import demo as cli_demo
 from relgraph.cli import main
 from relgraph.cli.asking import System
-from relgraph.cli.exits import TEST_FAILED
+from relgraph.cli.exits import INTERRUPTED, TEST_FAILED
 from relgraph.cli.scenario import find_scenario, read_scenario
 from relgraph.client import Client
 from tests.serving import in_process, program_environment
@@ -98,6 +99,24 @@ def test_the_demo_fits_a_narrow_terminal_and_is_plain_when_piped(tmp_path: Path)
     for name in SYSTEMS:
         for case in read_scenario(SCENARIOS / f"{name}.yaml").claims.best:
             assert f" {case.resource.partition('/')[2]} " in done.stdout
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGINT])
+def test_a_demo_that_is_ended_early_leaves_nothing_running(tmp_path: Path, ended_by: signal.Signals) -> None:
+    """Whoever ends it in the middle of its telling ends its server as well, and its files are gone."""
+    environment = {**program_environment(), "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "relgraph.cli", "demo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as ended:
+        assert ended.stdout is not None
+        assert ended.stderr is not None
+        lines = (line for line in ended.stdout if "127.0.0.1:" in line)
+        address = next(word for word in next(lines).split() if word.startswith("127.0.0.1:")).rstrip(",")
+        ended.send_signal(ended_by)
+        assert ended.wait(60) == INTERRUPTED
+        assert "interrupted" in ended.stderr.read()
+    assert [] == list(tmp_path.iterdir())
+    with Client(address, timeout=2) as client, pytest.raises(relgraph.RelgraphError):
+        client.schema()
 
 
 def test_an_answer_that_is_not_the_expected_one_ends_the_demo_with_4(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,11 +48,22 @@ def demo(terminal: Terminal) -> int:
     if terminal.store or terminal.server or terminal.json:
         raise InvalidSetting("the demo brings its own store and server and is for people; leave the options out")
     with (
+        _ended_like_interrupted(),
         tempfile.TemporaryDirectory(prefix="relgraph-demo-") as folder,
         _server(Path(folder)) as address,
         Client(address) as client,
     ):
         return OK if _tell(client, address, Path(folder)) else TEST_FAILED
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C meanwhile: what was started is stopped either way."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
