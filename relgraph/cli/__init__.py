@@ -12,6 +12,7 @@
     graphs          graph: what nobody can reach, and what surrounds an object
     serving         serve
     upkeep          backup, restore, verify
+    watching        watch, export
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server
