@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from relgraph.answers import Verdict
+    from relgraph.answers import Checkpoint, LogEntry, Verdict
     from relgraph.api import Authorizer, backup, restore, verify
     from relgraph.api import open_authorizer as open  # noqa: A004  # `relgraph.open`, as in `gzip.open`
     from relgraph.errors import RelgraphError
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Authorizer",
+    "Checkpoint",
     "Consistency",
     "Limits",
+    "LogEntry",
     "Object",
     "Precondition",
     "Question",
@@ -58,7 +60,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "answers": ("Verdict",),
+    "answers": ("Checkpoint", "LogEntry", "Verdict"),
     "api": ("Authorizer", "backup", "restore", "verify"),
     "errors": ("RelgraphError",),
     "limits": ("Limits",),

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 Screen = pytest.CaptureFixture[str]
 
 SCHEMA = "definition user {} definition group { relation member: user }"
-WELL = Status((Fact("clock", "now", instant_text(datetime.now(UTC))), Fact("store", "tuples", 1_234_567)), (), 7, TOKEN)
+
+
+def well() -> Status:
+    """Return the status of a server that is well, now."""
+    now = Fact("clock", "now", instant_text(datetime.now(UTC)))
+    return Status((now, Fact("store", "tuples", 1_234_567)), (), 7, TOKEN)
 
 
 def rows(capsys: Screen, *arguments: str) -> list[dict[str, object]]:
@@ -51,7 +56,7 @@ def test_all_is_well(tmp_path: Path, capsys: Screen, door: str) -> None:
 
 def test_problems_end_with_1(double: Double, capsys: Screen) -> None:
     """What is wrong is told with its remedy, as text and as JSON, and the exit code is 1."""
-    double.answers["status"] = replace(WELL, problems=(Problem("store", "the log\x1b grew", "end what reads"),))
+    double.answers["status"] = replace(well(), problems=(Problem("store", "the log\x1b grew", "end what reads"),))
     assert main(["doctor"]) == 1
     text = capsys.readouterr().out
     assert "  tuples  1,234,567\n" in text
@@ -79,9 +84,9 @@ def test_clocks_that_differ_are_a_problem(double: Double, capsys: Screen) -> Non
     """A server whose clock is minutes from ours is told, ahead or behind."""
     for minutes, word in ((5, "ahead of"), (-5, "behind")):
         there = instant_text(datetime.now(UTC) + timedelta(minutes=minutes))
-        double.answers["status"] = replace(WELL, facts=(Fact("clock", "now", there),))
+        double.answers["status"] = replace(well(), facts=(Fact("clock", "now", there),))
         assert word in str(rows(capsys)[-1].get("problem"))
-    double.answers["status"] = replace(WELL, facts=(Fact("clock", "now", instant_text(datetime.now(UTC))),))
+    double.answers["status"] = replace(well(), facts=(Fact("clock", "now", instant_text(datetime.now(UTC))),))
     assert main(["doctor"]) == 0
 
 
@@ -110,7 +115,7 @@ def test_settings_of_a_store_are_those_that_serve_would_take(
 def test_no_secret_is_told(double: Double, capsys: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     """A password in the URL of a store is in no line of the doctor's."""
     monkeypatch.delenv("RELGRAPH_SERVER")
-    double.answers["status"] = WELL
+    double.answers["status"] = well()
     for url in ("postgresql://anna:s3cret@db.example/x", "postgresql://db.example/x?password=s3cret"):
         assert main(["--store", url, "doctor"]) == 0
         screen = capsys.readouterr()

@@ -14,6 +14,7 @@
     upkeep          backup, restore, verify
     doctor          doctor
     completing      completion
+    watching        watch, export
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server

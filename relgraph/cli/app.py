@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("relgraph.cli.demo", "demo"),
     "doctor": ("relgraph.cli.doctor", "doctor"),
     "expand": ("relgraph.cli.questions", "expand"),
+    "export": ("relgraph.cli.watching", "export"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
     "log": ("relgraph.cli.histories", "log"),
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),
     "verify": ("relgraph.cli.upkeep", "verify"),
+    "watch": ("relgraph.cli.watching", "watch"),
     "write": ("relgraph.cli.writes", "write"),
 }
 """Each command's name, with the module and the name that it is found under."""

@@ -78,6 +78,7 @@ class Running:
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads."""
         await self._health.enter_graceful_shutdown()
+        self._service.end_streams()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
 

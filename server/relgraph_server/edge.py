@@ -1,7 +1,8 @@
 """What stands between the network and every method of the service: bytes, errors and sizes, each handled once.
 
 Rule 1: whatever a method raises leaves as one status from `relgraph_server.status`.
-Rule 2: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
+Rule 2: a method that is answered in many messages sends them itself, and its end is the end of the stream.
+Rule 3: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = ["Edge"]
 
 _log: Final = logging.getLogger(__name__)
 
+_Reply = TypeVar("_Reply")
 _Request = TypeVar("_Request")
 
 
@@ -82,6 +84,13 @@ class Edge(grpc.aio.ServerInterceptor):
 
             return grpc.stream_unary_rpc_method_handler(answer_stream, deserialize, handler.response_serializer)
 
+        if handler.response_streaming:
+
+            async def answer_many(message: Message, context: Context) -> None:
+                await self._guarded(lambda: handler.unary_stream(_checked(message), context), context)
+
+            return grpc.unary_stream_rpc_method_handler(answer_many, deserialize, handler.response_serializer)
+
         async def answer(message: Message, context: Context) -> Message:
             async def method() -> Message:
                 reply: Message = await handler.unary_unary(_checked(message), context)
@@ -92,10 +101,20 @@ class Edge(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(answer, deserialize, handler.response_serializer)
 
     async def _answer(self, method: Callable[[], Awaitable[Message]], context: Context) -> Message:
-        """Run a method, and turn whatever it raises into a status."""
-        try:
+        """Run a method that returns its answer."""
+
+        async def answered() -> Message:
             reply = await method()
             _check_size(reply, self._answer_bytes_max)
+            return reply
+
+        return await self._guarded(answered, context)
+
+    @staticmethod
+    async def _guarded(method: Callable[[], Awaitable[_Reply]], context: Context) -> _Reply:
+        """Run a method, and turn whatever it raises into a status."""
+        try:
+            return await method()
         except RelgraphError as error:
             if type(error) is RelgraphError:
                 _log.exception("an error without a class of its own")
@@ -112,7 +131,6 @@ class Edge(grpc.aio.ServerInterceptor):
                     {"incident": incident},
                 ),
             )
-        return reply
 
 
 def _check_size(reply: Message, bytes_max: int) -> None:
