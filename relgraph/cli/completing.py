@@ -15,7 +15,7 @@ _VARIABLE = "_RELGRAPH_COMPLETE"
 
 
 @click.command(short_help="Print what makes a shell complete commands and options.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
 @common_options
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
