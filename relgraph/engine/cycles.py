@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from relgraph.answers import Cycle, CycleClass, Verdict
 from relgraph.engine.below import Below
 from relgraph.engine.check import check
-from relgraph.engine.scope import EverySubjectScope, SubjectScope
+from relgraph.engine.scope import BaseScope, EverySubjectScope, SubjectScope
 from relgraph.engine.walk import Walk
 from relgraph.rewrites import Combine, PermissionMember, RelationMember
 from relgraph.schema.dependencies import dependencies
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import networkx
 
     from relgraph.engine.scope import World
-    from relgraph.rewrites import Atom, Edge, Formula
+    from relgraph.rewrites import Atom, Edge, Formula, Term
     from relgraph.schema.dependencies import Member
     from relgraph.tuples import Object
 
@@ -58,21 +58,41 @@ def find_cycles(
 
     `plain_objects(type)` lists the named objects of a type.
     """
-    scope = EverySubjectScope(world)
-    found = _Cycles(scope)
+    found = _Cycles(_UsersetScope(world))
     found.grow(candidates)
     told = [*found.through_usersets(), *found.through_tuplesets(), *_undefined(world, found, plain_objects)]
     yield from sorted(told, key=lambda cycle: (_ORDER.index(cycle.kind), cycle.names))
 
 
+class _UsersetScope(BaseScope):
+    """The world without plain subjects, which lead nowhere; unions are read as flat as they are for a check."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, flattens=True)
+
+    def is_subject(self, object_: int, name: str) -> bool:  # noqa: ARG002  # there is none
+        """Return whether somebody is `object#name` itself: nobody is asked about."""
+        return False
+
+    def grants(self, object_: int, relation: str) -> Iterator[Term]:
+        """Yield the tuples of a relation that name usersets."""
+        for resource, number, kinds, universal in self._places(object_, relation):
+            for edge in self.userset_edges(resource, number, kinds, universal=universal):
+                term = self._userset(edge)
+                if term is not None:
+                    yield term
+
+
 class _Cycles:
     """The digraph of atoms that may lead back to themselves, and what is tied together in it."""
 
-    def __init__(self, scope: EverySubjectScope) -> None:
+    def __init__(self, scope: _UsersetScope) -> None:
         import networkx  # noqa: PLC0415  # 100 ms that only these questions pay for
 
         self._networkx = networkx
         self.scope = scope
+        # By type, too: most objects are of a type whose names lead nowhere.
+        self._names: dict[str, list[str]] = {}
         self._members = self._recursive()
         self._ties: list[_Tie] = []
 
@@ -90,17 +110,19 @@ class _Cycles:
                     member = None if number is None else self.scope.program.member(number, name)
                     if member is not None:
                         members[member] = name
+                        self._names.setdefault(type_, []).append(name)
         return members
 
     def grow(self, candidates: Iterable[Object]) -> None:
         """Read what the names of some objects lead to, and keep what leads back to itself."""
-        names = sorted(set(self._members.values()))
         met: set[Atom] = set()
         ties: list[_Tie] = []
-        for candidate in sorted(set(candidates)):
+        for candidate in candidates:
+            if candidate.type not in self._names:
+                continue
             self.scope.budget.renew()
             number = self.scope.number(candidate)
-            agenda = [atom for name in names if (atom := self.scope.member(number, name)) and self._wanted(atom)]
+            agenda = [atom for name in self._names[candidate.type] if (atom := self.scope.member(number, name))]
             while agenda:
                 atom = agenda.pop()
                 if atom not in met:
@@ -116,10 +138,12 @@ class _Cycles:
         return atom.formula in self._members or not isinstance(atom.formula, RelationMember | PermissionMember)
 
     def _below(self, atom: Atom) -> Iterator[_Tie]:
-        why: _Why = "userset" if isinstance(atom.formula, RelationMember) else "arrow"
-        for position, term in enumerate(atom.formula.terms(self.scope, atom.object)):
+        formula = self.scope.meaning(atom)
+        why: _Why = "userset" if isinstance(formula, RelationMember) else "arrow"
+        excludes = formula.combine is Combine.MINUS
+        for position, term in enumerate(formula.terms(self.scope, atom.object)):
             if term.atom is not None:
-                negative = atom.formula.combine is Combine.MINUS and position > 0
+                negative = excludes and position > 0
                 yield _Tie(atom, term.atom, "name" if term.edge is None else why, term.edge, negative)
 
     def _circular(self, ties: list[_Tie]) -> list[_Tie]:
@@ -156,12 +180,11 @@ class _Cycles:
             if any(tie.why == "arrow" for tie in group):
                 yield self._cycle(CycleClass.TUPLESETS, group)
 
-    def through_exclusions(self) -> Iterator[tuple[Cycle, list[Atom]]]:
-        """Yield what leads back to itself through an excluded side, with its atoms: its answers may be undecided."""
+    def through_exclusions(self) -> Iterator[Cycle]:
+        """Yield what leads back to itself through an excluded side: its answers may be undecided."""
         for group in self._groups(self._ties):
             if any(tie.negative for tie in group):
-                named = {tie.source: None for tie in group if tie.source.formula in self._members}
-                yield self._cycle(CycleClass.UNDEFINED, group), list(named)
+                yield self._cycle(CycleClass.UNDEFINED, group)
 
     def _cycle(self, kind: CycleClass, group: list[_Tie]) -> Cycle:
         names = {self.name(tie.source) for tie in group if tie.source.formula in self._members}
@@ -179,9 +202,11 @@ def _undefined(world: World, found: _Cycles, plain_objects: Callable[[str], Iter
     suspected = list(found.through_exclusions())
     if not suspected:
         return
-    below = Below(found.scope, plain_objects)
-    below.grow(atoms for _, atoms in suspected)
-    for cycle, atoms in suspected:
+    scope = EverySubjectScope(world)
+    roots = [[_root(scope, name) for name in cycle.names] for cycle in suspected]
+    below = Below(scope, plain_objects)
+    below.grow(roots)
+    for cycle, atoms in zip(suspected, roots, strict=True):
         names: set[Subject] = set()
         subjects: set[Subject] = set()
         for object_ in below.subjects(atoms):
@@ -195,3 +220,9 @@ def _undefined(world: World, found: _Cycles, plain_objects: Callable[[str], Iter
             subjects.update((who,) if undecided else ())
         if names:
             yield Cycle(cycle.kind, tuple(sorted(names)), cycle.tuples, tuple(sorted(subjects)))
+
+
+def _root(scope: EverySubjectScope, name: Subject) -> Atom:
+    root = scope.member(scope.number(name.object), name.relation)
+    assert root is not None  # it is in a cycle
+    return root
