@@ -16,6 +16,7 @@ import grpc
 
 from relgraph import errors
 from relgraph.answers import Verdict
+from relgraph.dialing import Access, dial
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of, questions_of
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Consistency
     from relgraph.tuples import Precondition, Question
 
-__all__ = ["Client"]
+__all__ = ["Access", "Client"]
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -55,6 +56,7 @@ ANSWER_BYTES_MAX: Final = 64 << 20
 _BATCHES_AHEAD_MAX: Final = 4
 _POLL_SECONDS: Final = 0.1
 _ANY_TUPLE: Final = TupleFilter()
+_PLAIN: Final = Access()
 _LIMIT_END: Final = 1 << 32
 
 _OPTIONS: Final = (
@@ -71,20 +73,15 @@ class Client:
     """An authorizer somewhere else, at `target` (HOST:PORT). May be used from many threads; close it when done.
 
     `timeout` is in seconds and bounds each call that is not given a `deadline` of its own; an import has no bound.
-    Nothing connects before the first call, which raises ServerUnavailable when nobody answers.
+    Nothing connects before the first call, which raises ServerUnavailable when nobody answers. `access` has the key
+    and the files of TLS; without TLS, a key is sent to this machine only. Raises InvalidSetting.
     """
 
-    def __init__(self, target: str, *, timeout: float = 30.0) -> None:
-        host, colon, port = target.rpartition(":")
-        if not host or not colon or not (port.isascii() and port.isdigit()):
-            raise errors.InvalidSetting(
-                f"{errors.quoted(target)} is not a server's address; write HOST:PORT, as in `127.0.0.1:50051`",
-                {"target": target},
-            )
+    def __init__(self, target: str, *, timeout: float = 30.0, access: Access = _PLAIN) -> None:
         self._target = target
         self._timeout = timeout
         self._pid = os.getpid()
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        self._channel = dial(target, access, _OPTIONS)
         self._stub = AuthorizerServiceStub(self._channel)
 
     def __enter__(self) -> Self:

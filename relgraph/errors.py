@@ -16,7 +16,10 @@
     ├── Unsupported          carried by the interface, not served yet: refused, never ignored
     ├── StoreUnavailable     cannot be reached, read or written now
     │   └── StoreFormat, StoreReadOnly, OutcomeUnknown
+    ├── NotReady             the server is up, and its keys or its audit log have to be mended first
     ├── ServerUnavailable    the client cannot reach its server
+    ├── Unauthenticated      the server wants a key, and none that it knows was given
+    ├── KeyRefused           the key is known, and not made for this
     └── Forked               used in a forked child
 
 Rule 1: an error is not an answer. Nothing here is ever turned into "no".
@@ -49,8 +52,10 @@ __all__ = [
     "InvalidSetting",
     "InvalidToken",
     "InvalidTuple",
+    "KeyRefused",
     "LimitExceeded",
     "NoSchema",
+    "NotReady",
     "OutcomeUnknown",
     "PreconditionFailed",
     "Refused",
@@ -68,6 +73,7 @@ __all__ = [
     "TooManyMatches",
     "TooManyUpdates",
     "TupleNotAllowed",
+    "Unauthenticated",
     "Undecided",
     "UniversalMatches",
     "UnknownDefinition",
@@ -323,10 +329,28 @@ class OutcomeUnknown(StoreUnavailable):
     code = "OUTCOME_UNKNOWN"
 
 
+class NotReady(RelgraphError):
+    """The server cannot read its keys, or write its audit log, and does nothing that would need them."""
+
+    code = "NOT_READY"
+
+
 class ServerUnavailable(RelgraphError):
     """The client cannot reach its server."""
 
     code = "SERVER_UNAVAILABLE"
+
+
+class Unauthenticated(RelgraphError):
+    """The server answers only to those who give a key that it knows; which keys it knows, and why not, is not told."""
+
+    code = "UNAUTHENTICATED"
+
+
+class KeyRefused(RelgraphError):
+    """The key given is not made for this: a scope is missing (`details["scope"]`), or its policy about actors."""
+
+    code = "KEY_REFUSED"
 
 
 class Forked(RelgraphError):

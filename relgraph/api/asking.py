@@ -44,13 +44,15 @@ class Asked:
     request_id: str = ""
     not_after: int | None = None
     preconditions: tuple[Precondition, ...] = ()
+    principal: str = ""
 
 
 class Asking:
-    """Checks the words of writes against the limits."""
+    """Checks the words of writes against the limits. `principal` is who makes them; empty, the application itself."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, principal: str = "") -> None:
         self._limits = limits
+        self._principal = principal
 
     def asked(
         self,
@@ -67,7 +69,7 @@ class Asking:
                 {"limit": "preconditions_max", "value": str(self._limits.preconditions_max)},
             )
         until = None if not_after is None else instant_of(not_after)
-        return Asked(self._reason(reason), self._request_id(request_id), until, tuple(preconditions))
+        return Asked(self._reason(reason), self._request_id(request_id), until, tuple(preconditions), self._principal)
 
     def updates(
         self,

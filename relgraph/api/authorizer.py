@@ -6,6 +6,7 @@ import math
 import os
 import time
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Literal, Self
 
 from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
@@ -103,6 +104,12 @@ class Authorizer:
     def close(self) -> None:
         """Close the store. Closing twice is fine."""
         self._store.close()
+
+    def by(self, principal: str) -> Self:
+        """Return this Authorizer as one whose writes are made by `principal`: it stands in the log with them."""
+        other = copy(self)
+        other._writing = self._writing.by(principal)  # noqa: SLF001
+        return other
 
     def follow(self, timeout: float) -> bool:
         """Wait for a newer revision and take it in; return False when none came within `timeout` seconds.

@@ -66,8 +66,8 @@ class Judge:
         known = self._transaction.request(asked.request_id) if asked.request_id else None
         if known is None:
             return None
-        # Nobody is told apart by name yet: every write is the trusted back end's, whose name is empty.
-        if (known.principal, known.payload) != (Commit().principal, self._payload):
+        # The first result is whose request it was: another principal is told no more than that the id is taken.
+        if (known.principal, known.payload) != (asked.principal, self._payload):
             raise RequestIdReused(
                 f"the request id {quoted(asked.request_id)} was used for another write; draw a new one for each write",
                 {"request_id": asked.request_id},
@@ -171,10 +171,11 @@ class Judge:
         if not transaction.changed and not asked.request_id:
             return transaction.head
         if not asked.request_id:
-            return transaction.seal(Commit(reason=asked.reason))
+            return transaction.seal(Commit(principal=asked.principal, reason=asked.reason))
         kept = transaction.stamp + self._kept_s * _MICROSECONDS
         return transaction.seal(
             Commit(
+                principal=asked.principal,
                 reason=asked.reason,
                 request_id=asked.request_id,
                 payload=self._payload,

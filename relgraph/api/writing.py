@@ -8,6 +8,7 @@ Rule 2: small writes are committed in groups (`grouping`); what may take long ha
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Deleted, Imported, Receipt, Written
@@ -39,6 +40,12 @@ class Writing:
         self._limits = limits
         self._group = Group(following.store.transaction)
         self.asking = Asking(limits)
+
+    def by(self, principal: str) -> Writing:
+        """Return the same writing, made by a principal: its writes are committed together with all others."""
+        other = copy(self)
+        other.asking = Asking(self._limits, principal)
+        return other
 
     def write(
         self,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relgraph.cli.exits import BAD_INPUT, INTERRUPTED, OK, PIPE_CLOSED, UNAVAILABLE, exit_of
-from relgraph.cli.options import common_options
+from relgraph.cli.options import access_options, common_options
 from relgraph.cli.output import printable
 from relgraph.errors import RelgraphError, did_you_mean, quoted
 
@@ -28,6 +28,7 @@ __all__ = ["COMMANDS", "cli", "run"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("relgraph.cli.upkeep", "backup"),
+    "audit": ("relgraph.cli.audits", "audit"),
     "best": ("relgraph.cli.questions", "best"),
     "check": ("relgraph.cli.questions", "check"),
     "collect": ("relgraph.cli.histories", "collect"),
@@ -36,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "expand": ("relgraph.cli.questions", "expand"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
+    "key": ("relgraph.cli.keys", "key"),
     "log": ("relgraph.cli.histories", "log"),
     "migrate": ("relgraph.cli.moving", "migrate"),
     "read": ("relgraph.cli.reads", "read"),
@@ -88,6 +90,7 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="relgraph", message="%(prog)s %(version)s")
+@access_options
 @common_options
 def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.

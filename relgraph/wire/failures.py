@@ -30,6 +30,8 @@ _WITHOUT_DETAILS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
     grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
     grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
     grpc.StatusCode.OUT_OF_RANGE: errors.RevisionUnavailable,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: errors.KeyRefused,
 }
 
 
