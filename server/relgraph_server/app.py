@@ -103,7 +103,7 @@ class Running:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
-        await asyncio.to_thread(self._gate.close)
+        await self._gate.close()
 
 
 async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
@@ -141,7 +141,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         port = 0
     if port == 0:
         service.close()
-        gate.close()
+        await gate.close()
         raise InvalidSetting(
             f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
             "port 0 takes a free one",

@@ -131,7 +131,9 @@ class AuditLog:
         except NotReady as problem:
             _log.error("the end was not recorded: %s", problem.message)
         _log.info("the audit log %s ends with entry %d, hash %s", self._path, *self.head)
-        os.close(self._file)
+        with self._writing:
+            os.close(self._file)
+            self._file = -1  # whoever comes later is told, and never writes to another file of that number
 
     def _next(self, event: Mapping[str, object]) -> bytes:
         number, now = self._number + 1, instant_text(moment(self._clock()))

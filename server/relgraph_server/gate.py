@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from relgraph.errors import KeyRefused, NotReady, Unauthenticated
+from relgraph.errors import KeyRefused, Unauthenticated
 from relgraph_server.audit import AuditLog
 from relgraph_server.calls import Call
 from relgraph_server.keyring import Keyring
@@ -43,16 +43,18 @@ class Gate:
         self._keyring = keyring
         self._audit = audit
         self._strangers = _Bound(monotonic)
+        self._recording: set[asyncio.Future[None]] = set()
 
     @property
     def ready(self) -> bool:
         """Whether calls can be let in, and writes be recorded."""
         return (self._keyring is None or self._keyring.ready) and (self._audit is None or self._audit.ready)
 
-    def close(self) -> None:
-        """Close the audit log, once no call is in progress."""
+    async def close(self) -> None:
+        """Close the audit log, once no call is in progress and all are recorded."""
         if self._audit is not None:
-            self._audit.close()
+            await asyncio.gather(*self._recording, return_exceptions=True)
+            await asyncio.to_thread(self._audit.close)
 
     def call(self, method: str, peer: str) -> Call:
         """Begin a call, whose key is not known yet."""
@@ -87,20 +89,27 @@ class Gate:
     async def failed(self, call: Call, error: RelgraphError) -> None:
         """Record a call that was refused or did not come to its write."""
         refused = isinstance(error, Unauthenticated | KeyRefused)
-        if self._audit is None or not (refused or call.method in WRITES) or isinstance(error, NotReady):
+        if self._audit is None or not (refused or call.method in WRITES):
             return
-        if isinstance(error, Unauthenticated):
+        if self._keyring is not None and call.key is None:
             if not self._strangers.one_more():
                 return
             if self._strangers.untold:
                 call.told = {"unrecorded": self._strangers.take()}
         if call.claim():
-            await asyncio.get_running_loop().run_in_executor(None, call.record, error.code)
+            await asyncio.shield(self._record(call, error.code))
 
     def abandoned(self, call: Call) -> None:
         """Record a write whose caller went before it was begun. Its task is cancelled, so nothing is waited for."""
         if self._audit is not None and call.method in WRITES and call.claim():
-            asyncio.get_running_loop().run_in_executor(None, call.record, "CANCELLED")
+            self._record(call, "CANCELLED")
+
+    def _record(self, call: Call, outcome: str) -> asyncio.Future[None]:
+        """Write a call's entry in a thread, whatever becomes of the caller's task."""
+        work = asyncio.get_running_loop().run_in_executor(None, call.record, outcome)
+        self._recording.add(work)
+        work.add_done_callback(self._recording.discard)
+        return work
 
 
 def open_gate(settings: Settings) -> Gate:
