@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,7 @@ def test_lines_taken_out_moved_or_put_in_are_found(path: Path) -> None:
     lines = written(path, 6).splitlines(keepends=True)
     other = written(path.with_name("other"), 6).splitlines(keepends=True)
     for place, line in enumerate(lines):
-        forged = [lines[:place] + [line, *lines[place:]], lines[:place] + [other[place]] + lines[place + 1 :]]
+        forged = [[*lines[:place], line, *lines[place:]], [*lines[:place], other[place], *lines[place + 1 :]]]
         if place < len(lines) - 1:
             forged.append(lines[:place] + lines[place + 1 :])
             forged.append([*lines[:place], lines[place + 1], line, *lines[place + 2 :]])
@@ -167,11 +168,9 @@ def test_what_was_sealed_cannot_change(path: Path) -> None:
         assert verify_audit(path).findings
 
 
-@pytest.mark.parametrize("text", [b"hello\n", b"{}\n", b'{"event":"x"}\n', b'{"event":1,', b"\x00" * 9])
+@pytest.mark.parametrize("text", [b"hello\n", b"{}\n", b'{"event":"x"}\n', b"\x00" * 9])
 def test_a_server_does_not_go_on_with_another_file(path: Path, text: bytes) -> None:
     """What is no audit log, or one whose last line was changed, is not written to."""
-    if text == b'{"event":1,':
-        pytest.skip("looks like a first entry that was torn")
     path.write_bytes(text)
     with pytest.raises(InvalidSetting):
         again(path)
@@ -201,6 +200,15 @@ def test_verifying_in_the_terminal(path: Path, capsys: pytest.CaptureFixture[str
         verify_audit(path.with_name("none"))
 
 
+def _write(client: Client, server: int, turn: int, acknowledged: dict[str, int], n: int) -> None:
+    """Write, note what was acknowledged, and kill the server somewhere on the way."""
+    name = f"r{turn}-{n}"
+    with suppress(RelgraphError):
+        acknowledged[name] = client.write(touch=[f"report:{name}#manager@user:anna"], request_id=name).revision
+    if n == 60 + 40 * turn:
+        os.kill(server, signal.SIGKILL)
+
+
 def test_what_was_acknowledged_is_told_after_a_kill(tmp_path: Path, path: Path) -> None:
     """A server killed in the middle of many writes has an entry for every one that it acknowledged."""
     store = f"sqlite:///{tmp_path / 'access.db'}"
@@ -214,17 +222,7 @@ def test_what_was_acknowledged_is_told_after_a_kill(tmp_path: Path, path: Path) 
         with Client(address) as client:
             client.write_schema(SCHEMA)
 
-            def write(
-                n: int, turn: int = turn, client: Client = client, process: subprocess.Popen[str] = process
-            ) -> None:
-                name = f"r{turn}-{n}"
-                with suppress(RelgraphError):
-                    acknowledged[name] = client.write(
-                        touch=[f"report:{name}#manager@user:anna"], request_id=name
-                    ).revision
-                if n == 60 + 40 * turn:
-                    os.kill(process.pid, signal.SIGKILL)
-
+            write = partial(_write, client, process.pid, turn, acknowledged)
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(write, range(200)))
         process.wait(20)
