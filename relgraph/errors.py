@@ -30,6 +30,7 @@ Rule 3: messages are lower case without a full stop, quote the input in backtick
 from __future__ import annotations
 
 import difflib
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -82,6 +83,7 @@ __all__ = [
     "at_index",
     "did_you_mean",
     "quoted",
+    "redacted",
 ]
 
 
@@ -359,9 +361,22 @@ class Forked(RelgraphError):
     code = "FORKED"
 
 
+# A key of a server, and a URL's password: whatever they were mistaken for, nobody wants to read them in a message.
+_KEY = re.compile(r"rg_[A-Za-z0-9_-]{32,}")
+_PASSWORD = re.compile(r"((?:[A-Za-z][\w+.-]*:/+|//)[^\s:@/`]*):[^\s`]*@")
+
+
+def redacted(text: str) -> str:
+    """Return `text` without what looks like a server's key, or a password in a URL."""
+    return _PASSWORD.sub(r"\1:…@", _KEY.sub("rg_…", text))
+
+
 def quoted(text: str, length_max: int = 80) -> str:
-    """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut.
+
+    What looks like a key or a URL's password is left out.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in redacted(text))
     shown = shown.replace("`", "\\x60")
     if len(shown) > length_max:
         shown = shown[:length_max] + "…"

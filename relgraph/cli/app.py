@@ -19,7 +19,7 @@ import click
 from relgraph.cli.exits import BAD_INPUT, INTERRUPTED, OK, PIPE_CLOSED, UNAVAILABLE, exit_of
 from relgraph.cli.options import access_options, common_options
 from relgraph.cli.output import printable
-from relgraph.errors import RelgraphError, did_you_mean, quoted
+from relgraph.errors import RelgraphError, did_you_mean, quoted, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +124,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001  (the outermost frame: exit code 1 would mean "denied")
-        traceback.print_exc()
+        sys.stderr.write(redacted(traceback.format_exc()))
         _complain("INTERNAL", f"a fault in relgraph itself: {error!r}; please report it", {}, as_json=as_json)
         return UNAVAILABLE
     return code if isinstance(code, int) else OK
@@ -141,8 +141,10 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _complain(code: str, message: str, details: Mapping[str, str], *, as_json: bool) -> None:
+    message = redacted(message)
     if as_json:
-        line = json.dumps({"code": code, "message": message, "details": dict(details)})
+        shown = {name: redacted(value) for name, value in details.items()}
+        line = json.dumps({"code": code, "message": message, "details": shown})
     else:
         line = f"relgraph: error: {printable(message, keep=chr(10))}"
     sys.stderr.write(line + "\n")
