@@ -11,7 +11,7 @@ otherwise; the server is `relgraph_server`, the client `relgraph.client`.
 
 from __future__ import annotations
 
-from relgraph.answers import Verdict
+from relgraph.answers import Checkpoint, LogEntry, Verdict
 from relgraph.api import Authorizer, backup, restore, verify
 from relgraph.api import open_authorizer as open  # noqa: A004  # `relgraph.open`, as in `gzip.open`
 from relgraph.errors import RelgraphError
@@ -31,8 +31,10 @@ from relgraph.tuples import (
 
 __all__ = [
     "Authorizer",
+    "Checkpoint",
     "Consistency",
     "Limits",
+    "LogEntry",
     "Object",
     "Precondition",
     "Question",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Best",
     "ChangeKind",
+    "Checkpoint",
     "Collected",
     "ConditionalRole",
     "Decision",
@@ -234,6 +235,14 @@ class Log:
 
     entries: tuple[LogEntry, ...]
     cursor: str
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Nothing up to this revision is left to tell: whoever watches may go on behind its token."""
+
     revision: int
     token: str
 

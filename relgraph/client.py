@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 
-from relgraph import errors
+from relgraph import errors, streams
 from relgraph.answers import Verdict
 from relgraph.dialing import Access, dial
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of, questions_of
@@ -22,11 +22,13 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire import answers
 from relgraph.wire import questions as messages
+from relgraph.wire.columns import question_columns, read_answer_columns
 from relgraph.wire.failures import error_from
-from relgraph.wire.parts import plain_text, tuple_message
+from relgraph.wire.parts import plain_text
+from relgraph.wire.watches import watch_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Literal, Self
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
         SchemaText,
         Written,
     )
-    from relgraph.revision import Consistency
+    from relgraph.revision import Consistency, Token
     from relgraph.tuples import Precondition, Question
 
 __all__ = ["Access", "Client"]
@@ -51,10 +53,7 @@ __all__ = ["Access", "Client"]
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
-BATCH_TUPLES: Final = 1_000
 ANSWER_BYTES_MAX: Final = 64 << 20
-_BATCHES_AHEAD_MAX: Final = 4
-_POLL_SECONDS: Final = 0.1
 _ANY_TUPLE: Final = TupleFilter()
 _PLAIN: Final = Access()
 _LIMIT_END: Final = 1 << 32
@@ -153,11 +152,11 @@ class Client:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
         asked = questions_of(questions)
         request = pb.CheckBulkRequest(
-            questions=messages.question_messages(asked),
+            columns=question_columns(asked),
             consistency=messages.consistency_message(consistency),
             at=messages.at_message(consistency),
         )
-        decisions = answers.read_decisions(self._call(self._stub.CheckBulk, request, deadline))
+        decisions = read_answer_columns(self._call(self._stub.CheckBulk, request, deadline))
         if len(decisions) != len(asked):
             raise errors.RelgraphError(
                 f"the server at {errors.quoted(self._target)} answered {len(decisions)} of {len(asked)} questions; "
@@ -198,6 +197,31 @@ class Client:
         if [str(best.resource) for best in bests] != list(request.resources):
             raise errors.RelgraphError(
                 f"the server at {errors.quoted(self._target)} answered about other resources than it was asked about; "
+                "use a server of this version"
+            )
+        return bests
+
+    def best_subjects(
+        self,
+        subjects: Sequence[str | Subject],
+        resource: str | Object,
+        *,
+        ways: Literal["none", "one", "all"] = "none",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Best]:
+        """The best access of each subject on one resource, in their order, all at one revision."""
+        request = pb.BestAccessRequest(
+            subjects=[str(Subject.of(subject)) for subject in subjects],
+            resource=str(Object.of(resource)),
+            ways=messages.ways_value(ways),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
+        )
+        bests = answers.read_best(self._call(self._stub.BestAccess, request, deadline))
+        if [str(best.subject) for best in bests] != list(request.subjects):
+            raise errors.RelgraphError(
+                f"the server at {errors.quoted(self._target)} answered about other subjects than it was asked about; "
                 "use a server of this version"
             )
         return bests
@@ -260,6 +284,15 @@ class Client:
             at=messages.at_message(consistency),
         )
         return answers.read_page(self._call(self._stub.Read, request, deadline))
+
+    def dump(self, filter: TupleFilter = _ANY_TUPLE, *, consistency: Consistency | None = None) -> streams.Dump:
+        """Every tuple that matches, and the schema, all at one revision."""
+        request = pb.ExportRequest(
+            filter=messages.filter_message(filter),
+            consistency=messages.consistency_message(consistency),
+            at=messages.at_message(consistency),
+        )
+        return streams.Dump(self._stream(self._stub.Export, request), self._target, self._timeout)
 
     def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """The schema as it was written. Raises NoSchema before the first."""
@@ -362,22 +395,22 @@ class Client:
             request_id=request_id,
             not_after=not_after,
         )
-        ahead: queue.Queue[pb.ImportRequest | None] = queue.Queue(_BATCHES_AHEAD_MAX)
+        ahead: streams.Ahead = queue.Queue(streams.BATCHES_AHEAD_MAX)
         try:
-            call = self._stub.Import.future(_sent(ahead))
+            call = self._stub.Import.future(streams.sent(ahead))
         except ValueError:
             raise self._closed() from None
         complete = False
         try:
-            for message in _batches(tuples, options):
-                if not _put(ahead, message, call):
+            for message in streams.batches(tuples, options):
+                if not streams.put(ahead, message, call):
                     break
             complete = True
         finally:
             # a stream whose source failed is cancelled before it can end: the server must never see it as whole
             if not complete:
                 call.cancel()
-            _finish(ahead, call)
+            streams.finish(ahead, call)
         try:
             return answers.read_imported(call.result())
         except grpc.RpcError as problem:
@@ -390,6 +423,19 @@ class Client:
             ) from None
         finally:
             call.cancel()  # whoever is interrupted while waiting takes the import back; a finished call ignores it
+
+    def watch(
+        self,
+        after: str | Token | None = None,
+        *,
+        types: Iterable[str] = (),
+        relations: Iterable[str] = (),
+        filters: Iterable[TupleFilter] = (),
+        heartbeat: float = 10.0,
+    ) -> streams.Watch:
+        """Tell what is committed behind a token, or from now on, revision by revision as it happens, without end."""
+        request = watch_message(after, types, relations, filters, heartbeat)
+        return streams.Watch(self._stream(self._stub.Watch, request), self._target, self._timeout)
 
     def _refuse_fork(self) -> None:
         if os.getpid() != self._pid:
@@ -410,58 +456,17 @@ class Client:
         except ValueError:  # all that gRPC says about a channel that was closed
             raise self._closed() from None
 
+    def _stream(
+        self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request
+    ) -> streams.Told[_Response]:
+        """Begin a call that is answered with a stream."""
+        self._refuse_fork()
+        try:
+            return method(request)
+        except ValueError:
+            raise self._closed() from None
+
     def _closed(self) -> errors.ServerUnavailable:
         return errors.ServerUnavailable(
             f"this client of {errors.quoted(self._target)} is closed; open another one", {"target": self._target}
         )
-
-
-# --- imports: batches go from the caller's thread to the one in which gRPC sends ---
-
-
-def _batches(tuples: Iterable[str | RelationTuple], options: pb.ImportOptions) -> Iterator[pb.ImportRequest]:
-    """Yield the messages of an import: the options in the first, the total in the last."""
-    message = pb.ImportRequest(options=options)
-    total = 0
-    for fact in tuples:
-        if len(message.tuples) == BATCH_TUPLES:
-            yield message
-            message = pb.ImportRequest()
-        message.tuples.append(tuple_message(RelationTuple.of(fact)))
-        total += 1
-    message.tuples_total = total
-    yield message
-
-
-def _sent(ahead: queue.Queue[pb.ImportRequest | None]) -> Iterator[pb.ImportRequest]:
-    while (message := ahead.get()) is not None:
-        yield message
-
-
-def _put(
-    ahead: queue.Queue[pb.ImportRequest | None], message: pb.ImportRequest | None, call: grpc.Future[pb.ImportResponse]
-) -> bool:
-    """Queue a message once there is room; False when the call has ended meanwhile."""
-    while not call.done():
-        try:
-            ahead.put(message, timeout=_POLL_SECONDS)
-        except queue.Full:
-            continue
-        return True
-    return False
-
-
-def _finish(ahead: queue.Queue[pb.ImportRequest | None], call: grpc.Future[pb.ImportResponse]) -> None:
-    """Let the sending thread come to its end, whatever became of the call."""
-    if _put(ahead, None, call):
-        return
-    while True:
-        try:
-            ahead.put_nowait(None)
-        except queue.Full:
-            try:
-                ahead.get_nowait()
-            except queue.Empty:
-                continue
-        else:
-            return

@@ -12,6 +12,7 @@
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
     ├── LimitExceeded        a limit on work was hit: never a silent "no"
+    │   └── Lagged           who watches took too long over what was told
     ├── DeadlineExceeded
     ├── Unsupported          carried by the interface, not served yet: refused, never ignored
     ├── StoreUnavailable     cannot be reached, read or written now
@@ -54,6 +55,7 @@ __all__ = [
     "InvalidToken",
     "InvalidTuple",
     "KeyRefused",
+    "Lagged",
     "LimitExceeded",
     "NoSchema",
     "NotReady",
@@ -290,6 +292,12 @@ class LimitExceeded(RelgraphError):
     """A limit on work was hit before the answer was known; details carry `limit` and `value`."""
 
     code = "LIMIT_EXCEEDED"
+
+
+class Lagged(LimitExceeded):
+    """Who watches fell too far behind, and the watch ended; `details["token"]` is what to watch behind again."""
+
+    code = "LAGGED"
 
 
 class DeadlineExceeded(RelgraphError):

@@ -27,6 +27,8 @@ class Limits:
     """Questions in one bulk of checks."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
+    best_subjects_max: int = 1_000
+    """Subjects in one best-access request about one resource."""
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
     preconditions_max: int = 1_000

@@ -341,6 +341,19 @@ class TupleFilter:
             subject_relation=("" if subject_relation == "..." else subject_relation) if subject_hash else None,
         )
 
+    def matches(self, tuple_: RelationTuple) -> bool:
+        """Say whether a tuple is among those that the filter selects, whenever it expires."""
+        resource, subject = tuple_.resource, tuple_.subject
+        pairs = (
+            (self.resource_type, resource.type),
+            (self.resource_id, resource.id),
+            (self.relation, tuple_.relation),
+            (self.subject_type, subject.type),
+            (self.subject_id, subject.id),
+            (self.subject_relation, subject.relation),
+        )
+        return all(wanted is None or wanted == found for wanted, found in pairs)
+
     def __str__(self) -> str:
         """Return the text that `parse` reads; empty where every tuple matches."""
         parts = (

@@ -67,20 +67,7 @@ class Double:
 
     def read(self, filter: TupleFilter, *, limit: int, cursor: str, consistency: Consistency | None) -> Page:
         self.calls.append(("read", (filter,), {"limit": limit, "cursor": cursor, "consistency": consistency}))
-        found = [tuple_ for tuple_ in sorted(self.tuples) if _selected(filter, tuple_)]
+        found = [tuple_ for tuple_ in sorted(self.tuples) if filter.matches(tuple_)]
         start = int(cursor or "0")
         end = start + min(limit, self.page_max)
         return Page(tuple(found[start:end]), str(end) if end < len(found) else "", 7, TOKEN)
-
-
-def _selected(filter_: TupleFilter, tuple_: RelationTuple) -> bool:
-    resource, subject = tuple_.resource, tuple_.subject
-    pairs = (
-        (filter_.resource_type, resource.type),
-        (filter_.resource_id, resource.id),
-        (filter_.relation, tuple_.relation),
-        (filter_.subject_type, subject.type),
-        (filter_.subject_id, subject.id),
-        (filter_.subject_relation, subject.relation),
-    )
-    return all(wanted is None or wanted == found for wanted, found in pairs)

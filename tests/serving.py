@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
 
-__all__ = ["SCHEMA", "TUPLES", "in_process", "program", "program_environment", "raw_call"]
+__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "program", "program_environment", "raw_call"]
 
 SCHEMA = """use roles
 definition user {}
@@ -54,6 +54,9 @@ TUPLES = (
     "gate:one#keeper@user:anna",
 )
 
+STREAMED = {"Export", "Watch"}
+"""The methods that are answered in many messages."""
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -77,13 +80,19 @@ def in_process(authorizer: object, settings: Settings | None = None) -> Iterator
 
 
 def raw_call(address: str, method: str, data: bytes) -> tuple[grpc.StatusCode, str]:
-    """Send bytes as one request to a method of the service; gives the status and the reason in its details."""
+    """Send bytes as one request to a method of the service; gives the status and the reason in its details.
+
+    Of an answer in many messages the first one is awaited.
+    """
+    path = f"/relgraph.v1.AuthorizerService/{method}"
     with grpc.insecure_channel(address) as channel:
-        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
-            f"/relgraph.v1.AuthorizerService/{method}"
-        )
         try:
-            call(data, timeout=10)
+            if method in STREAMED:
+                stream: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+                next(stream(data, timeout=10))
+            else:
+                call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+                call(data, timeout=10)
         except grpc.RpcError as problem:
             status = rpc_status.from_call(cast("grpc.Call", problem))
             info = error_details_pb2.ErrorInfo()

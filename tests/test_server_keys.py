@@ -174,6 +174,23 @@ def test_a_revoked_key_is_refused_at_once(channel: grpc.Channel, path: Path, roo
     assert call(channel, "ReadSchema", b"", shown(root))[0] is grpc.StatusCode.OK
 
 
+def test_a_stream_ends_with_its_key(channel: grpc.Channel, authorizer: Authorizer, path: Path) -> None:
+    """A watch whose key was revoked is told nothing that was written since, and ends."""
+    secret = add_key(path, "k", ["read", "history"])
+    watch = AuthorizerServiceStub(channel).Watch(pb.WatchRequest(), timeout=20, metadata=shown(secret))
+    first = next(watch)
+    authorizer.write(touch=[FACT])
+    assert [FACT] == [
+        f"{each.resource}#{each.relation}@{each.subject}" for change in next(watch).changes for each in change.created
+    ]
+    revoke_key(path, "k", NOW)
+    authorizer.write(delete=[FACT])
+    with pytest.raises(grpc.RpcError) as caught:
+        next(watch)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert not first.changes
+
+
 @pytest.mark.parametrize("broken", ["garbage", "missing", "readable", "one line too many", "a secret"])
 def test_a_broken_file_lets_nobody_in(
     channel: grpc.Channel, path: Path, root: str, broken: str, caplog: pytest.LogCaptureFixture

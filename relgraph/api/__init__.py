@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from relgraph.api.authorizer import Authorizer, Ways, open_authorizer
+from relgraph.api.authorizer import Authorizer, open_authorizer
+from relgraph.api.bests import Ways
+from relgraph.api.dumping import Dump
 from relgraph.api.upkeep import backup, restore, verify
+from relgraph.api.watching import Selection, Watch
 
-__all__ = ["Authorizer", "Ways", "backup", "open_authorizer", "restore", "verify"]
+__all__ = [
+    "Authorizer",
+    "Dump",
+    "Selection",
+    "Watch",
+    "Ways",
+    "backup",
+    "open_authorizer",
+    "restore",
+    "verify",
+]

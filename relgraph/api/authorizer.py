@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
-from contextlib import contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
+from relgraph.api.bests import Bests
 from relgraph.api.cursors import Cursor
+from relgraph.api.dumping import Dump
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
+from relgraph.api.watching import Selection, open_watch
 from relgraph.api.writing import Writing
 from relgraph.engine import (
     Budget,
@@ -20,37 +22,35 @@ from relgraph.engine import (
     SubjectScope,
     Walk,
     World,
-    access,
     check,
     expand,
     find_orphans,
-    find_ways,
     valid_until,
 )
 from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, at_index, quoted
 from relgraph.instants import moment
 from relgraph.limits import Limits
-from relgraph.revision import Token
+from relgraph.revision import Consistency, Token
 from relgraph.schema import parse
 from relgraph.schema.diff import diff
 from relgraph.store import open_store
 from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of, questions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Collected, Deleted, Imported, Log, Way, Written
-    from relgraph.revision import Consistency
+    from relgraph.answers import Collected, Deleted, Imported, Log, Written
+    from relgraph.api.bests import Ways
+    from relgraph.api.watching import Watch
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
     from relgraph.tuples import Precondition, Question, RelationTuple
 
-__all__ = ["Authorizer", "Ways", "open_authorizer"]
+__all__ = ["Authorizer", "open_authorizer"]
 
-Ways = Literal["none", "one", "all"]
-"""How many ways a best access is to tell."""
+_DUMP_PAGE: Final = 1_000
 
 
 def _now() -> int:
@@ -91,6 +91,7 @@ class Authorizer:
         self._store = store
         self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
+        self._bests = Bests(self._following, self.limits)
         self._history = History(self._following, self.limits, clock)
 
     def __enter__(self) -> Self:
@@ -117,18 +118,6 @@ class Authorizer:
         For a thread that keeps this process up with what others write, so that `minimize_latency` answers are new.
         """
         return self._following.follow(timeout)
-
-    @contextmanager
-    def _pinned(
-        self, consistency: Consistency | None, deadline: float | None = None, page: Token | None = None
-    ) -> Iterator[Pinned]:
-        """Hold what to answer from: what a page before was answered from, or what `consistency` asks for."""
-        following = self._following
-        pinned = following.pin_again(page) if page is not None else following.pin(consistency, deadline)
-        try:
-            yield pinned
-        finally:
-            pinned.release()
 
     def _world(self, pinned: Pinned, deadline: float | None) -> World:
         return World(pinned.rules, pinned.view, Budget(self.limits, time.monotonic, deadline), pinned.now)
@@ -172,7 +161,7 @@ class Authorizer:
         """Return the verdict with its revision and, where it is CONDITIONAL, what is missing. Raises as `check`."""
         who, name, what = question_of(subject, permission, resource)
         ends = _instant(deadline)
-        with self._pinned(consistency, ends) as pinned:
+        with self._following.pinned(consistency, ends) as pinned:
             pinned.rules.schema.check_question(who, name, what)
             decision = self._decision(pinned, Walk(SubjectScope(self._world(pinned, ends), who)), what, name)
             if decision.verdict is Verdict.UNDECIDED:
@@ -210,7 +199,7 @@ class Authorizer:
                 {"limit": "checks_max", "value": str(self.limits.checks_max)},
             )
         ends = _instant(deadline)
-        with self._pinned(consistency, ends) as pinned:
+        with self._following.pinned(consistency, ends) as pinned:
             world = self._world(pinned, ends)
             walks: dict[Subject, Walk] = {}
             decisions = []
@@ -248,47 +237,22 @@ class Authorizer:
         deadline: float | None = None,
     ) -> list[Best]:
         """Return the best access of one subject on many resources, in their order, all at one revision."""
-        if ways not in ("none", "one", "all"):
-            raise InvalidInput(f"ways is {quoted(str(ways))}; use `none`, `one` or `all`")
-        who, objects = Subject.of(subject), [Object.of(each) for each in resources]
-        if not objects:
-            raise InvalidInput("a best access names no resource; give at least one")
-        if len(objects) > self.limits.best_resources_max:
-            raise InvalidInput(
-                f"{len(objects)} resources are over the limit of {self.limits.best_resources_max}; split the question",
-                {"limit": "best_resources_max", "value": str(self.limits.best_resources_max)},
-            )
-        ends = _instant(deadline)
-        with self._pinned(consistency, ends) as pinned:
-            for each in objects:
-                pinned.rules.schema.check_access(who, each)
-            scope = SubjectScope(self._world(pinned, ends), who)
-            walk, exhaustive = Walk(scope), Walk(scope, exhaustive=True)
-            return [self._best(pinned, walk, exhaustive, each, ways) for each in objects]
+        return self._bests.on_resources(subject, resources, ways, consistency, _instant(deadline))
 
-    def _best(self, pinned: Pinned, walk: Walk, exhaustive: Walk, resource: Object, ways: Ways) -> Best:
-        walk.scope.budget.renew()
-        found = access(walk, resource)
-        told: list[Way] = []
-        truncated = False
-        wanted = [*((found.role,) if found.role else found.held), *(each.role for each in found.conditional)]
-        for name in wanted if ways != "none" else ():
-            some, more = find_ways(walk, exhaustive, resource, name, self.limits, every=ways == "all")
-            told += some
-            truncated |= more
-        return Best(
-            walk.scope.subject,
-            resource,
-            found.role,
-            found.held,
-            found.conditional,
-            found.undecided,
-            tuple(told),
-            truncated,
-            pinned.revision.number,
-            pinned.token,
-            _moment(found.valid_until),
-        )
+    def best_subjects(
+        self,
+        subjects: Sequence[str | Subject],
+        resource: str | Object,
+        *,
+        ways: Ways = "none",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Best]:
+        """Return the best access of many subjects on one resource, in their order, all at one revision.
+
+        Raises as `best`, with the place of a subject that cannot be asked about, from 0, in `details["index"]`.
+        """
+        return self._bests.of_subjects(subjects, resource, ways, consistency, _instant(deadline))
 
     def expand(
         self,
@@ -305,7 +269,7 @@ class Authorizer:
         """
         what, name = Object.of(resource), check_relation(permission)
         ends = _instant(deadline)
-        with self._pinned(consistency, ends) as pinned:
+        with self._following.pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
             nodes = expand(EverySubjectScope(self._world(pinned, ends)), what, name, usersets=usersets)
             return Expansion(nodes, pinned.revision.number, pinned.token)
@@ -325,7 +289,7 @@ class Authorizer:
         """
         wanted = set(types)
         ends = _instant(deadline)
-        with self._pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
+        with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
             schema = pinned.rules.schema
             for type_ in wanted:
                 schema.definition(type_)
@@ -430,6 +394,25 @@ class Authorizer:
         """
         return self._history.log(after, limit)
 
+    def watch(
+        self,
+        after: str | Token | None = None,
+        *,
+        types: Iterable[str] = (),
+        relations: Iterable[str] = (),
+        filters: Iterable[TupleFilter] = (),
+        heartbeat: float = 10.0,
+    ) -> Watch:
+        """Tell what is committed behind a token, or from now on, revision by revision as it happens, without end.
+
+        Told are changes of one of the `types`, one of the `relations` and that match one of the `filters`, where any
+        are given, and every change of the schema; that a tuple expires is no change. A checkpoint comes first, and
+        after `heartbeat` seconds without a word. Raises RevisionUnavailable for a token that cannot be gone on behind,
+        UnknownDefinition or UnknownRelation for names that no schema since has, NoSchema.
+        """
+        selection = Selection.of(types, relations, filters)
+        return open_watch(self._following, after, selection, heartbeat, time.monotonic)
+
     def collect(self, keep: timedelta) -> Collected:
         """Forget the history from before `keep` ago, and what had expired by then; return what went.
 
@@ -461,7 +444,7 @@ class Authorizer:
             parsed = Cursor.parse(cursor, filter)
             last, page_before = parsed.last, parsed.token
         with (
-            self._pinned(consistency, _instant(deadline), page_before) as pinned,
+            self._following.pinned(consistency, _instant(deadline), page_before) as pinned,
             self._following.rows(pinned) as snapshot,
         ):
             if pinned.program is not None:
@@ -471,9 +454,16 @@ class Authorizer:
             after = str(Cursor.after(filter, Token.parse(pinned.token), page[-1])) if len(found) > limit else ""
             return Page(page, after, pinned.revision.number, pinned.token)
 
+    def dump(self, filter: TupleFilter = TupleFilter(), *, consistency: Consistency | None = None) -> Dump:
+        """Return every tuple that matches, and the schema, all at one revision and instant. Raises as `read`."""
+        limit = min(_DUMP_PAGE, self.limits.read_page_max)
+        first = self.read(filter, limit=limit, consistency=consistency)
+        schema = self.schema(consistency=Consistency.at_exactly(first.token))
+        return Dump(schema.text, first, lambda cursor: self.read(filter, limit=limit, cursor=cursor))
+
     def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """Return the schema in force, as it was written. Raises NoSchema before the first."""
-        with self._pinned(consistency, _instant(deadline)) as pinned:
+        with self._following.pinned(consistency, _instant(deadline)) as pinned:
             if pinned.program is None:
                 raise NoSchema("the store has no schema yet; write one first")
             return SchemaText(pinned.program.schema.text, pinned.revision.number, pinned.token)
@@ -487,7 +477,7 @@ class Authorizer:
         Whether living tuples allow the change is not judged.
         """
         new = parse(text)
-        with self._pinned(consistency, _instant(deadline)) as pinned:
+        with self._following.pinned(consistency, _instant(deadline)) as pinned:
             return SchemaDiff(diff(pinned.rules.schema, new), pinned.revision.number, pinned.token)
 
     def write_schema(self, text: str, *, reason: str = "") -> Written:

@@ -222,6 +222,17 @@ class Following:
             self.refresh(deadline)
         return self._pin_head(wanted.token.instant if wanted.token else 0)
 
+    @contextmanager
+    def pinned(
+        self, consistency: Consistency | None, deadline: float | None = None, page: Token | None = None
+    ) -> Iterator[Pinned]:
+        """Hold what to answer from: what a page before was answered from, or what `consistency` asks for."""
+        pinned = self.pin_again(page) if page is not None else self.pin(consistency, deadline)
+        try:
+            yield pinned
+        finally:
+            pinned.release()
+
     def _stale(self) -> bool:
         return (self._timer() - self._fresh_at) * 1000 >= self._limits.staleness_ms_max
 

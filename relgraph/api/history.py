@@ -15,10 +15,28 @@ if TYPE_CHECKING:
 
     from relgraph.api.following import Following
     from relgraph.limits import Limits
+    from relgraph.store import base
 
-__all__ = ["History"]
+__all__ = ["History", "entry_of"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def entry_of(following: Following, entry: base.LogEntry) -> LogEntry:
+    """Return what a revision did, as it is told outside."""
+    return LogEntry(
+        entry.revision.number,
+        following.token(entry.revision),
+        moment(entry.revision.stamp),
+        entry.commit.principal,
+        entry.commit.actor,
+        entry.commit.reason,
+        entry.commit.request_id,
+        entry.commit.metadata,
+        entry.created,
+        entry.deleted,
+        entry.schema,
+    )
 
 
 class History:
@@ -41,22 +59,7 @@ class History:
             start = snapshot.floor if token is None else following.kept(snapshot, token).number
             found = snapshot.log(start, limit)
             head = snapshot.head
-        told = tuple(
-            LogEntry(
-                each.revision.number,
-                following.token(each.revision),
-                moment(each.revision.stamp),
-                each.commit.principal,
-                each.commit.actor,
-                each.commit.reason,
-                each.commit.request_id,
-                each.commit.metadata,
-                each.created,
-                each.deleted,
-                each.schema,
-            )
-            for each in found
-        )
+        told = tuple(entry_of(following, each) for each in found)
         more = bool(told) and told[-1].revision < head.number
         return Log(told, told[-1].token if more else "", head.number, following.token(head))
 

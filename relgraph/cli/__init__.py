@@ -14,6 +14,7 @@
     keys            key: create, list and revoke the keys of a server
     audits          audit verify
     upkeep          backup, restore, verify
+    watching        watch, export
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("relgraph.cli.writes", "delete"),
     "demo": ("relgraph.cli.demo", "demo"),
     "expand": ("relgraph.cli.questions", "expand"),
+    "export": ("relgraph.cli.watching", "export"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
     "key": ("relgraph.cli.keys", "key"),
@@ -45,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),
     "verify": ("relgraph.cli.upkeep", "verify"),
+    "watch": ("relgraph.cli.watching", "watch"),
     "write": ("relgraph.cli.writes", "write"),
 }
 """Each command's name, with the module and the name that it is found under."""

@@ -442,17 +442,64 @@ class Question(google.protobuf.message.Message):
 global___Question = Question
 
 @typing.final
+class QuestionColumns(google.protobuf.message.Message):
+    """Many checks as columns: each text once, and for each question where its texts stand, from 0. The three columns of
+    indexes are equally long.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECTS_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
+    RESOURCES_FIELD_NUMBER: builtins.int
+    SUBJECT_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    @property
+    def subjects(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def permissions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def resources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def subject(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """For each question, the index of its subject in `subjects`."""
+
+    @property
+    def permission(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def resource(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        subjects: collections.abc.Iterable[builtins.str] | None = ...,
+        permissions: collections.abc.Iterable[builtins.str] | None = ...,
+        resources: collections.abc.Iterable[builtins.str] | None = ...,
+        subject: collections.abc.Iterable[builtins.int] | None = ...,
+        permission: collections.abc.Iterable[builtins.int] | None = ...,
+        resource: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["permission", b"permission", "permissions", b"permissions", "resource", b"resource", "resources", b"resources", "subject", b"subject", "subjects", b"subjects"]) -> None: ...
+
+global___QuestionColumns = QuestionColumns
+
+@typing.final
 class CheckBulkRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     QUESTIONS_FIELD_NUMBER: builtins.int
+    COLUMNS_FIELD_NUMBER: builtins.int
     CONSISTENCY_FIELD_NUMBER: builtins.int
     CONTEXT_FIELD_NUMBER: builtins.int
     CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
     AT_FIELD_NUMBER: builtins.int
     @property
     def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Question]:
-        """At least one."""
+        """At least one, here or in `columns`; not in both."""
+
+    @property
+    def columns(self) -> global___QuestionColumns:
+        """The same questions in another form, which costs less where there are many; answered in columns as well."""
 
     @property
     def consistency(self) -> global___Consistency:
@@ -474,13 +521,14 @@ class CheckBulkRequest(google.protobuf.message.Message):
         self,
         *,
         questions: collections.abc.Iterable[global___Question] | None = ...,
+        columns: global___QuestionColumns | None = ...,
         consistency: global___Consistency | None = ...,
         context: google.protobuf.struct_pb2.Struct | None = ...,
         contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
         at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "questions", b"questions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "columns", b"columns", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "columns", b"columns", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "questions", b"questions"]) -> None: ...
 
 global___CheckBulkRequest = CheckBulkRequest
 
@@ -491,6 +539,7 @@ class CheckBulkResponse(google.protobuf.message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     ANSWERS_FIELD_NUMBER: builtins.int
+    COLUMNS_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision the answers hold for."""
     token: builtins.str
@@ -499,16 +548,76 @@ class CheckBulkResponse(google.protobuf.message.Message):
     def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Answer]:
         """One for each question, in their order."""
 
+    @property
+    def columns(self) -> global___AnswerColumns:
+        """Instead of `answers`, where the questions came in columns."""
+
     def __init__(
         self,
         *,
         revision: builtins.int = ...,
         token: builtins.str = ...,
         answers: collections.abc.Iterable[global___Answer] | None = ...,
+        columns: global___AnswerColumns | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["answers", b"answers", "revision", b"revision", "token", b"token"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["columns", b"columns"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answers", b"answers", "columns", b"columns", "revision", b"revision", "token", b"token"]) -> None: ...
 
 global___CheckBulkResponse = CheckBulkResponse
+
+@typing.final
+class AnswerColumns(google.protobuf.message.Message):
+    """Many answers as columns."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICTS_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    VALID_UNTIL_FIELD_NUMBER: builtins.int
+    TIMES_FIELD_NUMBER: builtins.int
+    @property
+    def verdicts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Verdict.ValueType]:
+        """One for each question, in their order."""
+
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Missing]:
+        """What is missing, for each VERDICT_CONDITIONAL, in their order."""
+
+    @property
+    def valid_until(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """For each question, where its time stands in `times`, from 1; 0 for none. Empty: none has any."""
+
+    @property
+    def times(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[google.protobuf.timestamp_pb2.Timestamp]: ...
+    def __init__(
+        self,
+        *,
+        verdicts: collections.abc.Iterable[global___Verdict.ValueType] | None = ...,
+        missing: collections.abc.Iterable[global___Missing] | None = ...,
+        valid_until: collections.abc.Iterable[builtins.int] | None = ...,
+        times: collections.abc.Iterable[google.protobuf.timestamp_pb2.Timestamp] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["missing", b"missing", "times", b"times", "valid_until", b"valid_until", "verdicts", b"verdicts"]) -> None: ...
+
+global___AnswerColumns = AnswerColumns
+
+@typing.final
+class Missing(google.protobuf.message.Message):
+    """The names of the context that one answer lacks."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: builtins.int
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["names", b"names"]) -> None: ...
+
+global___Missing = Missing
 
 @typing.final
 class Answer(google.protobuf.message.Message):
@@ -538,11 +647,17 @@ global___Answer = Answer
 
 @typing.final
 class BestAccessRequest(google.protobuf.message.Message):
+    """One subject on many resources, or many subjects on one resource: `subject` and `resources`, or `subjects` and
+    `resource`.
+    """
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     WAYS_FIELD_NUMBER: builtins.int
+    SUBJECTS_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
     CONSISTENCY_FIELD_NUMBER: builtins.int
     CONTEXT_FIELD_NUMBER: builtins.int
     CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
@@ -550,9 +665,15 @@ class BestAccessRequest(google.protobuf.message.Message):
     subject: builtins.str
     """An object or a userset; not a wildcard."""
     ways: global___Ways.ValueType
+    resource: builtins.str
+    """An object; not `type:*`."""
     @property
     def resources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Objects; not `type:*`. At least one."""
+
+    @property
+    def subjects(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Objects or usersets; not a wildcard. At least one."""
 
     @property
     def consistency(self) -> global___Consistency:
@@ -576,13 +697,15 @@ class BestAccessRequest(google.protobuf.message.Message):
         subject: builtins.str = ...,
         resources: collections.abc.Iterable[builtins.str] | None = ...,
         ways: global___Ways.ValueType = ...,
+        subjects: collections.abc.Iterable[builtins.str] | None = ...,
+        resource: builtins.str = ...,
         consistency: global___Consistency | None = ...,
         context: google.protobuf.struct_pb2.Struct | None = ...,
         contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
         at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "resources", b"resources", "subject", b"subject", "ways", b"ways"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "resource", b"resource", "resources", b"resources", "subject", b"subject", "subjects", b"subjects", "ways", b"ways"]) -> None: ...
 
 global___BestAccessRequest = BestAccessRequest
 
@@ -599,10 +722,10 @@ class BestAccessResponse(google.protobuf.message.Message):
     token: builtins.str
     """A token for that revision."""
     subject: builtins.str
-    """The subject that was asked about."""
+    """The subject that was asked about; of many subjects, each stands in its result."""
     @property
     def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BestAccess]:
-        """One entry for each resource of the request, in its order."""
+        """One entry for each resource, or each subject, of the request, in its order."""
 
     def __init__(
         self,
@@ -618,7 +741,7 @@ global___BestAccessResponse = BestAccessResponse
 
 @typing.final
 class BestAccess(google.protobuf.message.Message):
-    """The best access of the subject on one resource."""
+    """The best access of one subject on one resource."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -630,11 +753,14 @@ class BestAccess(google.protobuf.message.Message):
     WAYS_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
     VALID_UNTIL_FIELD_NUMBER: builtins.int
+    SUBJECT_FIELD_NUMBER: builtins.int
     resource: builtins.str
     role: builtins.str
     """The strongest rung held. Absent: none is, or the definition has no ladder."""
     truncated: builtins.bool
     """There are more ways than listed."""
+    subject: builtins.str
+    """The subject, where many were asked about."""
     @property
     def held(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """With a ladder, the rungs held, strongest first; without one, every permission held."""
@@ -664,9 +790,10 @@ class BestAccess(google.protobuf.message.Message):
         ways: collections.abc.Iterable[global___Way] | None = ...,
         truncated: builtins.bool = ...,
         valid_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        subject: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_role", b"_role", "role", b"role", "valid_until", b"valid_until"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_role", b"_role", "conditional", b"conditional", "held", b"held", "resource", b"resource", "role", b"role", "truncated", b"truncated", "undecided", b"undecided", "valid_until", b"valid_until", "ways", b"ways"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_role", b"_role", "conditional", b"conditional", "held", b"held", "resource", b"resource", "role", b"role", "subject", b"subject", "truncated", b"truncated", "undecided", b"undecided", "valid_until", b"valid_until", "ways", b"ways"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_role", b"_role"]) -> typing.Literal["role"] | None: ...
 
 global___BestAccess = BestAccess
@@ -1438,6 +1565,205 @@ class ImportResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["revision", b"revision", "token", b"token", "tuples_changed", b"tuples_changed", "tuples_read", b"tuples_read"]) -> None: ...
 
 global___ImportResponse = ImportResponse
+
+@typing.final
+class ExportRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    @property
+    def filter(self) -> global___TupleFilter:
+        """Absent: every tuple."""
+
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        filter: global___TupleFilter | None = ...,
+        consistency: global___Consistency | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "filter", b"filter"]) -> None: ...
+
+global___ExportRequest = ExportRequest
+
+@typing.final
+class ExportResponse(google.protobuf.message.Message):
+    """A message of an export's stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    SCHEMA_FIELD_NUMBER: builtins.int
+    TUPLES_FIELD_NUMBER: builtins.int
+    TUPLES_TOTAL_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision that all of the export holds for."""
+    token: builtins.str
+    """A token for that revision."""
+    schema: builtins.str
+    """The schema in force, in the first message only, which has no tuples."""
+    tuples_total: builtins.int
+    """How many tuples there were in all, in the last message only."""
+    @property
+    def tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]: ...
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        schema: builtins.str | None = ...,
+        tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        tuples_total: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_schema", b"_schema", "_tuples_total", b"_tuples_total", "schema", b"schema", "tuples_total", b"tuples_total"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_schema", b"_schema", "_tuples_total", b"_tuples_total", "revision", b"revision", "schema", b"schema", "token", b"token", "tuples", b"tuples", "tuples_total", b"tuples_total"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_schema", b"_schema"]) -> typing.Literal["schema"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tuples_total", b"_tuples_total"]) -> typing.Literal["tuples_total"] | None: ...
+
+global___ExportResponse = ExportResponse
+
+@typing.final
+class WatchRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: builtins.int
+    TYPES_FIELD_NUMBER: builtins.int
+    RELATIONS_FIELD_NUMBER: builtins.int
+    FILTERS_FIELD_NUMBER: builtins.int
+    HEARTBEAT_MS_FIELD_NUMBER: builtins.int
+    after: builtins.str
+    """A token: what came behind its write. Empty: from now on."""
+    heartbeat_ms: builtins.int
+    """After so many milliseconds without a message comes one without changes. Absent: 10,000."""
+    @property
+    def types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only changes of tuples on resources of these types. Empty: of every type."""
+
+    @property
+    def relations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only changes of tuples of these relations. Empty: of every relation."""
+
+    @property
+    def filters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TupleFilter]:
+        """Only changes of tuples that match one of these. Empty: of every tuple."""
+
+    def __init__(
+        self,
+        *,
+        after: builtins.str = ...,
+        types: collections.abc.Iterable[builtins.str] | None = ...,
+        relations: collections.abc.Iterable[builtins.str] | None = ...,
+        filters: collections.abc.Iterable[global___TupleFilter] | None = ...,
+        heartbeat_ms: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_heartbeat_ms", b"_heartbeat_ms", "heartbeat_ms", b"heartbeat_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_heartbeat_ms", b"_heartbeat_ms", "after", b"after", "filters", b"filters", "heartbeat_ms", b"heartbeat_ms", "relations", b"relations", "types", b"types"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_heartbeat_ms", b"_heartbeat_ms"]) -> typing.Literal["heartbeat_ms"] | None: ...
+
+global___WatchRequest = WatchRequest
+
+@typing.final
+class WatchResponse(google.protobuf.message.Message):
+    """The first message comes at once, without changes, and tells where the watch begins."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """Up to this revision all is told. A revision that `continues` is not part of that yet."""
+    token: builtins.str
+    """A token for that revision: a watch behind it misses nothing and repeats nothing."""
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Change]:
+        """What was committed, in order. Revisions of which nothing was selected are left out."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        changes: collections.abc.Iterable[global___Change] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___WatchResponse = WatchResponse
+
+@typing.final
+class Change(google.protobuf.message.Message):
+    """What one revision did, or a part of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    CREATED_FIELD_NUMBER: builtins.int
+    DELETED_FIELD_NUMBER: builtins.int
+    SCHEMA_FIELD_NUMBER: builtins.int
+    CONTINUES_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    token: builtins.str
+    """A token for that revision. To go on in the middle of a revision is not possible: keep it once that is complete."""
+    principal: builtins.str
+    """Who wrote it, in whose name, why, and under which request id."""
+    actor: builtins.str
+    reason: builtins.str
+    request_id: builtins.str
+    metadata: builtins.str
+    schema: builtins.str
+    """The schema that was put in force, whatever was selected."""
+    continues: builtins.bool
+    """The revision is too large for one message and continues in the next one's first change."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def created(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """A tuple whose expiration changed is in both. That a tuple expires is no change."""
+
+    @property
+    def deleted(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]: ...
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        principal: builtins.str = ...,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+        request_id: builtins.str = ...,
+        metadata: builtins.str = ...,
+        created: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        deleted: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        schema: builtins.str | None = ...,
+        continues: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_schema", b"_schema", "schema", b"schema", "time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_schema", b"_schema", "actor", b"actor", "continues", b"continues", "created", b"created", "deleted", b"deleted", "metadata", b"metadata", "principal", b"principal", "reason", b"reason", "request_id", b"request_id", "revision", b"revision", "schema", b"schema", "time", b"time", "token", b"token"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_schema", b"_schema"]) -> typing.Literal["schema"] | None: ...
+
+global___Change = Change
 
 @typing.final
 class ReadSchemaRequest(google.protobuf.message.Message):

@@ -80,6 +80,16 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ReadRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ReadResponse.FromString,
                 _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/relgraph.v1.AuthorizerService/Export',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ExportRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/relgraph.v1.AuthorizerService/Watch',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.WatchRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WatchResponse.FromString,
+                _registered_method=True)
         self.Import = channel.stream_unary(
                 '/relgraph.v1.AuthorizerService/Import',
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ImportRequest.SerializeToString,
@@ -162,6 +172,24 @@ class AuthorizerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Export(self, request, context):
+        """Every living tuple at one revision, behind the schema in force there. A stream that does not end with the total was
+        cut short; there is no way to go on with one, so export again at the same token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """What is committed behind a token, or from now on, revision by revision as it happens. The stream ends with a status
+        only: RESOURCE_EXHAUSTED (LAGGED) for a reader that is too slow, OUT_OF_RANGE where what comes next is not kept or
+        the store is another one, UNAVAILABLE when the server stops. Whatever it was, watch again behind the token of the
+        last message that arrived: nothing is missed and nothing comes twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Import(self, request_iterator, context):
         """Loads many tuples: the whole stream is one revision, all or nothing. A stream that is cancelled changes nothing.
         """
@@ -232,6 +260,16 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.Read,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ReadRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.ReadResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ExportRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.ExportResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.WatchRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.WatchResponse.SerializeToString,
             ),
             'Import': grpc.stream_unary_rpc_method_handler(
                     servicer.Import,
@@ -470,6 +508,60 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/Read',
             relgraph_dot_v1_dot_authorizer__pb2.ReadRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.ReadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/Export',
+            relgraph_dot_v1_dot_authorizer__pb2.ExportRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/Watch',
+            relgraph_dot_v1_dot_authorizer__pb2.WatchRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

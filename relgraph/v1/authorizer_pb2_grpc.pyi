@@ -81,6 +81,24 @@ class AuthorizerServiceStub:
     ]
     """Living tuples that match a filter, in key order, by the page."""
 
+    Export: grpc.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.ExportRequest,
+        relgraph.v1.authorizer_pb2.ExportResponse,
+    ]
+    """Every living tuple at one revision, behind the schema in force there. A stream that does not end with the total was
+    cut short; there is no way to go on with one, so export again at the same token.
+    """
+
+    Watch: grpc.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.WatchRequest,
+        relgraph.v1.authorizer_pb2.WatchResponse,
+    ]
+    """What is committed behind a token, or from now on, revision by revision as it happens. The stream ends with a status
+    only: RESOURCE_EXHAUSTED (LAGGED) for a reader that is too slow, OUT_OF_RANGE where what comes next is not kept or
+    the store is another one, UNAVAILABLE when the server stops. Whatever it was, watch again behind the token of the
+    last message that arrived: nothing is missed and nothing comes twice.
+    """
+
     Import: grpc.StreamUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.ImportRequest,
         relgraph.v1.authorizer_pb2.ImportResponse,
@@ -155,6 +173,24 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.ReadResponse,
     ]
     """Living tuples that match a filter, in key order, by the page."""
+
+    Export: grpc.aio.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.ExportRequest,
+        relgraph.v1.authorizer_pb2.ExportResponse,
+    ]
+    """Every living tuple at one revision, behind the schema in force there. A stream that does not end with the total was
+    cut short; there is no way to go on with one, so export again at the same token.
+    """
+
+    Watch: grpc.aio.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.WatchRequest,
+        relgraph.v1.authorizer_pb2.WatchResponse,
+    ]
+    """What is committed behind a token, or from now on, revision by revision as it happens. The stream ends with a status
+    only: RESOURCE_EXHAUSTED (LAGGED) for a reader that is too slow, OUT_OF_RANGE where what comes next is not kept or
+    the store is another one, UNAVAILABLE when the server stops. Whatever it was, watch again behind the token of the
+    last message that arrived: nothing is missed and nothing comes twice.
+    """
 
     Import: grpc.aio.StreamUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.ImportRequest,
@@ -246,6 +282,28 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.ReadResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.ReadResponse]]:
         """Living tuples that match a filter, in key order, by the page."""
+
+    @abc.abstractmethod
+    def Export(
+        self,
+        request: relgraph.v1.authorizer_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[relgraph.v1.authorizer_pb2.ExportResponse], collections.abc.AsyncIterator[relgraph.v1.authorizer_pb2.ExportResponse]]:
+        """Every living tuple at one revision, behind the schema in force there. A stream that does not end with the total was
+        cut short; there is no way to go on with one, so export again at the same token.
+        """
+
+    @abc.abstractmethod
+    def Watch(
+        self,
+        request: relgraph.v1.authorizer_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[relgraph.v1.authorizer_pb2.WatchResponse], collections.abc.AsyncIterator[relgraph.v1.authorizer_pb2.WatchResponse]]:
+        """What is committed behind a token, or from now on, revision by revision as it happens. The stream ends with a status
+        only: RESOURCE_EXHAUSTED (LAGGED) for a reader that is too slow, OUT_OF_RANGE where what comes next is not kept or
+        the store is another one, UNAVAILABLE when the server stops. Whatever it was, watch again behind the token of the
+        last message that arrived: nothing is missed and nothing comes twice.
+        """
 
     @abc.abstractmethod
     def Import(

@@ -28,7 +28,7 @@ from relgraph.answers import (
     Way,
     Written,
 )
-from relgraph.tuples import Object, Subject
+from relgraph.tuples import Object, RelationTuple, Subject
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, tuple_message
 
@@ -44,6 +44,7 @@ __all__ = [
     "decisions_message",
     "diff_message",
     "expansion_message",
+    "export_message",
     "orphans_message",
     "page_message",
     "read_best",
@@ -56,7 +57,9 @@ __all__ = [
     "read_orphans",
     "read_page",
     "read_schema",
+    "read_verdict",
     "read_written",
+    "verdict_value",
 ]
 
 _VERDICT: Final[dict[Verdict, pb.Verdict.ValueType]] = {
@@ -95,6 +98,16 @@ _CHANGE: Final[dict[ChangeKind, pb.SchemaChangeKind.ValueType]] = {
 _VERDICT_READ: Final = {int(value): verdict for verdict, value in _VERDICT.items()}
 _ORPHAN_READ: Final = {int(value): kind for kind, value in _ORPHAN.items()}
 _CHANGE_READ: Final = {int(value): kind for kind, value in _CHANGE.items()}
+
+
+def verdict_value(verdict: Verdict) -> pb.Verdict.ValueType:
+    """Return the number that stands for a verdict."""
+    return _VERDICT[verdict]
+
+
+def read_verdict(value: int, field: str) -> Verdict:
+    """Read a verdict. Raises Unsupported for one not known."""
+    return known(_VERDICT_READ, value, field)
 
 
 def decision_message(decision: Decision) -> pb.CheckResponse:
@@ -171,8 +184,8 @@ def _read_way(message: pb.Way) -> Way:
     return Way(message.role, read_tuples(message.tuples, "tuples"), steps, message.via)
 
 
-def best_messages(bests: Sequence[Best], subject: Subject) -> pb.BestAccessResponse:
-    """Build the answer about one subject and many resources, which all hold at one revision."""
+def best_messages(bests: Sequence[Best], subject: Subject | None) -> pb.BestAccessResponse:
+    """Build the answers, which all hold at one revision, about one subject; or about many, where that is None."""
     results = [
         pb.BestAccess(
             resource=str(best.resource),
@@ -183,19 +196,20 @@ def best_messages(bests: Sequence[Best], subject: Subject) -> pb.BestAccessRespo
             ways=[_way_message(way) for way in best.ways],
             truncated=best.truncated,
             valid_until=_moment(best.valid_until),
+            subject=str(best.subject) if subject is None else "",
         )
         for best in bests
     ]
     first = bests[0]
-    return pb.BestAccessResponse(revision=first.revision, token=first.token, subject=str(subject), results=results)
+    about = "" if subject is None else str(subject)
+    return pb.BestAccessResponse(revision=first.revision, token=first.token, subject=about, results=results)
 
 
 def read_best(message: pb.BestAccessResponse) -> list[Best]:
-    """Read the answers about one subject, in the request's order."""
-    subject = Subject.parse(message.subject)
+    """Read the answers about one subject, or many, in the request's order."""
     return [
         Best(
-            subject=subject,
+            subject=Subject.parse(row.subject or message.subject),
             resource=Object.parse(row.resource),
             role=row.role if row.HasField("role") else None,
             held=tuple(row.held),
@@ -265,6 +279,11 @@ def page_message(page: Page) -> pb.ReadResponse:
         tuples=[tuple_message(fact) for fact in page.tuples],
         cursor=page.cursor,
     )
+
+
+def export_message(tuples: Sequence[RelationTuple], revision: int, token: str) -> pb.ExportResponse:
+    """Build one message of an export."""
+    return pb.ExportResponse(revision=revision, token=token, tuples=[tuple_message(each) for each in tuples])
 
 
 def read_page(message: pb.ReadResponse) -> Page:

@@ -101,6 +101,7 @@ class Running:
         """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
         self._looking.cancel()
         await self._health.enter_graceful_shutdown()
+        self._service.end_streams()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
         await self._gate.close()

@@ -2,7 +2,9 @@
 
 Rule 1: whatever a method raises leaves as one status from `relgraph_server.status`.
 Rule 2: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
-Rule 3: no message is looked at before its caller's key was found, and none reaches a method before the gate admits it.
+Rule 3: a method that is answered in many messages sends them itself, and its end is the end of the stream.
+Rule 4: no message is looked at before its caller's key was found, and none reaches a method before the gate admits it;
+a stream ends once its key is not valid any more.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ __all__ = ["Edge"]
 
 _log: Final = logging.getLogger(__name__)
 
+_Reply = TypeVar("_Reply")
 _Request = TypeVar("_Request")
 
 
@@ -88,6 +91,18 @@ class Edge(grpc.aio.ServerInterceptor):
 
             return grpc.stream_unary_rpc_method_handler(answer_stream, deserialize, handler.response_serializer)
 
+        if handler.response_streaming:
+
+            async def answer_many(message: Message, context: Context) -> None:
+                async def method(call: Call) -> None:
+                    checked = _checked(message)
+                    self._gate.admit(call, checked)
+                    await handler.unary_stream(checked, _Renewed(context, lambda: self._gate.renew(call)))
+
+                await self._guarded(name, method, context)
+
+            return grpc.unary_stream_rpc_method_handler(answer_many, deserialize, handler.response_serializer)
+
         async def answer(message: Message, context: Context) -> Message:
             async def method(call: Call) -> Message:
                 checked = _checked(message)
@@ -106,13 +121,22 @@ class Edge(grpc.aio.ServerInterceptor):
             yield checked
 
     async def _answer(self, name: str, method: Callable[[Call], Awaitable[Message]], context: Context) -> Message:
+        """Run a method that returns its answer."""
+
+        async def answered(call: Call) -> Message:
+            reply = await method(call)
+            _check_size(reply, self._answer_bytes_max)
+            return reply
+
+        return await self._guarded(name, answered, context)
+
+    async def _guarded(self, name: str, method: Callable[[Call], Awaitable[_Reply]], context: Context) -> _Reply:
         """Run a method for whom the gate lets in, and turn whatever it raises into a status."""
         call = self._gate.call(name, context.peer())
         CALL.set(call)  # a call has a task of its own, and so a context
         try:
             self._gate.identify(call, _metadata(context))
-            reply = await method(call)
-            _check_size(reply, self._answer_bytes_max)
+            return await method(call)
         except RelgraphError as error:
             if type(error) is RelgraphError:
                 _log.exception("an error without a class of its own")
@@ -130,7 +154,22 @@ class Edge(grpc.aio.ServerInterceptor):
             )
             await self._gate.failed(call, problem)
             await _abort(context, problem)
-        return reply
+
+
+class _Renewed:
+    """A stream's context: before each message it is made sure that the stream may go on."""
+
+    def __init__(self, context: Context, renew: Callable[[], None]) -> None:
+        self._context = context
+        self._renew = renew
+
+    async def write(self, message: Message) -> None:
+        """Send a message."""
+        self._renew()
+        await self._context.write(message)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._context, name)
 
 
 def _metadata(context: Context) -> list[tuple[str, str | bytes]]:

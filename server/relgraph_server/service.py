@@ -18,11 +18,12 @@ from relgraph.errors import DeadlineExceeded, InvalidInput, RelgraphError
 from relgraph.tuples import Object, Subject, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
-from relgraph.wire import answers, questions
+from relgraph.wire import answers, columns, questions
 from relgraph.wire.parts import read_text
 from relgraph_server.calls import CALL, Done
 from relgraph_server.guard import refuse_unserved
 from relgraph_server.spool import Spool
+from relgraph_server.watchers import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -59,12 +60,19 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._settings = settings
         self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
         self._writers = ThreadPoolExecutor(settings.write_threads_max, thread_name_prefix="relgraph-write")
+        self._watchers = Watchers(authorizer, settings)
+        self._exports = asyncio.Semaphore(settings.exports_max)
         self._imports = asyncio.Semaphore(settings.imports_max)
+
+    def end_streams(self) -> None:
+        """End what would go on without end, and refuse more of it: the server is about to stop."""
+        self._watchers.stop()
 
     def close(self) -> None:
         """Wait for the work in progress, drop what still waits, and end the threads."""
         for pool in (self._readers, self._writers):
             pool.shutdown(wait=True, cancel_futures=True)
+        self._watchers.close()
 
     async def _ask(self, question: Callable[[float], _Answer], context: Context) -> _Answer:
         """Run a question in a reading thread, with what is left of its deadline once the thread is free.
@@ -110,16 +118,32 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def CheckBulk(self, request: pb.CheckBulkRequest, context: Context) -> pb.CheckBulkResponse:
         """Answer many checks."""
         refuse_unserved(request)
-        asked = questions.read_questions(request.questions)
+        in_columns = request.HasField("columns")
+        if in_columns and request.questions:
+            raise InvalidInput(
+                "the request has `questions` and `columns`; ask in one of the two forms", {"field": "columns"}
+            )
+        asked = (
+            columns.read_question_columns(request.columns)
+            if in_columns
+            else questions.read_questions(request.questions)
+        )
         consistency = questions.read_consistency(request)
         decisions = await self._ask(
             lambda left: self._authorizer.decide_many(asked, consistency=consistency, deadline=left), context
         )
-        return answers.decisions_message(decisions)
+        if not in_columns:
+            return answers.decisions_message(decisions)
+        first = decisions[0]
+        return pb.CheckBulkResponse(
+            revision=first.revision, token=first.token, columns=columns.answer_columns(decisions)
+        )
 
     async def BestAccess(self, request: pb.BestAccessRequest, context: Context) -> pb.BestAccessResponse:
-        """Find the best access of one subject on many resources."""
+        """Find the best access of one subject on many resources, or of many subjects on one."""
         refuse_unserved(request)
+        if request.subjects or request.resource:
+            return await self._best_subjects(request, context)
         subject = read_text(Subject.parse, request.subject, "subject")
         resources = questions.read_objects(request.resources, "resources")
         if not resources:
@@ -133,6 +157,26 @@ class AuthorizerService(AuthorizerServiceServicer):
             context,
         )
         return answers.best_messages(bests, subject)
+
+    async def _best_subjects(self, request: pb.BestAccessRequest, context: Context) -> pb.BestAccessResponse:
+        if request.subject or request.resources:
+            field = "subject" if request.subject else "resources"
+            raise InvalidInput(
+                f"the request has `{field}` beside `subjects` and `resource`; ask about many subjects or about many "
+                "resources",
+                {"field": field},
+            )
+        subjects = [read_text(Subject.parse, text, f"subjects[{index}]") for index, text in enumerate(request.subjects)]
+        resource = read_text(Object.parse, request.resource, "resource")
+        ways = questions.read_ways(request.ways)
+        consistency = questions.read_consistency(request)
+        bests = await self._ask(
+            lambda left: self._authorizer.best_subjects(
+                subjects, resource, ways=ways, consistency=consistency, deadline=left
+            ),
+            context,
+        )
+        return answers.best_messages(bests, None)
 
     async def Expand(self, request: pb.ExpandRequest, context: Context) -> pb.ExpandResponse:
         """Show how a permission comes about."""
@@ -247,6 +291,42 @@ class AuthorizerService(AuthorizerServiceServicer):
             lambda authorizer: authorizer.write_schema(request.text, reason=request.reason), context
         )
         return pb.WriteSchemaResponse(revision=written.revision, token=written.token)
+
+    async def Export(self, request: pb.ExportRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Send every tuple at one revision: the schema first, the total last."""
+        refuse_unserved(request)
+        wanted = questions.read_filter(request.filter)
+        consistency = questions.read_consistency(request)
+        async with self._exports:
+            dump = await self._ask(lambda _: self._authorizer.dump(wanted, consistency=consistency), context)
+            message = pb.ExportResponse(revision=dump.revision, token=dump.token, schema=dump.schema)
+            total = 0
+            while True:
+                await self._send(message, context)
+                page = await self._ask(
+                    lambda _: answers.export_message(dump.page(), dump.revision, dump.token), context
+                )
+                if not page.tuples:
+                    break
+                total += len(page.tuples)
+                message = page
+            await self._send(pb.ExportResponse(revision=dump.revision, token=dump.token, tuples_total=total), context)
+
+    async def _send(self, message: pb.ExportResponse, context: Context) -> None:
+        """Send one message of a stream. Raises DeadlineExceeded for a caller who does not take it."""
+        longest = self._settings.message_ms_max
+        try:
+            await asyncio.wait_for(context.write(message), longest / 1000)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"a message was not taken within {longest} ms, and the export was ended; read faster, or export again",
+                {"limit": "message_ms_max", "value": str(longest)},
+            ) from None
+
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Tell what is committed, until the caller goes or something ends it."""
+        refuse_unserved(request)
+        await self._watchers.watch(request, context.write)
 
     async def Import(self, request_iterator: AsyncIterator[pb.ImportRequest], context: Context) -> pb.ImportResponse:
         """Load a whole stream in one revision, once it has arrived completely."""

@@ -61,6 +61,20 @@ class Settings:
     """Calls in progress at once on one connection; more wait."""
     imports_max: int = 4
     """Imports received at once; more wait."""
+    exports_max: int = 16
+    """Exports sent at once; more wait."""
+    message_ms_max: int = 60_000
+    """Milliseconds that a caller may take over one message of an export."""
+    watchers_max: int = 1_000
+    """Watches at once; more are refused with RESOURCE_EXHAUSTED."""
+    watch_threads_max: int = 2
+    """Threads that read the log for watches that are behind."""
+    watch_backlog_revisions_max: int = 10_000
+    """Revisions that are kept for watches; one that falls further behind ends with LAGGED."""
+    watch_backlog_changes_max: int = 100_000
+    """Changed tuples in what is kept for watches; a larger revision is kept alone."""
+    heartbeat_ms_min: int = 100
+    """Milliseconds between two heartbeats of a watch, at the least."""
     request_bytes_max: int = 4 << 20
     """Bytes of one request message."""
     answer_bytes_max: int = 64 << 20

@@ -54,6 +54,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.RevisionUnavailable: grpc.StatusCode.OUT_OF_RANGE,
     errors.LimitExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Lagged: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,

@@ -1,0 +1,254 @@
+"""Watches: each caller told at its own pace, of what the feed has read for all of them.
+
+Whoever begins further back than the feed reaches catches up from the store first. The log on disk is everybody's
+backlog: nothing is queued for a caller but the message that it is being sent.
+
+Rule 1: nothing is dropped. A watch that stands behind what the feed still holds, or that catches up and did not take a
+message while all of that was replaced, ends with LAGGED and the token to watch behind again.
+Rule 2: what ends the feed ends every watch: the next ones begin anew, behind tokens that the store knows or refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from relgraph.api import Selection
+from relgraph.errors import Lagged, LimitExceeded, RevisionUnavailable, ServerUnavailable
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.watches import change_parts, read_heartbeat, read_selected, watch_messages
+from relgraph_server.feed import Feed, Item, Stand
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from relgraph.api import Authorizer, Watch
+    from relgraph_server.settings import Settings
+
+    Send = Callable[[pb.WatchResponse], Awaitable[None]]
+
+__all__ = ["Watchers"]
+
+_Result = TypeVar("_Result")
+
+_INLINE_CHANGES_MAX: Final = 1_000
+_NEVER_S: Final = 1e9
+
+
+class Watchers:
+    """Everybody who watches one store through this server."""
+
+    def __init__(self, authorizer: Authorizer, settings: Settings) -> None:
+        self._authorizer = authorizer
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(settings.watch_threads_max, thread_name_prefix="relgraph-watch")
+        self._count = 0
+        self._feed: asyncio.Task[Feed] | None = None
+        self._old: list[Feed] = []
+        self._ending = False
+
+    @property
+    def count(self) -> int:
+        """How many watch now."""
+        return self._count
+
+    def stop(self) -> None:
+        """End every watch at once, and refuse new ones."""
+        self._ending = True
+        task = self._feed
+        if task is not None and task.done() and not task.cancelled() and task.exception() is None:
+            task.result().end(_stopping())
+
+    def close(self) -> None:
+        """Wait for the threads to end."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for feed in self._old:
+            feed.join()
+
+    async def watch(self, request: pb.WatchRequest, send: Send) -> None:
+        """Tell by `send` what is committed, until something ends it. Raises what that is."""
+        types, relations, filters = read_selected(request)
+        selection = Selection.of(types, relations, filters)
+        heartbeat = read_heartbeat(request, self._settings.heartbeat_ms_min)
+        self._check_room()
+        self._count += 1
+        try:
+            feed = await self._fed()
+            watch = await self._thread(
+                lambda: self._authorizer.watch(request.after or None, types=types, relations=relations, filters=filters)
+            )
+            watcher = _Watcher(feed, selection, heartbeat, send, self._thread)
+            await watcher.run(watch)
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._drop()
+
+    def _check_room(self) -> None:
+        if self._ending:
+            raise _stopping()
+        if self._count >= self._settings.watchers_max:
+            raise LimitExceeded(
+                f"{self._count} watches are in progress, and more are not allowed; end one, or raise the server's "
+                "`watchers_max`",
+                {"limit": "watchers_max", "value": str(self._settings.watchers_max)},
+            )
+
+    async def _fed(self) -> Feed:
+        """Return the feed; whoever comes first starts it."""
+        task = self._feed
+        if task is not None and task.done() and (task.exception() or task.result().problem):
+            self._drop()
+            task = None
+        if task is None:
+            task = self._feed = asyncio.get_running_loop().create_task(self._start())
+        # Shielded: the others still wait for it when the first one goes.
+        feed = await asyncio.shield(task)
+        if self._ending:
+            feed.end(_stopping())
+        return feed
+
+    async def _start(self) -> Feed:
+        return Feed(await self._thread(lambda: self._authorizer.watch(heartbeat=_NEVER_S)), self._settings)
+
+    def _drop(self) -> None:
+        """Stop the feed, now or once it has started."""
+        task, self._feed = self._feed, None
+
+        def stop(done: asyncio.Task[Feed]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                done.result().stop()
+                self._old = [each for each in self._old if each.running] + [done.result()]
+
+        if task is not None:
+            task.add_done_callback(stop)
+
+    async def _thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+class _Watcher:
+    """One caller, and how far it was told."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        selection: Selection,
+        heartbeat: float,
+        send: Send,
+        in_thread: Callable[[Callable[[], list[pb.Change]]], Awaitable[list[pb.Change]]],
+    ) -> None:
+        self._feed = feed
+        self._selection = selection
+        self._heartbeat = heartbeat
+        self._send = send
+        self._in_thread = in_thread
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = 0.0
+        self._stand = feed.base
+        self._live = False
+
+    async def run(self, watch: Watch) -> None:
+        """Tell from where `watch` stands, without end."""
+        self._stand = Stand.of(watch.token)
+        await self._checkpoint()
+        while self._stand.number < self._feed.base.number:
+            await self._catch_up(watch)
+        self._live = True
+        while True:
+            self._check()
+            items = self._feed.behind(self._stand)
+            if not items:
+                await self._rest()
+            await self._tell(items)
+
+    async def _catch_up(self, watch: Watch) -> None:
+        """Tell the next page from the store."""
+        items: list[Item] = []
+
+        def page() -> list[pb.Change]:
+            items.extend(map(Item.of, watch.poll()))
+            return self._selected(items)
+
+        parts = await self._in_thread(page)
+        if not items:
+            raise RevisionUnavailable(
+                f"the store ends at revision {self._stand.number}, and has told of later ones before; it may have been "
+                "replaced by an older copy: read it anew",
+                {"revision": str(self._stand.number)},
+            )
+        await self._tell_parts(parts, items[-1].stand)
+
+    async def _tell(self, items: Sequence[Item]) -> None:
+        """Tell what the feed holds."""
+        if not items:
+            return
+        if self._selection != Selection() and sum(each.changes for each in items) > _INLINE_CHANGES_MAX:
+            parts = await self._in_thread(lambda: self._selected(items))
+        else:
+            parts = self._selected(items)
+        await self._tell_parts(parts, items[-1].stand)
+
+    def _selected(self, items: Sequence[Item]) -> list[pb.Change]:
+        parts: list[pb.Change] = []
+        for item in items:
+            told = self._selection.told(item.entry)
+            if told is not None:
+                parts += item.parts if told is item.entry else change_parts(told)
+        return parts
+
+    async def _tell_parts(self, parts: Sequence[pb.Change], through: Stand) -> None:
+        for message in watch_messages(parts, self._stand.number, self._stand.token):
+            await self._sent(message)
+            if message.revision > self._stand.number:
+                self._stand = Stand.of(message.token)
+        self._stand = through
+        if self._loop.time() - self._sent_at >= self._heartbeat:
+            await self._checkpoint()
+
+    async def _rest(self) -> None:
+        """Wait for something to tell, or until a heartbeat is due."""
+        left = self._sent_at + self._heartbeat - self._loop.time()
+        if left <= 0:
+            await self._checkpoint()
+            return
+        await asyncio.wait({self._feed.moved}, timeout=left)
+
+    async def _checkpoint(self) -> None:
+        await self._sent(pb.WatchResponse(revision=self._stand.number, token=self._stand.token))
+
+    async def _sent(self, message: pb.WatchResponse) -> None:
+        """Send a message, for as long as the caller may take over it."""
+        self._check()
+        # Who catches up is behind anyway: what counts is what was committed while one message was not taken.
+        mark = self._stand if self._live else self._feed.head
+        sending = self._loop.create_task(_whole(self._send(message)))
+        try:
+            while not sending.done():
+                await asyncio.wait({sending, self._feed.moved}, return_when=asyncio.FIRST_COMPLETED)
+                if not sending.done():
+                    self._check(mark)
+            await sending
+        finally:
+            sending.cancel()
+        self._sent_at = self._loop.time()
+
+    def _check(self, mark: Stand | None = None) -> None:
+        """Raise what ends the watch, if something does."""
+        self._feed.check()
+        mark = mark or (self._stand if self._live else None)
+        if mark is not None and mark.number < self._feed.base.number:
+            raise Lagged(
+                f"the watch was told up to revision {self._stand.number} and the store is at {self._feed.head.number}, "
+                "further ahead than is kept for who reads slowly; watch again behind the last token, and read faster",
+                {"token": self._stand.token, "revision": str(self._stand.number)},
+            )
+
+
+async def _whole(sending: Awaitable[None]) -> None:
+    await sending
+
+
+def _stopping() -> ServerUnavailable:
+    return ServerUnavailable("the server is stopping; watch again behind the last token, there or at another one")
