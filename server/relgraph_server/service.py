@@ -188,6 +188,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         facts = questions.read_updates(request.updates)
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
+        actor = questions.read_actor(request)
         try:
             written = await self._change(
                 lambda: self._authorizer.write(
@@ -195,6 +196,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                     create=facts["create"],
                     delete=facts["delete"],
                     preconditions=preconditions,
+                    actor=actor,
                     reason=request.reason,
                     request_id=request.request_id,
                     not_after=not_after,
@@ -213,12 +215,14 @@ class AuthorizerService(AuthorizerServiceServicer):
         wanted = questions.read_filter(request.filter)
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
+        actor = questions.read_actor(request)
         deleted = await self._change(
             lambda: self._authorizer.delete(
                 wanted,
                 limit=request.limit if request.HasField("limit") else None,
                 partial=request.partial,
                 preconditions=preconditions,
+                actor=actor,
                 reason=request.reason,
                 request_id=request.request_id,
                 not_after=not_after,
@@ -235,8 +239,9 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def WriteSchema(self, request: pb.WriteSchemaRequest, context: Context) -> pb.WriteSchemaResponse:
         """Replace the schema."""
         refuse_unserved(request)
+        actor = questions.read_actor(request)
         written = await self._change(
-            lambda: self._authorizer.write_schema(request.text, reason=request.reason), context
+            lambda: self._authorizer.write_schema(request.text, actor=actor, reason=request.reason), context
         )
         return pb.WriteSchemaResponse(revision=written.revision, token=written.token)
 
@@ -260,6 +265,7 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def _load(self, options: pb.ImportOptions, spool: Spool, context: Context) -> Imported:
         on_duplicate = questions.read_on_duplicate(options.on_duplicate)
         not_after = questions.read_not_after(options)
+        actor = questions.read_actor(options)
 
         def load() -> Imported:
             _deadline(context)
@@ -268,6 +274,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                 on_duplicate=on_duplicate,
                 allow_universal=options.allow_universal,
                 allow_wildcards=options.allow_wildcards,
+                actor=actor,
                 reason=options.reason,
                 request_id=options.request_id,
                 not_after=not_after,
