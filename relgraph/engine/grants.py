@@ -80,7 +80,9 @@ class Rights:
         found = [
             kind
             for kind in self._schema.definitions[resource.type].relations[relation].kinds
-            if filter.subject_type in (None, kind.type) and filter.subject_relation in (None, kind.relation)
+            if not kind.universal
+            and filter.subject_type in (None, kind.type)
+            and filter.subject_relation in (None, kind.relation)
         ]
         # Where nothing but wildcards can match, it is their lines that count.
         wildcards = sorted({kind.type for kind in found}) if found and all(kind.wildcard for kind in found) else [""]
