@@ -46,14 +46,18 @@ refused: [{touch: "rule:one#applies@user:bob", error: CANNOT_UPDATE_PERMISSION}]
 changes:
   - title: "Another permission."
     schema: |-
+      use grants
       definition user {}
       definition rule {
         relation asked: user
         relation exception: rule
         permission asked_too = asked
+        grant asked by asked
       }
     best: [{subject: "user:anna", resource: "rule:one", held: [asked_too], ways: [directly]}]
+    refused: [{touch: "rule:one#asked@user:bob", actor: "user:bob", error: NOT_PERMITTED}]
   - title: "A creation, and a deletion of both."
+    actor: "user:anna"
     create: ["rule:one#asked@user:bob"]
     assertions: {assertTrue: ["rule:one#asked_too@user:bob"]}
   - title: "Nobody is left."
@@ -257,7 +261,15 @@ def test_the_demo_tells_whatever_a_scenario_claims(
     monkeypatch.setattr(cli_demo, "find_scenario", lambda _: path)
     assert main(["demo"]) == 0
     told = capsys.readouterr().out
-    for words in ("undecided", "another schema", "+ rule:one#asked@user:bob", "computed", "nobody"):
+    for words in (
+        "undecided",
+        "another schema",
+        "+ rule:one#asked@user:bob",
+        "computed",
+        "nobody",
+        "on behalf of user:anna",
+        "touch rule:one#asked@user:bob on behalf of user:bob",
+    ):
         assert words in told
     wrong = STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED").replace("assertUndecided", "assertTrue")
     path.write_text(wrong.replace("held: [asked_too]", "held: []").replace("nobody", "only-universal"))
@@ -277,6 +289,8 @@ def test_the_demo_tells_whatever_a_scenario_claims(
         ("changes: [{title: nothing}]", "either tuples"),
         ("changes: [{title: both, schema: '', touch: []}]", "either tuples"),
         ("changes: [{title: a, touch: [], assertions: {assertFals: []}}]", "did you mean `assertFalse`"),
+        ("refused: [{check: 'doc:a#view@user:b', actor: 'user:b', error: X}]", "is for `touch`, `create` and `delete`"),
+        ("changes: [{title: a, schema: '', actor: 'user:b'}]", "never a `schema`"),
         ("tuples: ''\nrelationships: ''", "two names for one thing"),
         ("title: [a]", "not a text"),
         ("- a", "not a mapping"),

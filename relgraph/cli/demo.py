@@ -125,7 +125,15 @@ class _Teller:
         for sign, tuples in (("-", change.delete), ("+", (*change.create, *change.touch))):
             for each in tuples:
                 self._say(f"  {sign} {each}")
-        return self._client.write(touch=change.touch, create=change.create, delete=change.delete, reason=change.title)
+        if change.actor is not None:
+            self._say(f"  on behalf of {change.actor}")
+        return self._client.write(
+            touch=change.touch,
+            create=change.create,
+            delete=change.delete,
+            actor=change.actor,
+            reason=change.title,
+        )
 
     def _claims(self, title: str, claims: Claims) -> None:
         self._checks(claims)
@@ -152,12 +160,12 @@ class _Teller:
     def _refused(self, refusals: Iterable[Refusal]) -> None:
         client = self._client
         for refusal in refusals:
-            words, text = [refusal.text], refusal.text
+            words, text, actor = [refusal.text], refusal.text, refusal.actor
             calls: dict[str, Callable[[], object]] = {
                 "check": partial(client.check, text),
-                "touch": partial(client.write, touch=words),
-                "create": partial(client.write, create=words),
-                "delete": partial(client.write, delete=words),
+                "touch": partial(client.write, touch=words, actor=actor),
+                "create": partial(client.write, create=words, actor=actor),
+                "delete": partial(client.write, delete=words, actor=actor),
                 "schema": partial(client.write_schema, text),
             }
             try:
@@ -166,7 +174,8 @@ class _Teller:
             except RelgraphError as error:
                 found, told = error.code, error.message
             wrong = " (expected otherwise)" if self._differs(refusal.error, found) else ""
-            self._say(f"  {refusal.kind} {text}: {told}{wrong}")
+            behalf = "" if actor is None else f" on behalf of {actor}"
+            self._say(f"  {refusal.kind} {text}{behalf}: {told}{wrong}")
 
     def _best(self, title: str, cases: Sequence[BestCase]) -> None:
         if not cases:
