@@ -316,3 +316,17 @@ def test_no_sequence_of_writes_goes_beyond_the_law(seed: int) -> None:
         for question in _QUESTIONS:
             if authorizer.check(question):
                 assert oracle.check(question).kind == "yes", question
+
+
+def test_a_compiled_schema_serves_its_own_chain_alone(authorizer: relgraph.Authorizer) -> None:
+    """A write is judged with the schema as the graph has it compiled, unless the store's chain is another one's."""
+    following = authorizer._following
+    with authorizer._store.transaction() as transaction:
+        version = transaction.schema(transaction.head.number)
+        assert version is not None
+        compiled = following.program(transaction, version)
+        assert compiled is following.program(transaction, version)
+    with begun(relgraph.open("sqlite://")) as other, other._store.transaction() as transaction:
+        # the same text and numbers of revisions, and another history
+        assert compiled is not following.program(transaction, version)
+        assert compiled is not following.program(transaction, version)
