@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.oracle import YES, Object, Oracle, Subject, Tuple, World
+from tests.worlds import schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["END_OF_TIME", "GrantJudge", "Line"]
+    from tests.oracle import Schema
+
+__all__ = ["END_OF_TIME", "GrantJudge", "Line", "granting"]
 
 END_OF_TIME = 10**30
 """An instant after every expiration."""
@@ -35,6 +39,15 @@ class Line:
         to = f" to {self.wildcard}:*" if self.wildcard else ""
         beside = f" and subject {self.subject}" if self.subject else ""
         return f"grant {self.relation}{to} by {self.permission}{beside}"
+
+
+def granting(schema: Schema, lines: Iterable[Line]) -> str:
+    """Return the schema's text with grant lines in it."""
+    text = schema_text(schema)
+    for line in lines:
+        head = f"definition {line.type} {{"
+        text = re.sub(rf"^{re.escape(head)}$", f"{head}\n  {line.text}", text, count=1, flags=re.MULTILINE)
+    return f"use grants\n{text}"
 
 
 class GrantJudge:

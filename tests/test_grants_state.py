@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import product
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import grpc
 import psycopg
 import pytest
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # carries no py.typed
+from grpc_status import rpc_status
 
 import relgraph
 from relgraph.answers import Receipt, Written
@@ -25,11 +28,13 @@ from relgraph.errors import (
 )
 from relgraph.limits import Limits
 from relgraph.tuples import TupleFilter
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph_server.status import status_of
 from tests.grants_kit import SCHEMA, TUPLES
 from tests.oracle import Arrow, Name, Object, Oracle, Schema, World, define, tuple_of
-from tests.oracle_grants import GrantJudge, Line
-from tests.test_grants_oracle import granting
+from tests.oracle_grants import GrantJudge, Line, granting
+from tests.serving import in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -316,3 +321,82 @@ def test_no_sequence_of_writes_goes_beyond_the_law(seed: int) -> None:
         for question in _QUESTIONS:
             if authorizer.check(question):
                 assert oracle.check(question).kind == "yes", question
+
+
+def test_a_compiled_schema_serves_its_own_chain_alone(authorizer: relgraph.Authorizer) -> None:
+    """A write is judged with the schema as the graph has it compiled, unless the store's chain is another one's."""
+    following = authorizer._following
+    with authorizer._store.transaction() as transaction:
+        version = transaction.schema(transaction.head.number)
+        assert version is not None
+        compiled = following.program(transaction, version)
+        assert compiled is following.program(transaction, version)
+    with begun(relgraph.open("sqlite://")) as other, other._store.transaction() as transaction:
+        # the same text and numbers of revisions, and another history
+        assert compiled is not following.program(transaction, version)
+        assert compiled is not following.program(transaction, version)
+
+
+def test_every_write_in_the_log_was_right_when_it_was_made(url: str) -> None:
+    """Many threads grant and revoke at once, through two Authorizers: each write was allowed in the state before it."""
+    with relgraph.open(url) as one, relgraph.open(url) as two:
+        one.write_schema(granting(_SMALL, _LINES))
+        one.write(touch=["doc:aaa#owner@user:ann", "doc:bbb#owner@user:bea", "group:one#admin@user:bea"])
+        threads = [threading.Thread(target=_scramble, args=(each, seed)) for seed, each in enumerate((one, two) * 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        entries = one.log(limit=1_000).entries
+        standing: set[str] = set()
+        acted = 0
+        for entry in entries:
+            if entry.actor:
+                acted += 1
+                judge = GrantJudge(World(_SMALL, tuple(map(tuple_of, sorted(standing)))), _LINES)
+                actor = Object("user", entry.actor.removeprefix("user:"))
+                for each in (*entry.created, *entry.deleted):
+                    assert judge.may_write(actor, tuple_of(str(each))), (entry.revision, each)
+            standing -= set(map(str, entry.deleted))
+            standing |= set(map(str, entry.created))
+        assert acted
+        assert standing == set(map(str, one.read().tuples))
+
+
+def _scramble(authorizer: relgraph.Authorizer, seed: int) -> None:
+    """Write at random on behalf of two people, and take rights away and give them as the back end."""
+    source = Random(seed)
+    rights = [text for text in _CANDIDATES if "#owner@user" in text or "#admin@" in text]
+    for _ in range(30):
+        actor = source.choice(["user:ann", "user:bea", "user:bea", None])
+        batch = source.sample(rights if actor is None else _CANDIDATES, 1)
+        with suppress(NotPermitted):
+            if source.random() < 0.4:
+                authorizer.write(delete=batch, actor=actor)
+            else:
+                authorizer.write(touch=batch, actor=actor)
+
+
+def test_a_refusal_tells_the_field(authorizer: relgraph.Authorizer) -> None:
+    """On the wire a refusal is PERMISSION_DENIED, with ErrorInfo, and BadRequest naming the first refused update."""
+    updates = [
+        pb.Update(
+            operation=pb.Update.OPERATION_TOUCH,
+            tuple=pb.RelationTuple(resource=resource, relation="observer", subject="user:new"),
+        )
+        for resource in ("report:q3", "report:other", "report:none")
+    ]
+    with in_process(authorizer) as address, grpc.insecure_channel(address) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            AuthorizerServiceStub(channel).Write(pb.WriteRequest(updates=updates, actor="user:anna"), timeout=10)
+        status = rpc_status.from_call(cast("grpc.Call", caught.value))
+    assert status is not None
+    assert status.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(info)
+    assert status.details[1].Unpack(bad)
+    assert ("NOT_PERMITTED", "2", "user:anna") == (info.reason, info.metadata["total"], info.metadata["actor"])
+    assert info.metadata["tuples"].splitlines() == [
+        f"report:{name}#observer@user:new report:{name}#moderate" for name in ("other", "none")
+    ]
+    assert ["updates[1].tuple"] == [each.field for each in bad.field_violations]

@@ -334,6 +334,9 @@ class Authorizer:
         of that and happens when, and if, it is committed: the answer is a Receipt, whose token is not valid before. One
         a transaction, and it holds the store's lock until the application commits: make it the last step.
 
+        An `actor`, as `user:anna`, may write what the schema's `grant` lines let him; a write without one is trusted.
+        Judged is the state before the write, now and when the tuple lives for the last time: else NotPermitted.
+
         Many threads' writes are committed together. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate,
         TooManyUpdates, PreconditionFailed, RequestIdReused, RequestExpired, NoSchema; DeadlineExceeded when it was not
         begun in time; OutcomeUnknown when only a retry can tell whether it happened.

@@ -27,9 +27,10 @@ from relgraph.store.base import Commit
 from relgraph.tuples import WILDCARD, RelationTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from relgraph.api.asking import Asked
+    from relgraph.api.following import Following
     from relgraph.limits import Limits
     from relgraph.revision import Revision
     from relgraph.schema import Schema
@@ -44,7 +45,7 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Judge:
-    """Judges one write under the store's lock and carries it out; `parsed` gives a schema version, parsed once."""
+    """Judges one write under the store's lock and carries it out; `following` has schemas parsed and compiled."""
 
     def __init__(
         self,
@@ -52,13 +53,13 @@ class Judge:
         asked: Asked,
         payload: bytes,
         limits: Limits,
-        parsed: Callable[[SchemaVersion], Schema],
+        following: Following,
     ) -> None:
         self._transaction = transaction
         self._asked = asked
         self._payload = payload
         self._limits = limits
-        self._parsed = parsed
+        self._following = following
 
     def repeated(self) -> Request | None:
         """Return what became of the same request before. Raises RequestExpired or RequestIdReused."""
@@ -88,10 +89,13 @@ class Judge:
 
     def schema(self) -> Schema:
         """Return the schema in force. Raises NoSchema before the first."""
+        return self._following.parsed(self._version())
+
+    def _version(self) -> SchemaVersion:
         version = self._transaction.schema(self._transaction.head.number)
         if version is None:
             raise NoSchema("the store has no schema yet; write one before tuples")
-        return self._parsed(version)
+        return version
 
     def update(self, parts: dict[str, list[RelationTuple]]) -> None:
         """Touch, create and delete tuples."""
@@ -104,7 +108,7 @@ class Judge:
                 schema.admit(each)
         self._check_filters(schema)
         if self._asked.actor is not None:
-            self._rights(schema, self._asked.actor).update(parts, self._asked.preconditions)
+            self._rights(self._asked.actor).update(parts, self._asked.preconditions)
         self._check_preconditions()
         self._transaction.apply(delete=parts["delete"], touch=parts["touch"], create=parts["create"])
 
@@ -115,7 +119,7 @@ class Judge:
         self._check_filters(schema)
         if self._asked.actor is not None:
             reached_max = count_max if partial else None
-            self._rights(schema, self._asked.actor).delete(filter, reached_max, self._asked.preconditions)
+            self._rights(self._asked.actor).delete(filter, reached_max, self._asked.preconditions)
         self._check_preconditions()
         at, now = transaction.head.number, transaction.stamp
         universal = 0 if filter.resource_id == WILDCARD else transaction.count(filter, at, now, universal=True)
@@ -166,10 +170,11 @@ class Judge:
                 with at_index(index):
                     schema.admit(each)
         if self._asked.actor is not None:
-            self._rights(schema, self._asked.actor).load(staged)
+            self._rights(self._asked.actor).load(staged)
 
-    def _rights(self, schema: Schema, actor: Object) -> ActorRights:
-        return ActorRights(self._transaction, schema, actor, self._limits)
+    def _rights(self, actor: Object) -> ActorRights:
+        program = self._following.program(self._transaction, self._version())
+        return ActorRights(self._transaction, program, actor, self._limits)
 
     def _check_filters(self, schema: Schema) -> None:
         """Judge the preconditions' names: one that is mistyped matches nothing, which is not "there is none"."""

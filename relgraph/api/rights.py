@@ -13,16 +13,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from relgraph.engine import END_OF_TIME, Budget, Program, Rights, World
+from relgraph.engine import END_OF_TIME, Budget, Rights, World
 from relgraph.errors import LimitExceeded, NotPermitted, UnknownDefinition, did_you_mean, quoted
 from relgraph.graph import RowsView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from relgraph.engine import Claim
+    from relgraph.engine import Claim, Program
     from relgraph.limits import Limits
-    from relgraph.schema import Schema
     from relgraph.store.base import Transaction
     from relgraph.tuples import Object, Precondition, RelationTuple, TupleFilter
 
@@ -51,11 +50,11 @@ class _Refusal:
 class ActorRights:
     """What one actor may write, judged inside a write; create one for each. Raises NotPermitted and LimitExceeded."""
 
-    def __init__(self, transaction: Transaction, schema: Schema, actor: Object, limits: Limits) -> None:
-        if actor.type not in schema.definitions:
+    def __init__(self, transaction: Transaction, program: Program, actor: Object, limits: Limits) -> None:
+        definitions = program.schema.definitions
+        if actor.type not in definitions:
             raise UnknownDefinition(
-                f"the actor {quoted(str(actor))} is of no type of the schema"
-                f"{did_you_mean(actor.type, schema.definitions)}",
+                f"the actor {quoted(str(actor))} is of no type of the schema{did_you_mean(actor.type, definitions)}",
                 {"definition": actor.type, "actor": str(actor)},
             )
         self._transaction = transaction
@@ -63,7 +62,6 @@ class ActorRights:
         self._budget = Budget(
             replace(limits, nodes_max=limits.rights_nodes_max, tuples_max=limits.rights_tuples_max), time.monotonic
         )
-        program = Program(schema, transaction.name_id)
         view = RowsView(transaction, transaction.head.number)
         self._rights = Rights(World(program, view, self._budget, transaction.stamp), actor)
 

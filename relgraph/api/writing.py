@@ -138,7 +138,7 @@ class Writing:
         self, transaction: Transaction, asked: Asked, payload: bytes, judged: Callable[[Judge], str]
     ) -> Outcome:
         """Carry a write out and seal it; return its revision and its answer, of the first time if repeated."""
-        judge = Judge(transaction, asked, payload, self._limits, self._following.parsed)
+        judge = Judge(transaction, asked, payload, self._limits, self._following)
         known = judge.repeated()
         if known is not None:
             return known.revision, known.answer
