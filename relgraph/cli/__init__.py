@@ -11,6 +11,8 @@
     schema_drawing  a schema's dependencies, drawn
     graphs          graph: what surrounds an object, a proof, what nobody can reach, what leads back
     serving         serve
+    keys            key: create, list and revoke the keys of a server
+    audits          audit verify
     upkeep          backup, restore, verify
     doctor          doctor
     completing      completion
@@ -23,6 +25,7 @@
     importing       an import in one revision or in batches
     journal         how far an import came
     screen          best access, tuples and the log, drawn for people
+    spans           spans of time
     trees           expansions as trees for people
     drawing         graphs in the spellings of other programs
     svg             graphs as pictures

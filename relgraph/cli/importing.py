@@ -147,6 +147,7 @@ class Manner:
     keep_going: bool
     refused: str | None
     on_duplicate: str
+    actor: str | None
     request_id: str
 
     @property
@@ -156,7 +157,12 @@ class Manner:
 
     def journal(self) -> Journal | None:
         """Open the journal, if there is to be one. Raises InvalidInput for one of another import."""
-        same = {"batch": self.size, "on_duplicate": self.on_duplicate, "keep_going": self.keep_going}
+        same = {
+            "batch": self.size,
+            "on_duplicate": self.on_duplicate,
+            "keep_going": self.keep_going,
+            "actor": self.actor,
+        }
         return None if self.resume is None else Journal(self.resume, same, self.request_id)
 
 

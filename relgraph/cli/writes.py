@@ -45,7 +45,7 @@ _TUPLES_PER_TICK = 1_000
 
 
 def _history_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--reason`, `--request-id` and `--not-after`, the last as a datetime."""
+    """Give a command `--actor`, `--reason`, `--request-id` and `--not-after`, the last as a datetime."""
 
     @wraps(command)
     def asked(*arguments: object, not_after: str | None, **others: object) -> R:
@@ -55,6 +55,7 @@ def _history_options(command: Callable[..., R]) -> Callable[..., R]:
         click.option("--not-after", metavar="TIME", help="Refuse the request id after that time."),
         click.option("--request-id", default="", metavar="ID", help="The same id again returns the first result."),
         click.option("--reason", default="", metavar="TEXT", help="Why, for the history."),
+        click.option("--actor", metavar="SUBJECT", help="On whose behalf: only what the schema lets him grant."),
     ):
         asked = option(asked)
     return asked
@@ -105,6 +106,7 @@ def write(
     create: tuple[str, ...],
     delete: tuple[str, ...],
     preconditions: list[Precondition],
+    actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -122,6 +124,7 @@ def write(
             create=create,
             delete=delete,
             preconditions=preconditions,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,
@@ -147,6 +150,7 @@ def delete(
     limit: int | None,
     partial: bool,
     preconditions: list[Precondition],
+    actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -162,6 +166,7 @@ def delete(
             limit=limit,
             partial=partial,
             preconditions=preconditions,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,
@@ -215,6 +220,7 @@ def import_(
     resume: str | None,
     keep_going: bool,
     refused: str | None,
+    actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -225,7 +231,7 @@ def import_(
     With --keep-going, lines that are no tuples, or none that the schema admits, go to the --refused file, and the
     command ends with 1 when there are any.
     """
-    manner = Manner(batch, rate, resume, keep_going, refused, on_duplicate, request_id)
+    manner = Manner(batch, rate, resume, keep_going, refused, on_duplicate, actor, request_id)
 
     def source_of(sieve: Sieve | None) -> TupleFile:
         return TupleFile(
@@ -238,6 +244,7 @@ def import_(
             on_duplicate=on_duplicate,
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,

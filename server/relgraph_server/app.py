@@ -23,13 +23,16 @@ from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
+from relgraph_server.gate import open_gate
 from relgraph_server.service import AuthorizerService
-from relgraph_server.settings import Settings, parse_address
+from relgraph_server.settings import Settings, is_loopback, parse_address
+from relgraph_server.tls import server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relgraph.api import Authorizer
+    from relgraph_server.gate import Gate
 
 __all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
@@ -41,6 +44,7 @@ HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 FOLLOW_S: Final = 0.5
+LOOK_S: Final = 1.0
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -68,44 +72,77 @@ class Running:
     """A server that answers on `address` (HOST:PORT, with the port it really has)."""
 
     def __init__(
-        self, server: grpc.aio.Server, service: AuthorizerService, servicer: health.HealthServicer, address: str
+        self,
+        server: grpc.aio.Server,
+        service: AuthorizerService,
+        servicer: health.HealthServicer,
+        gate: Gate,
+        address: str,
     ) -> None:
         self._server = server
         self._service = service
         self._health = servicer
+        self._gate = gate
         self.address = address
+        self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        """Tell the health service when calls cannot be let in, or writes not be recorded, and when they can again."""
+        told = True
+        while True:
+            await asyncio.sleep(LOOK_S)
+            ready = await asyncio.to_thread(lambda: self._gate.ready)
+            if ready is not told:
+                told = ready
+                _log.log(logging.INFO if ready else logging.ERROR, "ready again" if ready else "not ready")
+                await _set_health(self._health, ready=ready)
 
     async def stop(self, drain_ms_max: int) -> None:
-        """Take no new calls, give those in progress so many milliseconds, and end the threads."""
+        """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
+        self._looking.cancel()
         await self._health.enter_graceful_shutdown()
         self._service.end_streams()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
+        await self._gate.close()
+
+
+async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
+    status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+    for name in (SERVICE_NAME, ""):
+        await servicer.set(name, status)
 
 
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
     """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
+    credentials = server_credentials(settings)
+    gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
     server = grpc.aio.server(
-        interceptors=[Edge(SERVICE_NAME, answer_bytes_max=settings.answer_bytes_max)],
+        interceptors=[Edge(SERVICE_NAME, gate, answer_bytes_max=settings.answer_bytes_max)],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.calls_max,
     )
     add_AuthorizerServiceServicer_to_server(service, server)
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    for name in (SERVICE_NAME, ""):
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection(
-        (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
-    )
+    await _set_health(servicer, ready=True)
     host, _ = parse_address(settings.listen)
+    if settings.reflection or is_loopback(host):
+        reflection.enable_server_reflection(
+            (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+        )
     try:
-        port = server.add_insecure_port(settings.listen)
+        port = (
+            server.add_insecure_port(settings.listen)
+            if credentials is None
+            else server.add_secure_port(settings.listen, credentials)
+        )
     except RuntimeError:
         port = 0
     if port == 0:
         service.close()
+        await gate.close()
         raise InvalidSetting(
             f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
             "port 0 takes a free one",
@@ -113,7 +150,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         )
     await server.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, servicer, f"{shown}:{port}")
+    return Running(server, service, servicer, gate, f"{shown}:{port}")
 
 
 class Follower:
