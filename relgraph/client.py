@@ -257,12 +257,7 @@ class Client:
         deadline: float | None = None,
     ) -> Orphans:
         """The resources that nobody can reach, among all objects ever named and the candidates."""
-        request = pb.ListOrphansRequest(
-            candidates=[str(Object.of(candidate)) for candidate in candidates],
-            types=[plain_text(name, "types") for name in types],
-            consistency=messages.consistency_message(consistency),
-            at=messages.at_message(consistency),
-        )
+        request = messages.survey_message(pb.ListOrphansRequest, candidates, types, consistency)
         return answers.read_orphans(self._call(self._stub.ListOrphans, request, deadline))
 
     def cycles(
@@ -274,12 +269,7 @@ class Client:
         deadline: float | None = None,
     ) -> Cycles:
         """What leads back to itself through tuples, among all objects ever named and the candidates."""
-        request = pb.ListCyclesRequest(
-            candidates=[str(Object.of(candidate)) for candidate in candidates],
-            types=[plain_text(name, "types") for name in types],
-            consistency=messages.consistency_message(consistency),
-            at=messages.at_message(consistency),
-        )
+        request = messages.survey_message(pb.ListCyclesRequest, candidates, types, consistency)
         return answers.read_cycles(self._call(self._stub.ListCycles, request, deadline))
 
     def status(self) -> Status:
