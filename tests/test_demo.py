@@ -166,7 +166,8 @@ def test_every_claim_of_a_scenario_is_asked(tmp_path: Path, capsys: pytest.Captu
         (STORY.replace("assertFalse", "assertTrue"), 1),
         (STORY.replace("held: [applies]", "held: []"), 1),
         (STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED"), 1),
-        (STORY.replace('rule:one#applies@user:bob", error', 'rule:one#asked@user:eve", error'), 1),
+        # not refused, so that he is asked, and may ask himself
+        (STORY.replace('rule:one#applies@user:bob", error', 'rule:one#asked@user:bob", error'), 2),
         (STORY.replace("only-conditional", "nobody"), 1),
         (STORY.replace("NOT_PERMITTED", "TUPLE_NOT_ALLOWED"), 1),
         (STORY.replace('access: ["rule:two#applies@user:anna"]', "access: []"), 1),
@@ -184,7 +185,7 @@ def test_every_claim_of_a_scenario_is_asked(tmp_path: Path, capsys: pytest.Captu
         assert (system.questions, system.differences) == (11, differences), text
     told = " ".join(capsys.readouterr().out.split())
     assert "rule:one#applies@user:anna: undecided, expected yes" in told
-    assert "touch rule:one#asked@user:eve: not refused, expected CANNOT_UPDATE_PERMISSION" in told
+    assert "touch rule:one#asked@user:bob: not refused, expected CANNOT_UPDATE_PERMISSION" in told
     assert "touch rule:one#asked@user:bob on behalf of user:bob: NOT_PERMITTED, expected TUPLE_NOT_ALLOWED" in told
 
 
