@@ -321,6 +321,7 @@ class Client:
         create: Sequence[str | RelationTuple] = (),
         delete: Sequence[str | RelationTuple] = (),
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -333,6 +334,7 @@ class Client:
         """
         request = pb.WriteRequest(
             preconditions=messages.precondition_messages(preconditions),
+            actor=messages.actor_text(actor),
             reason=plain_text(reason, "reason"),
             request_id=plain_text(request_id, "request_id"),
             not_after=messages.not_after_message(not_after),
@@ -349,6 +351,7 @@ class Client:
         limit: int | None = None,
         partial: bool = False,
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -363,15 +366,18 @@ class Client:
             limit=limit,
             partial=partial,
             preconditions=messages.precondition_messages(preconditions),
+            actor=messages.actor_text(actor),
             reason=plain_text(reason, "reason"),
             request_id=plain_text(request_id, "request_id"),
             not_after=messages.not_after_message(not_after),
         )
         return answers.read_deleted(self._call(self._stub.Delete, request))
 
-    def write_schema(self, text: str, *, reason: str = "") -> Written:
+    def write_schema(self, text: str, *, actor: str | Object | None = None, reason: str = "") -> Written:
         """Replace the schema."""
-        request = pb.WriteSchemaRequest(text=plain_text(text, "text"), reason=plain_text(reason, "reason"))
+        request = pb.WriteSchemaRequest(
+            text=plain_text(text, "text"), actor=messages.actor_text(actor), reason=plain_text(reason, "reason")
+        )
         return answers.read_written(self._call(self._stub.WriteSchema, request))
 
     def load(
@@ -381,6 +387,7 @@ class Client:
         on_duplicate: Literal["error", "touch", "skip"] = "error",
         allow_universal: bool = False,
         allow_wildcards: bool = False,
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -391,6 +398,7 @@ class Client:
             on_duplicate,
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,

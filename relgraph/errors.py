@@ -7,7 +7,7 @@
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
     │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
-    │   ├── PreconditionFailed, TooManyMatches, UniversalMatches
+    │   ├── PreconditionFailed, TooManyMatches, UniversalMatches, NotPermitted
     │   └── Undecided, Conditional          the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
@@ -58,6 +58,7 @@ __all__ = [
     "Lagged",
     "LimitExceeded",
     "NoSchema",
+    "NotPermitted",
     "NotReady",
     "OutcomeUnknown",
     "PreconditionFailed",
@@ -250,6 +251,15 @@ class PreconditionFailed(Refused):
     """A write was to happen only if a tuple matches a filter, or only if none does; `details["filter"]` names it."""
 
     code = "PRECONDITION_FAILED"
+
+
+class NotPermitted(Refused):
+    """An actor may not write what the write names; details carry `actor`, `total`, and in `tuples` a line for each.
+
+    A line is a tuple or filter of the request and, behind it, each `object#permission` that it takes.
+    """
+
+    code = "NOT_PERMITTED"
 
 
 class TooManyMatches(Refused):

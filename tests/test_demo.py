@@ -47,14 +47,22 @@ changes:
     lost: {subjects: ["user:anna"], resources: ["rule:two"], access: ["rule:two#applies@user:anna"]}
   - title: "Another schema."
     schema: |-
+      use grants
       definition user {}
       definition rule {
         relation asked: user
         relation exception: rule
         permission applies = asked
+        grant asked by applies
       }
     assertions: {assertTrue: ["rule:one#applies@user:anna"]}
+    refused: [{touch: "rule:one#asked@user:bob", actor: "user:bob", error: NOT_PERMITTED}]
     lost: {subjects: ["user:anna"], resources: ["rule:one"], access: []}
+  - title: "Who is asked asks another."
+    actor: "user:anna"
+    touch: ["rule:one#asked@user:bob"]
+    assertions: {assertTrue: ["rule:one#applies@user:bob"]}
+    lost: {subjects: ["user:bob"], resources: ["rule:one"], access: []}
   - title: "A change that does not say what it takes away ends the telling."
     delete: ["rule:one#asked@user:anna"]
 """
@@ -159,8 +167,9 @@ def test_every_claim_of_a_scenario_is_asked(tmp_path: Path, capsys: pytest.Captu
         (STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED"), 1),
         (STORY.replace('rule:one#applies@user:bob", error', 'rule:one#asked@user:bob", error'), 1),
         (STORY.replace("only-conditional", "nobody"), 1),
+        (STORY.replace("NOT_PERMITTED", "TUPLE_NOT_ALLOWED"), 1),
         (STORY.replace('access: ["rule:two#applies@user:anna"]', "access: []"), 1),
-        (STORY.replace("access: []", 'access: ["rule:one#applies@user:anna"]'), 1),
+        (STORY.replace("access: []", 'access: ["rule:one#applies@user:anna"]', 1), 1),
     ):
         path.write_text(text)
         scenario = read_scenario(path)
@@ -171,10 +180,11 @@ def test_every_claim_of_a_scenario_is_asked(tmp_path: Path, capsys: pytest.Captu
             system.tell()
             system.tell_changes()
             assert client.check("rule:one#asked@user:anna")
-        assert (system.questions, system.differences) == (8, differences), text
-    told = capsys.readouterr().out
+        assert (system.questions, system.differences) == (11, differences), text
+    told = " ".join(capsys.readouterr().out.split())
     assert "rule:one#applies@user:anna: undecided, expected yes" in told
     assert "touch rule:one#asked@user:bob: not refused, expected CANNOT_UPDATE_PERMISSION" in told
+    assert "touch rule:one#asked@user:bob on behalf of user:bob: NOT_PERMITTED, expected TUPLE_NOT_ALLOWED" in told
 
 
 def test_the_demo_brings_its_own_store(capsys: pytest.CaptureFixture[str]) -> None:

@@ -235,6 +235,8 @@ def test_the_five_ways_are_told_with_their_tuples(tmp_path: Path) -> None:
         ("changes: [{title: a, touch: [], lost: {subject: []}}]", "did you mean `subjects`"),
         ("changes: [{title: both, schema: '', touch: []}]", "either tuples"),
         ("changes: [{title: a, touch: [], assertions: {assertFals: []}}]", "did you mean `assertFalse`"),
+        ("refused: [{check: 'doc:a#view@user:b', actor: 'user:b', error: X}]", "is for `touch`, `create` and `delete`"),
+        ("changes: [{title: a, schema: '', actor: 'user:b'}]", "never a `schema`"),
         ("tuples: ''\nrelationships: ''", "two names for one thing"),
         ("title: [a]", "not a text"),
         ("- a", "not a mapping"),

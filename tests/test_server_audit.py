@@ -17,6 +17,8 @@ from relgraph.client import Access, Client
 from relgraph.errors import (
     DeadlineExceeded,
     InvalidSetting,
+    KeyRefused,
+    NotPermitted,
     NotReady,
     OutcomeUnknown,
     RelgraphError,
@@ -136,6 +138,22 @@ def test_refusals_and_failures_are_told(authorizer: Authorizer, path: Path, tmp_
         ("writer", "Write", "INVALID_INPUT"),
         ("writer", "Write", "TUPLE_NOT_ALLOWED"),
         ("writer", "Import", "TUPLE_NOT_ALLOWED"),
+    ]
+
+
+def test_in_whose_name_is_told(authorizer: Authorizer, path: Path, tmp_path: Path) -> None:
+    """A write on behalf of an actor names both in its entry, the refused one as well."""
+    secret = add_key(tmp_path / "keys", "app", ["write"], "required")
+    with (
+        in_process(authorizer, guarded(tmp_path / "keys", path)) as address,
+        Client(address, access=Access(secret)) as client,
+    ):
+        with pytest.raises(NotPermitted):
+            client.write(touch=[FACT], actor="user:anna", reason="mine")
+        with pytest.raises(KeyRefused):
+            client.write(touch=[FACT])
+    assert [("app", "user:anna", "NOT_PERMITTED"), ("app", None, "KEY_REFUSED")] == [
+        (entry["principal"], entry.get("actor"), entry["outcome"]) for entry in entries(path)
     ]
 
 

@@ -78,7 +78,7 @@ class Writing:
 
     def delete(self, filter: TupleFilter, limit: int | None, asked: Asked, *, partial: bool) -> Deleted:
         """See `Authorizer.delete`."""
-        count_max = self.asking.count_max(filter, limit)
+        count_max = self.asking.count_max(filter, limit, asked)
 
         def judged(judge: Judge) -> str:
             return json.dumps(judge.delete(filter, count_max, partial=partial))
@@ -138,7 +138,7 @@ class Writing:
         self, transaction: Transaction, asked: Asked, payload: bytes, judged: Callable[[Judge], str]
     ) -> Outcome:
         """Carry a write out and seal it; return its revision and its answer, of the first time if repeated."""
-        judge = Judge(transaction, asked, payload, self._limits.request_kept_s, self._following.parsed)
+        judge = Judge(transaction, asked, payload, self._limits, self._following)
         known = judge.repeated()
         if known is not None:
             return known.revision, known.answer

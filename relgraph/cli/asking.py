@@ -59,7 +59,7 @@ class System:
         """Make the first changes, those that say what they take away, and tell what that is."""
         for change in takewhile(lambda each: each.lost is not None, self.scenario.changes):
             assert change.lost is not None
-            self._teller.change(change.title, change.delete, (*change.create, *change.touch))
+            self._teller.change(change.title, change.delete, (*change.create, *change.touch), change.actor)
             before = self._held(change.lost)
             written = self._write(change, change.lost)
             after = self._held(change.lost, Consistency.at_exactly(written.token))
@@ -88,7 +88,8 @@ class System:
         for question, expected in claims.checks:
             self._mark(question, expected, self._verdict(question))
         for refusal in claims.refused:
-            self._mark(f"{refusal.kind} {refusal.text}", refusal.error, self._refusal(refusal))
+            behalf = "" if refusal.actor is None else f" on behalf of {refusal.actor}"
+            self._mark(f"{refusal.kind} {refusal.text}{behalf}", refusal.error, self._refusal(refusal))
         if claims.orphans is not None:
             self._orphans(claims.orphans)
 
@@ -104,12 +105,12 @@ class System:
 
     def _refusal(self, refusal: Refusal) -> str:
         """Return the code of the error that something is refused with."""
-        client, words = self._client, [refusal.text]
+        client, words, actor = self._client, [refusal.text], refusal.actor
         calls: dict[str, Callable[[], object]] = {
             "check": partial(client.check, refusal.text),
-            "touch": partial(client.write, touch=words),
-            "create": partial(client.write, create=words),
-            "delete": partial(client.write, delete=words),
+            "touch": partial(client.write, touch=words, actor=actor),
+            "create": partial(client.write, create=words, actor=actor),
+            "delete": partial(client.write, delete=words, actor=actor),
             "schema": partial(client.write_schema, refusal.text),
         }
         try:
@@ -143,12 +144,22 @@ class System:
             return self._client.write_schema(change.schema, reason=change.title)
         if self._prefix == _SERVICES:
             return self._write_and_ask(change, losses)
-        return self._client.write(touch=change.touch, create=change.create, delete=change.delete, reason=change.title)
+        return self._client.write(
+            touch=change.touch,
+            create=change.create,
+            delete=change.delete,
+            actor=change.actor,
+            reason=change.title,
+        )
 
     def _write_and_ask(self, change: Change, losses: Losses) -> Written:
         """Make a change to services, and tell what asking before and after says about everybody it concerns."""
         outcome = write_and_ask(
-            self._client, touch=(*change.create, *change.touch), delete=change.delete, reason=change.title
+            self._client,
+            touch=(*change.create, *change.touch),
+            delete=change.delete,
+            actor=change.actor,
+            reason=change.title,
         )
         self._differs(_expected_losses(change, losses), list(outcome.lost))
         told = f"asked before and after about {outcome.asked} pairs of user and service, the crowd's among them"

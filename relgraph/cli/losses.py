@@ -42,12 +42,19 @@ class Outcome:
     gained: tuple[str, ...]
 
 
-def write_and_ask(door: Door, *, touch: Sequence[str] = (), delete: Sequence[str] = (), reason: str = "") -> Outcome:
+def write_and_ask(
+    door: Door,
+    *,
+    touch: Sequence[str] = (),
+    delete: Sequence[str] = (),
+    actor: str | None = None,
+    reason: str = "",
+) -> Outcome:
     """Write, and ask right before and at the very revision written about all whom it can concern."""
     now = Consistency.at_exactly(door.read(limit=1).token)
     concerned = _concerned(door, [RelationTuple.parse(each) for each in (*touch, *delete)], now)
     before = _allowed(door, concerned, now)
-    written = door.write(touch=touch, delete=delete, reason=reason)
+    written = door.write(touch=touch, delete=delete, actor=actor, reason=reason)
     after = _allowed(door, concerned, Consistency.at_exactly(written.token))
     return Outcome(
         written=written,

@@ -12,6 +12,8 @@ stays the text it is (`yes` is not True):
                  `assertions`, `best`, `orphans` and `refused`; and `lost`: of what `subjects` hold on `resources`,
                  the `access` that the change takes away, all of it, each `resource#permission@subject`
 
+A row of `refused` or `changes` that writes tuples may name the `actor` on whose behalf it does.
+
 What is long stands in files beside it: `schemaFile`, put together with what it imports, and `tuplesFile`, in any format
 that `import` reads. What a step claims is true of its revision for good: it is asked again, by token and by time, after
 all changes.
@@ -44,7 +46,7 @@ _FILE_KEYS: Final = ("title", *_SCHEMA_KEYS, *_TUPLE_KEYS, "changes", *_CLAIM_KE
 _ASSERTION_KEYS: Final = ("assertTrue", "assertFalse", "assertUndecided")
 _CASE_KEYS: Final = ("subject", "resource", "role", "held", "undecided", "ways", "tuples")
 _WRITE_KEYS: Final = ("touch", "create", "delete")
-_CHANGE_KEYS: Final = ("title", "schema", "lost", *_WRITE_KEYS, *_CLAIM_KEYS)
+_CHANGE_KEYS: Final = ("title", "actor", "schema", "lost", *_WRITE_KEYS, *_CLAIM_KEYS)
 _LOSS_KEYS: Final = ("subjects", "resources", "access")
 _REFUSAL_KEYS: Final = ("check", "schema", *_WRITE_KEYS)
 
@@ -72,6 +74,7 @@ class Refusal:
     kind: str
     text: str
     error: str
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,11 @@ class Losses:
 class Change:
     """One write and what is true after it: of tuples, or of a schema where that is not None.
 
-    `lost` is None where the file does not say.
+    With an `actor`, the tuples are written on his behalf. `lost` is None where the file does not say.
     """
 
     title: str
+    actor: str | None
     schema: str | None
     touch: tuple[str, ...]
     create: tuple[str, ...]
@@ -256,19 +260,28 @@ class _Reader:
         )
 
     def _refusal(self, value: object) -> Refusal:
-        content = self.mapping(value, "a row of `refused`", ("error", *_REFUSAL_KEYS))
+        content = self.mapping(value, "a row of `refused`", ("actor", "error", *_REFUSAL_KEYS))
         kinds = [key for key in _REFUSAL_KEYS if key in content]
         if len(kinds) != 1:
             raise self._refuse(f"a row of `refused` needs exactly one of {', '.join(map(quoted, _REFUSAL_KEYS))}")
-        return Refusal(kinds[0], self.text(content[kinds[0]]), self.text(content.get("error")))
+        actor = self._actor(content)
+        if actor is not None and kinds[0] not in _WRITE_KEYS:
+            raise self._refuse("a row of `refused` names an `actor`, who is for `touch`, `create` and `delete`")
+        return Refusal(kinds[0], self.text(content[kinds[0]]), self.text(content.get("error")), actor)
+
+    def _actor(self, content: dict[str, object]) -> str | None:
+        return self.text(content["actor"]) if "actor" in content else None
 
     def change(self, value: object) -> Change:
         content = self.mapping(value, "a row of `changes`", _CHANGE_KEYS)
         writes = any(key in content for key in _WRITE_KEYS)
         if writes == ("schema" in content):
             raise self._refuse("a row of `changes` writes either tuples (`touch`, `create`, `delete`) or a `schema`")
+        if "actor" in content and not writes:
+            raise self._refuse("a row of `changes` names an `actor`, who writes tuples and never a `schema`")
         return Change(
             title=self.text(content.get("title")),
+            actor=self._actor(content),
             schema=self.text(content["schema"]) if "schema" in content else None,
             touch=self.texts(content.get("touch", [])),
             create=self.texts(content.get("create", [])),

@@ -86,12 +86,14 @@ class Teller:
             return
         self.rows(("Out of reach", "Reached by"), [(resource, _REACHED_BY[kind]) for resource, kind in found.items()])
 
-    def change(self, title: str, deleted: Iterable[str], written: Iterable[str]) -> None:
-        """Tell a change and the tuples that it writes."""
+    def change(self, title: str, deleted: Iterable[str], written: Iterable[str], actor: str | None = None) -> None:
+        """Tell a change, the tuples that it writes, and on whose behalf."""
         self.heading(title)
         for sign, tuples in (("-", deleted), ("+", written)):
             for each in tuples:
                 self.say(f"{sign} {each}", "dim")
+        if actor is not None:
+            self.say(f"on behalf of {actor}", "dim")
 
     def differences(self, pairs: Sequence[tuple[Best, Best]]) -> None:
         """Show what was held before and what is held after; what nobody took away, with the ways that keep it."""

@@ -240,6 +240,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         facts = questions.read_updates(request.updates)
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
+        actor = questions.read_actor(request)
         try:
             written = await self._change(
                 lambda authorizer: authorizer.write(
@@ -247,6 +248,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                     create=facts["create"],
                     delete=facts["delete"],
                     preconditions=preconditions,
+                    actor=actor,
                     reason=request.reason,
                     request_id=request.request_id,
                     not_after=not_after,
@@ -265,12 +267,14 @@ class AuthorizerService(AuthorizerServiceServicer):
         wanted = questions.read_filter(request.filter)
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
+        actor = questions.read_actor(request)
         deleted = await self._change(
             lambda authorizer: authorizer.delete(
                 wanted,
                 limit=request.limit if request.HasField("limit") else None,
                 partial=request.partial,
                 preconditions=preconditions,
+                actor=actor,
                 reason=request.reason,
                 request_id=request.request_id,
                 not_after=not_after,
@@ -287,8 +291,9 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def WriteSchema(self, request: pb.WriteSchemaRequest, context: Context) -> pb.WriteSchemaResponse:
         """Replace the schema."""
         refuse_unserved(request)
+        actor = questions.read_actor(request)
         written = await self._change(
-            lambda authorizer: authorizer.write_schema(request.text, reason=request.reason), context
+            lambda authorizer: authorizer.write_schema(request.text, actor=actor, reason=request.reason), context
         )
         return pb.WriteSchemaResponse(revision=written.revision, token=written.token)
 
@@ -350,6 +355,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         not_after = questions.read_not_after(options)
         call = CALL.get()
         authorizer = self._writer(call)
+        actor = questions.read_actor(options)
 
         def load() -> Imported:
             return authorizer.load(
@@ -357,6 +363,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                 on_duplicate=on_duplicate,
                 allow_universal=options.allow_universal,
                 allow_wildcards=options.allow_wildcards,
+                actor=actor,
                 reason=options.reason,
                 request_id=options.request_id,
                 not_after=not_after,
@@ -383,7 +390,10 @@ async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> p
         refuse_unserved(message)
         if options is None:
             options = message.options
+            # What cannot be read is told before the stream is taken in, and while its spool is still closed for it.
             questions.read_on_duplicate(options.on_duplicate)
+            questions.read_not_after(options)
+            questions.read_actor(options)
         elif message.HasField("options"):
             raise InvalidInput(
                 "the import's options stand in a later message; set them in the first", {"field": "options"}

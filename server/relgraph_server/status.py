@@ -47,6 +47,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.RequestIdReused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RequestExpired: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PreconditionFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     errors.TooManyMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.UniversalMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Undecided: grpc.StatusCode.FAILED_PRECONDITION,
