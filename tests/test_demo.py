@@ -165,7 +165,8 @@ def test_every_claim_of_a_scenario_is_asked(tmp_path: Path, capsys: pytest.Captu
         (STORY.replace("assertFalse", "assertTrue"), 1),
         (STORY.replace("held: [applies]", "held: []"), 1),
         (STORY.replace("CANNOT_UPDATE_PERMISSION", "TUPLE_NOT_ALLOWED"), 1),
-        (STORY.replace('rule:one#applies@user:bob", error', 'rule:one#asked@user:bob", error'), 1),
+        # not refused, so that he is asked, and may ask himself
+        (STORY.replace('rule:one#applies@user:bob", error', 'rule:one#asked@user:bob", error'), 2),
         (STORY.replace("only-conditional", "nobody"), 1),
         (STORY.replace("NOT_PERMITTED", "TUPLE_NOT_ALLOWED"), 1),
         (STORY.replace('access: ["rule:two#applies@user:anna"]', "access: []"), 1),
