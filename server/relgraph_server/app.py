@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
@@ -23,6 +22,7 @@ from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
+from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, parse_address
 
@@ -57,6 +57,9 @@ def _options(settings: Settings) -> Sequence[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS_MAX),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+        ("grpc.max_connection_idle_ms", settings.connection_idle_ms_max),
+        ("grpc.max_connection_age_ms", settings.connection_age_ms_max),
+        ("grpc.max_connection_age_grace_ms", settings.connection_grace_ms_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_REPLY_MS_MAX),
         # two servers on one port would share its connections without a word
@@ -67,18 +70,20 @@ def _options(settings: Settings) -> Sequence[tuple[str, int]]:
 class Running:
     """A server that answers on `address` (HOST:PORT, with the port it really has)."""
 
-    def __init__(
-        self, server: grpc.aio.Server, service: AuthorizerService, servicer: health.HealthServicer, address: str
-    ) -> None:
+    def __init__(self, server: grpc.aio.Server, service: AuthorizerService, health: Health, address: str) -> None:
         self._server = server
         self._service = service
-        self._health = servicer
+        self._health = health
         self.address = address
+
+    async def announce_stop(self) -> None:
+        """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
+        await self._health.stop()
+        self._service.end_streams()
 
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads."""
-        await self._health.enter_graceful_shutdown()
-        self._service.end_streams()
+        await self.announce_stop()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
 
@@ -92,10 +97,13 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         maximum_concurrent_rpcs=settings.calls_max,
     )
     add_AuthorizerServiceServicer_to_server(service, server)
-    servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    for name in (SERVICE_NAME, ""):
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health = Health(
+        SERVICE_NAME,
+        lambda: authorizer.follow(0),
+        every_ms=settings.ready_every_ms,
+        look_ms_max=settings.ready_ms_max,
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection(
         (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
     )
@@ -112,8 +120,9 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
             {"setting": "listen"},
         )
     await server.start()
+    await health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, servicer, f"{shown}:{port}")
+    return Running(server, service, health, f"{shown}:{port}")
 
 
 class Follower:
@@ -166,6 +175,9 @@ async def serve(settings: Settings) -> None:
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
+        await running.announce_stop()
+        # Calls that were on their way when the signal came arrive in this time, and are answered as any other.
+        await asyncio.sleep(settings.notice_ms / 1000)
         await running.stop(settings.drain_ms_max)
     finally:
         # A collection in progress ends with the store, at its next step.
