@@ -21,7 +21,7 @@ help: ## Show this list.
 
 setup: $(VENV)/.dev ## Make .venv with relgraph and all that its tests and checks need.
 
-demo: $(VENV)/.runtime ## Show Catglobe's access: imported, asked over gRPC, explained.
+demo: $(VENV)/.runtime ## Show four real systems: imported, asked over gRPC, explained, changed.
 	@$(BIN)/relgraph demo
 
 test: $(VENV)/.dev ## Run all tests.

@@ -16,6 +16,7 @@ import grpc
 
 from relgraph import errors, streams
 from relgraph.answers import Verdict
+from relgraph.dialing import Access, dial
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of, questions_of
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Consistency, Token
     from relgraph.tuples import Precondition, Question
 
-__all__ = ["Client"]
+__all__ = ["Access", "Client"]
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -57,6 +58,7 @@ COLUMNS_FROM: Final = 16
 
 ANSWER_BYTES_MAX: Final = 64 << 20
 _ANY_TUPLE: Final = TupleFilter()
+_PLAIN: Final = Access()
 _LIMIT_END: Final = 1 << 32
 
 _OPTIONS: Final = (
@@ -73,20 +75,15 @@ class Client:
     """An authorizer somewhere else, at `target` (HOST:PORT). May be used from many threads; close it when done.
 
     `timeout` is in seconds and bounds each call that is not given a `deadline` of its own; an import has no bound.
-    Nothing connects before the first call, which raises ServerUnavailable when nobody answers.
+    Nothing connects before the first call, which raises ServerUnavailable when nobody answers. `access` has the key
+    and the files of TLS; without TLS, a key is sent to this machine only. Raises InvalidSetting.
     """
 
-    def __init__(self, target: str, *, timeout: float = 30.0) -> None:
-        host, colon, port = target.rpartition(":")
-        if not host or not colon or not (port.isascii() and port.isdigit()):
-            raise errors.InvalidSetting(
-                f"{errors.quoted(target)} is not a server's address; write HOST:PORT, as in `127.0.0.1:50051`",
-                {"target": target},
-            )
+    def __init__(self, target: str, *, timeout: float = 30.0, access: Access = _PLAIN) -> None:
         self._target = target
         self._timeout = timeout
         self._pid = os.getpid()
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        self._channel = dial(target, access, _OPTIONS)
         self._stub = AuthorizerServiceStub(self._channel)
 
     def __enter__(self) -> Self:
@@ -330,6 +327,7 @@ class Client:
         create: Sequence[str | RelationTuple] = (),
         delete: Sequence[str | RelationTuple] = (),
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -342,6 +340,7 @@ class Client:
         """
         request = pb.WriteRequest(
             preconditions=messages.precondition_messages(preconditions),
+            actor=messages.actor_text(actor),
             reason=plain_text(reason, "reason"),
             request_id=plain_text(request_id, "request_id"),
             not_after=messages.not_after_message(not_after),
@@ -358,6 +357,7 @@ class Client:
         limit: int | None = None,
         partial: bool = False,
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -372,15 +372,18 @@ class Client:
             limit=limit,
             partial=partial,
             preconditions=messages.precondition_messages(preconditions),
+            actor=messages.actor_text(actor),
             reason=plain_text(reason, "reason"),
             request_id=plain_text(request_id, "request_id"),
             not_after=messages.not_after_message(not_after),
         )
         return answers.read_deleted(self._call(self._stub.Delete, request))
 
-    def write_schema(self, text: str, *, reason: str = "") -> Written:
+    def write_schema(self, text: str, *, actor: str | Object | None = None, reason: str = "") -> Written:
         """Replace the schema."""
-        request = pb.WriteSchemaRequest(text=plain_text(text, "text"), reason=plain_text(reason, "reason"))
+        request = pb.WriteSchemaRequest(
+            text=plain_text(text, "text"), actor=messages.actor_text(actor), reason=plain_text(reason, "reason")
+        )
         return answers.read_written(self._call(self._stub.WriteSchema, request))
 
     def load(
@@ -390,6 +393,7 @@ class Client:
         on_duplicate: Literal["error", "touch", "skip"] = "error",
         allow_universal: bool = False,
         allow_wildcards: bool = False,
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -400,6 +404,7 @@ class Client:
             on_duplicate,
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,

@@ -7,7 +7,7 @@
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
     │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
-    │   ├── PreconditionFailed, TooManyMatches, UniversalMatches
+    │   ├── PreconditionFailed, TooManyMatches, UniversalMatches, NotPermitted
     │   └── Undecided, Conditional          the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
@@ -17,7 +17,10 @@
     ├── Unsupported          carried by the interface, not served yet: refused, never ignored
     ├── StoreUnavailable     cannot be reached, read or written now
     │   └── StoreFormat, StoreReadOnly, OutcomeUnknown
+    ├── NotReady             the server is up, and its keys or its audit log have to be mended first
     ├── ServerUnavailable    the client cannot reach its server
+    ├── Unauthenticated      the server wants a key, and none that it knows was given
+    ├── KeyRefused           the key is known, and not made for this
     └── Forked               used in a forked child
 
 Rule 1: an error is not an answer. Nothing here is ever turned into "no".
@@ -28,6 +31,7 @@ Rule 3: messages are lower case without a full stop, quote the input in backtick
 from __future__ import annotations
 
 import difflib
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -50,9 +54,12 @@ __all__ = [
     "InvalidSetting",
     "InvalidToken",
     "InvalidTuple",
+    "KeyRefused",
     "Lagged",
     "LimitExceeded",
     "NoSchema",
+    "NotPermitted",
+    "NotReady",
     "OutcomeUnknown",
     "PreconditionFailed",
     "Refused",
@@ -70,6 +77,7 @@ __all__ = [
     "TooManyMatches",
     "TooManyUpdates",
     "TupleNotAllowed",
+    "Unauthenticated",
     "Undecided",
     "UniversalMatches",
     "UnknownDefinition",
@@ -78,6 +86,7 @@ __all__ = [
     "at_index",
     "did_you_mean",
     "quoted",
+    "redacted",
 ]
 
 
@@ -244,6 +253,15 @@ class PreconditionFailed(Refused):
     code = "PRECONDITION_FAILED"
 
 
+class NotPermitted(Refused):
+    """An actor may not write what the write names; details carry `actor`, `total`, and in `tuples` a line for each.
+
+    A line is a tuple or filter of the request and, behind it, each `object#permission` that it takes.
+    """
+
+    code = "NOT_PERMITTED"
+
+
 class TooManyMatches(Refused):
     """A delete by filter would take away more tuples than it allows; details carry `count` and `limit`."""
 
@@ -331,10 +349,28 @@ class OutcomeUnknown(StoreUnavailable):
     code = "OUTCOME_UNKNOWN"
 
 
+class NotReady(RelgraphError):
+    """The server cannot read its keys, or write its audit log, and does nothing that would need them."""
+
+    code = "NOT_READY"
+
+
 class ServerUnavailable(RelgraphError):
     """The client cannot reach its server."""
 
     code = "SERVER_UNAVAILABLE"
+
+
+class Unauthenticated(RelgraphError):
+    """The server answers only to those who give a key that it knows; which keys it knows, and why not, is not told."""
+
+    code = "UNAUTHENTICATED"
+
+
+class KeyRefused(RelgraphError):
+    """The key given is not made for this: a scope is missing (`details["scope"]`), or its policy about actors."""
+
+    code = "KEY_REFUSED"
 
 
 class Forked(RelgraphError):
@@ -343,9 +379,22 @@ class Forked(RelgraphError):
     code = "FORKED"
 
 
+# A key of a server, and a URL's password: whatever they were mistaken for, nobody wants to read them in a message.
+_KEY = re.compile(r"rg_[A-Za-z0-9_-]{32,}")
+_PASSWORD = re.compile(r"((?:[A-Za-z][\w+.-]*:/+|//)[^\s:@/`]*):[^\s`]*@")
+
+
+def redacted(text: str) -> str:
+    """Return `text` without what looks like a server's key, or a password in a URL."""
+    return _PASSWORD.sub(r"\1:…@", _KEY.sub("rg_…", text))
+
+
 def quoted(text: str, length_max: int = 80) -> str:
-    """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut.
+
+    What looks like a key or a URL's password is left out.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in redacted(text))
     shown = shown.replace("`", "\\x60")
     if len(shown) > length_max:
         shown = shown[:length_max] + "…"

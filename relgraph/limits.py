@@ -29,6 +29,10 @@ class Limits:
     """Resources in one best-access request."""
     best_subjects_max: int = 1_000
     """Subjects in one best-access request about one resource."""
+    rights_nodes_max: int = 500_000
+    """Sub-questions opened to judge what an actor may write, in one write: the store is locked meanwhile."""
+    rights_tuples_max: int = 2_000_000
+    """Tuples read to judge what an actor may write, in one write."""
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
     preconditions_max: int = 1_000

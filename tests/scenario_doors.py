@@ -55,7 +55,9 @@ class MethodsDoor:
         """Make a change; gives its token."""
         if change.schema is not None:
             return self._authorizer.write_schema(change.schema).token
-        return self._authorizer.write(touch=change.touch, create=change.create, delete=change.delete).token
+        return self._authorizer.write(
+            touch=change.touch, create=change.create, delete=change.delete, actor=change.actor
+        ).token
 
     def check(self, question: str, when: Consistency | None = None) -> str:
         """Return the verdict: yes, no or undecided."""
@@ -78,12 +80,12 @@ class MethodsDoor:
 
     def refusal(self, refusal: Refusal) -> str:
         """Return the code of the error that is raised; an empty text for none."""
-        door, text = self._authorizer, refusal.text
+        door, text, actor = self._authorizer, refusal.text, refusal.actor
         calls: dict[str, Callable[[], object]] = {
             "check": lambda: door.check(text),
-            "touch": lambda: door.write(touch=[text]),
-            "create": lambda: door.write(create=[text]),
-            "delete": lambda: door.write(delete=[text]),
+            "touch": lambda: door.write(touch=[text], actor=actor),
+            "create": lambda: door.write(create=[text], actor=actor),
+            "delete": lambda: door.write(delete=[text], actor=actor),
             "schema": lambda: door.write_schema(text),
         }
         try:
@@ -130,9 +132,8 @@ class TerminalDoor:
             written = self._rows("schema", "write", self._file("schema.zed", change.schema))
         else:
             kinds = (("--touch", change.touch), ("--create", change.create), ("--delete", change.delete))
-            written = self._rows(
-                "write", *(word for option, texts in kinds for each in texts for word in (option, each))
-            )
+            words = (word for option, texts in kinds for each in texts for word in (option, each))
+            written = self._rows("write", *words, *_acting(change.actor))
         return written[0]["token"]
 
     def check(self, question: str, when: Consistency | None = None) -> str:
@@ -165,7 +166,7 @@ class TerminalDoor:
         arguments = {
             "check": ("check", refusal.text),
             "schema": ("schema", "write", self._file("refused.zed", refusal.text)),
-        }.get(refusal.kind, ("write", f"--{refusal.kind}", refusal.text))
+        }.get(refusal.kind, ("write", f"--{refusal.kind}", refusal.text, *_acting(refusal.actor)))
         code, output, errors = self._run(*arguments)
         assert (2, "") == (code, output), errors
         return str(json.loads(errors)["code"])
@@ -174,6 +175,11 @@ class TerminalDoor:
 Door = MethodsDoor | TerminalDoor
 
 _UNDECIDED = 3
+
+
+def _acting(actor: str | None) -> tuple[str, ...]:
+    """Return the option that names on whose behalf a write is made."""
+    return () if actor is None else ("--actor", actor)
 
 
 def _at(when: Consistency | None) -> tuple[str, ...]:

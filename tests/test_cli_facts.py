@@ -26,7 +26,7 @@ def test_write(double: Double, capsys: Screen) -> None:
     """Every option of write reaches the store in one call, and the revision and token are told."""
     double.answers["write"] = Written(8, TOKEN)
     arguments = ["write", "--touch", "a:b#c@d:e", "--create", "f", "--delete", "g", "--delete", "h"]
-    assert main([*arguments, "--reason", "why", "--request-id", "id1"]) == 0
+    assert main([*arguments, "--actor", "user:anna", "--reason", "why", "--request-id", "id1"]) == 0
     assert double.calls == [
         (
             "write",
@@ -36,6 +36,7 @@ def test_write(double: Double, capsys: Screen) -> None:
                 "create": ("f",),
                 "delete": ("g", "h"),
                 "preconditions": [],
+                "actor": "user:anna",
                 "reason": "why",
                 "request_id": "id1",
                 "not_after": None,
@@ -68,7 +69,7 @@ def test_delete(double: Double, capsys: Screen) -> None:
     """Delete takes a filter and a limit, and tells how many tuples went and whether more match."""
     double.answers["delete"] = Deleted(2, False, 8, TOKEN)
     arguments = ["delete", "report:q3#viewer", "--limit", "2", "--partial", "--must-exist", "report"]
-    assert main([*arguments, "--reason", "why", "--request-id", "id1"]) == 0
+    assert main([*arguments, "--actor", "user:anna", "--reason", "why", "--request-id", "id1"]) == 0
     assert double.calls == [
         (
             "delete",
@@ -77,6 +78,7 @@ def test_delete(double: Double, capsys: Screen) -> None:
                 "limit": 2,
                 "partial": True,
                 "preconditions": [must_exist(TupleFilter("report"))],
+                "actor": "user:anna",
                 "reason": "why",
                 "request_id": "id1",
                 "not_after": None,
@@ -98,12 +100,13 @@ def test_import(double: Double, capsys: Screen, tmp_path: Path) -> None:
     path.write_text("resource,relation,subject\nreport:q3,manager,group:board#member\nreport:*,viewer,user:*\n")
     double.answers["load"] = Imported(2, 1, 8, TOKEN)
     stars = ["--allow-universal", "--allow-wildcards"]
-    assert main(["import", str(path), "--on-duplicate", "skip", "--reason", "why", *stars]) == 0
+    assert main(["import", str(path), "--on-duplicate", "skip", "--actor", "user:anna", "--reason", "why", *stars]) == 0
     assert [str(tuple_) for tuple_ in double.loaded] == [str(VIA), "report:*#viewer@user:*"]
     assert double.calls[0][2] == {
         "on_duplicate": "skip",
         "allow_universal": True,
         "allow_wildcards": True,
+        "actor": "user:anna",
         "reason": "why",
         "request_id": "",
         "not_after": None,

@@ -10,7 +10,7 @@ import pytest
 
 import relgraph
 from relgraph.cli import main
-from relgraph.cli.histories import span_of
+from relgraph.cli.spans import span_of
 from relgraph.errors import InvalidInput
 from relgraph.instants import parse_moment
 from relgraph.store import open_store

@@ -48,8 +48,8 @@ def client(authorizer: Authorizer) -> Iterator[Client]:
 
 # A connection of the application's own does not travel.
 LOCAL = {("write", "conn")}
-# Looking after a store is done where the store is.
-UPKEEP = {"collect", "follow", "log"}
+# Looking after a store is done where the store is, and a server knows by the key who writes.
+UPKEEP = {"by", "collect", "follow", "log"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
-from relgraph.errors import Unsupported
+from relgraph.errors import InvalidTuple, Unsupported
 from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire import questions
 from relgraph_server.guard import SERVED, refuse_unserved
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ SERVICE = pb.DESCRIPTOR.services_by_name["AuthorizerService"]
 NOT_SERVED = {
     "context",
     "contextual_tuples",
-    "actor",
     "dry_run",
     "expect",
     "caveat",
@@ -86,12 +86,16 @@ def test_the_table_names_only_what_exists() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["WriteRequest", "ImportOptions", "WriteSchemaRequest"])
-def test_every_write_carries_an_actor_and_refuses_it(name: str) -> None:
-    """Writes, imports and schema writes all have an actor field, and even an empty actor is refused."""
-    message = GetMessageClass(MESSAGES[f"relgraph.v1.{name}"])(actor="")
-    with pytest.raises(Unsupported, match="`actor` is set"):
-        refuse_unserved(message)
+@pytest.mark.parametrize("name", ["WriteRequest", "DeleteRequest", "ImportOptions", "WriteSchemaRequest"])
+def test_every_write_tells_an_empty_actor_from_none(name: str) -> None:
+    """Writes, deletes, imports and schema writes carry an actor; an empty one is refused, not nobody."""
+    message = GetMessageClass(MESSAGES[f"relgraph.v1.{name}"])()
+    assert questions.read_actor(cast("questions.Acting", message)) is None
+    setattr(message, "actor", "")  # noqa: B010 - the messages have no common class that has it
+    refuse_unserved(message)
+    with pytest.raises(InvalidTuple) as caught:
+        questions.read_actor(cast("questions.Acting", message))
+    assert caught.value.details["field"] == "actor"
 
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))

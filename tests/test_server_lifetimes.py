@@ -20,6 +20,7 @@ from relgraph.errors import RelgraphError, ServerUnavailable, StoreUnavailable
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph_server.app import SERVICE_NAME, start
+from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import Settings
 from tests.serving import SCHEMA, TUPLES, in_process, program
 
@@ -79,7 +80,7 @@ def test_readiness_is_not_liveness() -> None:
         for problem in ("the disk is gone", "stuck"):
             store.problem = problem
             assert next(changes).status == NOT_SERVING
-            assert (NOT_SERVING, SERVING) == (health_of(channel, SERVICE_NAME), health_of(channel, ""))
+            assert (NOT_SERVING, SERVING) == (health_of(channel, ""), health_of(channel, LIVENESS))
             store.problem = ""
             if problem == "stuck":
                 store.freed.set()
@@ -95,7 +96,7 @@ def test_watching_health_does_not_hold_up_the_end(authorizer: relgraph.Authorize
         running = await start(authorizer, settings())
         async with grpc.aio.insecure_channel(running.address) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            changes = stub.Watch(health_pb2.HealthCheckRequest(service=""))  # type: ignore[attr-defined]
+            changes = stub.Watch(health_pb2.HealthCheckRequest(service=LIVENESS))  # type: ignore[attr-defined]
             first = await changes.read()
             await asyncio.wait_for(running.stop(3_600_000), PATIENCE_S)
             rest = []

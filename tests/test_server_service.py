@@ -184,13 +184,34 @@ BAD: dict[str, tuple[Callable[[AuthorizerServiceStub], object], grpc.StatusCode,
     ),
     "write by an actor": (
         lambda stub: stub.Write(pb.WriteRequest(updates=[pb.Update(operation=TOUCH, tuple=NEW)], actor="user:anna")),
-        grpc.StatusCode.UNIMPLEMENTED,
-        "UNSUPPORTED",
+        grpc.StatusCode.PERMISSION_DENIED,
+        "NOT_PERMITTED",
+    ),
+    "write by an empty actor": (
+        lambda stub: stub.Write(pb.WriteRequest(updates=[pb.Update(operation=TOUCH, tuple=NEW)], actor="")),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_TUPLE",
+    ),
+    "write by a userset": (
+        lambda stub: stub.Write(
+            pb.WriteRequest(updates=[pb.Update(operation=TOUCH, tuple=NEW)], actor="group:board#member")
+        ),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_TUPLE",
+    ),
+    "delete by an actor": (
+        lambda stub: stub.Delete(
+            pb.DeleteRequest(
+                filter=pb.TupleFilter(resource_type="report", resource_id="q4", relation="viewer"), actor="user:anna"
+            )
+        ),
+        grpc.StatusCode.PERMISSION_DENIED,
+        "NOT_PERMITTED",
     ),
     "schema by an actor": (
         lambda stub: stub.WriteSchema(pb.WriteSchemaRequest(text="definition user {}", actor="user:anna")),
-        grpc.StatusCode.UNIMPLEMENTED,
-        "UNSUPPORTED",
+        grpc.StatusCode.PERMISSION_DENIED,
+        "NOT_PERMITTED",
     ),
     "schema that does not parse": (
         lambda stub: stub.WriteSchema(pb.WriteSchemaRequest(text="definition user {")),
@@ -206,8 +227,8 @@ BAD: dict[str, tuple[Callable[[AuthorizerServiceStub], object], grpc.StatusCode,
         lambda stub: _import(
             stub, pb.ImportRequest(options=pb.ImportOptions(actor="user:anna"), tuples=[NEW], tuples_total=1)
         ),
-        grpc.StatusCode.UNIMPLEMENTED,
-        "UNSUPPORTED",
+        grpc.StatusCode.PERMISSION_DENIED,
+        "NOT_PERMITTED",
     ),
     "import without its total": (
         lambda stub: _import(stub, pb.ImportRequest(tuples=[NEW])),

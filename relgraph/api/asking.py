@@ -18,17 +18,18 @@ from relgraph.errors import (
     RelgraphError,
     TooManyUpdates,
     TupleNotAllowed,
+    at_index,
     quoted,
 )
 from relgraph.instants import instant_of
-from relgraph.tuples import WILDCARD, RelationTuple, TupleFilter
+from relgraph.tuples import WILDCARD, Object, RelationTuple, TupleFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from relgraph.limits import Limits
-    from relgraph.tuples import Object, Precondition, Subject
+    from relgraph.tuples import Precondition, Subject
 
 __all__ = ["Asked", "Asking", "payload_of"]
 
@@ -44,13 +45,16 @@ class Asked:
     request_id: str = ""
     not_after: int | None = None
     preconditions: tuple[Precondition, ...] = ()
+    actor: Object | None = None
+    principal: str = ""
 
 
 class Asking:
-    """Checks the words of writes against the limits."""
+    """Checks the words of writes against the limits. `principal` is who makes them; empty, the application itself."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, principal: str = "") -> None:
         self._limits = limits
+        self._principal = principal
 
     def asked(
         self,
@@ -58,6 +62,7 @@ class Asking:
         request_id: str = "",
         not_after: datetime | None = None,
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
     ) -> Asked:
         """Return what a write carries beside its own words. Raises InvalidInput."""
         if len(preconditions) > self._limits.preconditions_max:
@@ -67,7 +72,14 @@ class Asking:
                 {"limit": "preconditions_max", "value": str(self._limits.preconditions_max)},
             )
         until = None if not_after is None else instant_of(not_after)
-        return Asked(self._reason(reason), self._request_id(request_id), until, tuple(preconditions))
+        # Its text, whatever it was given as: a userset or a wildcard is nobody who acts.
+        who = None if actor is None else Object.parse(str(actor))
+        if who is not None:
+            for index, each in enumerate(preconditions):
+                with at_index(index):
+                    _check_narrow(each.filter)
+        told = self._reason(reason), self._request_id(request_id)
+        return Asked(*told, until, tuple(preconditions), who, self._principal)
 
     def updates(
         self,
@@ -120,10 +132,12 @@ class Asking:
             staged.append(each)
         return staged
 
-    def count_max(self, filter: TupleFilter, limit: int | None) -> int:
+    def count_max(self, filter: TupleFilter, limit: int | None, asked: Asked) -> int:
         """Return how many tuples a delete by filter may take away. Raises InvalidFilter or InvalidInput."""
         if filter == TupleFilter():
             raise InvalidFilter("the filter names nothing, so every tuple would go; name at least a type or a relation")
+        if asked.actor is not None:
+            _check_narrow(filter)
         if limit is None:
             return self._limits.deletes_max
         if not 1 <= limit <= self._limits.deletes_max:
@@ -148,6 +162,16 @@ class Asking:
                 f"{self._limits.request_id_size_max} printable characters"
             )
         return request_id
+
+
+def _check_narrow(filter: TupleFilter) -> None:
+    """Raise InvalidFilter where an actor's filter leaves open whose permission it takes."""
+    if filter.resource_id is None or filter.relation is None:
+        raise InvalidFilter(
+            f"{quoted(str(filter))} leaves open which resource or relation is meant; on behalf of an actor a filter "
+            "names both, as in `report:q3#viewer`",
+            {"filter": str(filter)},
+        )
 
 
 def _refuse_duplicates(parts: dict[str, list[RelationTuple]]) -> None:
@@ -189,6 +213,9 @@ def payload_of(asked: Asked, *words: object, parts: dict[str, list[RelationTuple
         data = text.encode()
         digest.update(b"%d:%b" % (len(data), data))
 
+    if asked.actor is not None:
+        # Without an actor nothing stands here, as before there were any: a retry may come after an update.
+        add(repr(("actor", str(asked.actor))))
     for word in (asked.not_after, len(asked.preconditions), *words):
         add(repr(word))
     for each in asked.preconditions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
@@ -104,6 +105,12 @@ class Authorizer:
     def close(self) -> None:
         """Close the store. Closing twice is fine."""
         self._store.close()
+
+    def by(self, principal: str) -> Self:
+        """Return this Authorizer as one whose writes are made by `principal`: it stands in the log with them."""
+        other = copy(self)
+        other._writing = self._writing.by(principal)  # noqa: SLF001
+        return other
 
     def follow(self, timeout: float) -> bool:
         """Wait for a newer revision and take it in; return False when none came within `timeout` seconds.
@@ -309,6 +316,7 @@ class Authorizer:
         create: Sequence[str | RelationTuple] = (),
         delete: Sequence[str | RelationTuple] = (),
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -326,11 +334,14 @@ class Authorizer:
         of that and happens when, and if, it is committed: the answer is a Receipt, whose token is not valid before. One
         a transaction, and it holds the store's lock until the application commits: make it the last step.
 
+        An `actor`, as `user:anna`, may write what the schema's `grant` lines let him; a write without one is trusted.
+        Judged is the state before the write, now and when the tuple lives for the last time: else NotPermitted.
+
         Many threads' writes are committed together. Raises InvalidInput, TupleNotAllowed and its kin, DuplicateUpdate,
         TooManyUpdates, PreconditionFailed, RequestIdReused, RequestExpired, NoSchema; DeadlineExceeded when it was not
         begun in time; OutcomeUnknown when only a retry can tell whether it happened.
         """
-        asked = self._writing.asking.asked(reason, request_id, not_after, preconditions)
+        asked = self._writing.asking.asked(reason, request_id, not_after, preconditions, actor)
         return self._writing.write(touch, create, delete, asked, _instant(deadline), conn)
 
     def delete(
@@ -340,6 +351,7 @@ class Authorizer:
         limit: int | None = None,
         partial: bool = False,
         preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -350,7 +362,7 @@ class Authorizer:
         id like any other: where universal tuples match that it does not name, UniversalMatches is raised. What has
         expired is neither deleted nor counted. Raises as `write`, and InvalidFilter for a filter that names nothing.
         """
-        asked = self._writing.asking.asked(reason, request_id, not_after, preconditions)
+        asked = self._writing.asking.asked(reason, request_id, not_after, preconditions, actor)
         return self._writing.delete(filter, limit, asked, partial=partial)
 
     def load(
@@ -360,6 +372,7 @@ class Authorizer:
         on_duplicate: OnDuplicate = "error",
         allow_universal: bool = False,
         allow_wildcards: bool = False,
+        actor: str | Object | None = None,
         reason: str = "",
         request_id: str = "",
         not_after: datetime | None = None,
@@ -374,7 +387,7 @@ class Authorizer:
         return self._writing.load(
             tuples,
             on_duplicate,
-            self._writing.asking.asked(reason, request_id, not_after),
+            self._writing.asking.asked(reason, request_id, not_after, actor=actor),
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
         )
@@ -473,10 +486,10 @@ class Authorizer:
         with self._following.pinned(consistency, _instant(deadline)) as pinned:
             return SchemaDiff(diff(pinned.rules.schema, new), pinned.revision.number, pinned.token)
 
-    def write_schema(self, text: str, *, reason: str = "") -> Written:
+    def write_schema(self, text: str, *, actor: str | Object | None = None, reason: str = "") -> Written:
         """Make `text` the schema from a new revision on; the same text again changes nothing.
 
         Raises SchemaParseError, SchemaTypeError or Unsupported naming line and column, SchemaOrphans when living
-        tuples would no longer be admitted.
+        tuples would no longer be admitted, NotPermitted for any actor.
         """
-        return self._writing.write_schema(text, self._writing.asking.asked(reason))
+        return self._writing.write_schema(text, self._writing.asking.asked(reason, actor=actor))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from relgraph.engine import Reader
     from relgraph.limits import Limits
     from relgraph.schema import Schema
-    from relgraph.store.base import Changes, Image, SchemaVersion, Snapshot, Store
+    from relgraph.store.base import Changes, Image, SchemaVersion, Snapshot, Store, Transaction
 
 __all__ = ["Following", "Pinned"]
 
@@ -191,6 +191,20 @@ class Following:
             while len(self._parsed) > _PARSED_MAX:
                 self._parsed.popitem(last=False)
         return schema
+
+    def program(self, transaction: Transaction, version: SchemaVersion) -> Program:
+        """Return a schema version against the numbers of a write in the making.
+
+        The graph's will do where its chain is the write's own, nonce by nonce: every name of a schema that is in force
+        was numbered when it was committed.
+        """
+        state = self._state
+        head = state.graph.head
+        if version.revision <= head.number <= transaction.head.number and transaction.revision(head.number) == head:
+            known = state.program_at(version.revision, self.parsed)
+            if known is not None:
+                return known
+        return Program(self.parsed(version), transaction.name_id)
 
     def token(self, revision: Revision) -> str:
         """Return the token of a committed revision."""

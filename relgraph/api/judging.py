@@ -1,7 +1,7 @@
 """What becomes of a write inside the store's transaction: repeated, refused or carried out, in the order of the law.
 
-Rule 1: catch the schema up and answer a repeated `request_id`; types; preconditions; rows; seal. Nothing here commits:
-whoever began the transaction does, and only then is anything acknowledged.
+Rule 1: catch the schema up and answer a repeated `request_id`; types; an actor's rights; preconditions; rows; seal.
+Nothing here commits: whoever began the transaction does, and only then is anything acknowledged.
 Rule 2: whatever is refused is refused before or undone by whoever began; nothing here remembers anything.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from relgraph.api.rights import ActorRights, refuse_schema
 from relgraph.errors import (
     NoSchema,
     PreconditionFailed,
@@ -26,13 +27,15 @@ from relgraph.store.base import Commit
 from relgraph.tuples import WILDCARD, RelationTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from relgraph.api.asking import Asked
+    from relgraph.api.following import Following
+    from relgraph.limits import Limits
     from relgraph.revision import Revision
     from relgraph.schema import Schema
     from relgraph.store.base import Request, SchemaVersion, Transaction
-    from relgraph.tuples import Precondition, TupleFilter
+    from relgraph.tuples import Object, Precondition, TupleFilter
 
 __all__ = ["Judge"]
 
@@ -42,21 +45,21 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Judge:
-    """Judges one write under the store's lock and carries it out; `parsed` gives a schema version, parsed once."""
+    """Judges one write under the store's lock and carries it out; `following` has schemas parsed and compiled."""
 
     def __init__(
         self,
         transaction: Transaction,
         asked: Asked,
         payload: bytes,
-        kept_s: int,
-        parsed: Callable[[SchemaVersion], Schema],
+        limits: Limits,
+        following: Following,
     ) -> None:
         self._transaction = transaction
         self._asked = asked
         self._payload = payload
-        self._kept_s = kept_s
-        self._parsed = parsed
+        self._limits = limits
+        self._following = following
 
     def repeated(self) -> Request | None:
         """Return what became of the same request before. Raises RequestExpired or RequestIdReused."""
@@ -66,8 +69,8 @@ class Judge:
         known = self._transaction.request(asked.request_id) if asked.request_id else None
         if known is None:
             return None
-        # Nobody is told apart by name yet: every write is the trusted back end's, whose name is empty.
-        if (known.principal, known.payload) != (Commit().principal, self._payload):
+        # The first result is whose request it was: another principal is told no more than that the id is taken.
+        if (known.principal, known.payload) != (asked.principal, self._payload):
             raise RequestIdReused(
                 f"the request id {quoted(asked.request_id)} was used for another write; draw a new one for each write",
                 {"request_id": asked.request_id},
@@ -86,10 +89,13 @@ class Judge:
 
     def schema(self) -> Schema:
         """Return the schema in force. Raises NoSchema before the first."""
+        return self._following.parsed(self._version())
+
+    def _version(self) -> SchemaVersion:
         version = self._transaction.schema(self._transaction.head.number)
         if version is None:
             raise NoSchema("the store has no schema yet; write one before tuples")
-        return self._parsed(version)
+        return version
 
     def update(self, parts: dict[str, list[RelationTuple]]) -> None:
         """Touch, create and delete tuples."""
@@ -100,14 +106,21 @@ class Judge:
             # Named by its key: the schema has to admit it, expiring or not.
             if not schema.admits(replace(each, expires_at=_SOME_DAY)):
                 schema.admit(each)
-        self._check_preconditions(schema)
+        self._check_filters(schema)
+        if self._asked.actor is not None:
+            self._rights(self._asked.actor).update(parts, self._asked.preconditions)
+        self._check_preconditions()
         self._transaction.apply(delete=parts["delete"], touch=parts["touch"], create=parts["create"])
 
     def delete(self, filter: TupleFilter, count_max: int, *, partial: bool) -> tuple[int, bool]:
         """Delete what matches; return how many tuples, and whether that was all."""
         transaction, schema = self._transaction, self.schema()
         schema.check_filter(filter)
-        self._check_preconditions(schema)
+        self._check_filters(schema)
+        if self._asked.actor is not None:
+            reached_max = count_max if partial else None
+            self._rights(self._asked.actor).delete(filter, reached_max, self._asked.preconditions)
+        self._check_preconditions()
         at, now = transaction.head.number, transaction.stamp
         universal = 0 if filter.resource_id == WILDCARD else transaction.count(filter, at, now, universal=True)
         if universal:
@@ -134,6 +147,8 @@ class Judge:
 
     def write_schema(self, text: str, schema: Schema) -> None:
         """Put a schema in force."""
+        if self._asked.actor is not None:
+            raise refuse_schema(self._asked.actor)
         for kind in self._transaction.kinds():
             if not schema.admits(kind.example):
                 raise SchemaOrphans(
@@ -148,20 +163,29 @@ class Judge:
         self._transaction.write_schema(text, sorted(names))
 
     def admit_all(self, staged: Sequence[RelationTuple]) -> None:
-        """Judge the tuples of an import by the schema."""
+        """Judge the tuples of an import, by the schema and by the actor's rights."""
         schema = self.schema()
         for index, each in enumerate(staged):
             if not schema.admits(each):
                 with at_index(index):
                     schema.admit(each)
+        if self._asked.actor is not None:
+            self._rights(self._asked.actor).load(staged)
 
-    def _check_preconditions(self, schema: Schema) -> None:
+    def _rights(self, actor: Object) -> ActorRights:
+        program = self._following.program(self._transaction, self._version())
+        return ActorRights(self._transaction, program, actor, self._limits)
+
+    def _check_filters(self, schema: Schema) -> None:
+        """Judge the preconditions' names: one that is mistyped matches nothing, which is not "there is none"."""
+        for index, each in enumerate(self._asked.preconditions):
+            with at_index(index):
+                schema.check_filter(each.filter)
+
+    def _check_preconditions(self) -> None:
         """Look at the state before the write's own rows. Raises PreconditionFailed for the first that does not hold."""
         at, now = self._transaction.head.number, self._transaction.stamp
         for index, each in enumerate(self._asked.preconditions):
-            # A name that is mistyped matches nothing, which must not be taken for "there is none".
-            with at_index(index):
-                schema.check_filter(each.filter)
             if bool(self._transaction.read(each.filter, at, now, None, 1)) is not each.exists:
                 raise _failed(each, index)
 
@@ -170,11 +194,14 @@ class Judge:
         transaction, asked = self._transaction, self._asked
         if not transaction.changed and not asked.request_id:
             return transaction.head
+        actor = "" if asked.actor is None else str(asked.actor)
         if not asked.request_id:
-            return transaction.seal(Commit(reason=asked.reason))
-        kept = transaction.stamp + self._kept_s * _MICROSECONDS
+            return transaction.seal(Commit(principal=asked.principal, actor=actor, reason=asked.reason))
+        kept = transaction.stamp + self._limits.request_kept_s * _MICROSECONDS
         return transaction.seal(
             Commit(
+                principal=asked.principal,
+                actor=actor,
                 reason=asked.reason,
                 request_id=asked.request_id,
                 payload=self._payload,

@@ -8,6 +8,7 @@ Rule 2: small writes are committed in groups (`grouping`); what may take long ha
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Deleted, Imported, Receipt, Written
@@ -40,6 +41,12 @@ class Writing:
         self._group = Group(following.store.transaction)
         self.asking = Asking(limits)
 
+    def by(self, principal: str) -> Writing:
+        """Return the same writing, made by a principal: its writes are committed together with all others."""
+        other = copy(self)
+        other.asking = Asking(self._limits, principal)
+        return other
+
     def write(
         self,
         touch: Sequence[str | RelationTuple],
@@ -71,7 +78,7 @@ class Writing:
 
     def delete(self, filter: TupleFilter, limit: int | None, asked: Asked, *, partial: bool) -> Deleted:
         """See `Authorizer.delete`."""
-        count_max = self.asking.count_max(filter, limit)
+        count_max = self.asking.count_max(filter, limit, asked)
 
         def judged(judge: Judge) -> str:
             return json.dumps(judge.delete(filter, count_max, partial=partial))
@@ -131,7 +138,7 @@ class Writing:
         self, transaction: Transaction, asked: Asked, payload: bytes, judged: Callable[[Judge], str]
     ) -> Outcome:
         """Carry a write out and seal it; return its revision and its answer, of the first time if repeated."""
-        judge = Judge(transaction, asked, payload, self._limits.request_kept_s, self._following.parsed)
+        judge = Judge(transaction, asked, payload, self._limits, self._following)
         known = judge.repeated()
         if known is not None:
             return known.revision, known.answer

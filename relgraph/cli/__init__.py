@@ -11,6 +11,8 @@
     schema_drawing  a schema's dependencies, drawn
     graphs          graph: what nobody can reach, and what surrounds an object
     serving         serve
+    keys            key: create, list and revoke the keys of a server
+    audits          audit verify
     upkeep          backup, restore, verify
     watching        watch, export
     demo            demo: one scenario told from beginning to end
@@ -18,6 +20,7 @@
     target          the one place that opens a store or a server
     output          answers as JSON lines and as text for people
     exits           exit codes
+    spans           spans of time
     trees           expansions as trees for people
     drawing         graphs in the spellings of other programs
     neighbours      the part of the graph around one object

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import click
 
 from relgraph.cli.exits import BAD_INPUT, INTERRUPTED, OK, PIPE_CLOSED, UNAVAILABLE, exit_of
-from relgraph.cli.options import common_options
+from relgraph.cli.options import access_options, common_options
 from relgraph.cli.output import printable
-from relgraph.errors import RelgraphError, did_you_mean, quoted
+from relgraph.errors import RelgraphError, did_you_mean, quoted, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ __all__ = ["COMMANDS", "cli", "run"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("relgraph.cli.upkeep", "backup"),
+    "audit": ("relgraph.cli.audits", "audit"),
     "best": ("relgraph.cli.questions", "best"),
     "check": ("relgraph.cli.questions", "check"),
     "collect": ("relgraph.cli.histories", "collect"),
@@ -37,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("relgraph.cli.watching", "export"),
     "graph": ("relgraph.cli.graphs", "graph"),
     "import": ("relgraph.cli.writes", "import_"),
+    "key": ("relgraph.cli.keys", "key"),
     "log": ("relgraph.cli.histories", "log"),
     "migrate": ("relgraph.cli.moving", "migrate"),
     "read": ("relgraph.cli.reads", "read"),
@@ -90,6 +92,7 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="relgraph", message="%(prog)s %(version)s")
+@access_options
 @common_options
 def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.
@@ -123,7 +126,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001  (the outermost frame: exit code 1 would mean "denied")
-        traceback.print_exc()
+        sys.stderr.write(redacted(traceback.format_exc()))
         _complain("INTERNAL", f"a fault in relgraph itself: {error!r}; please report it", {}, as_json=as_json)
         return UNAVAILABLE
     return code if isinstance(code, int) else OK
@@ -140,8 +143,10 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _complain(code: str, message: str, details: Mapping[str, str], *, as_json: bool) -> None:
+    message = redacted(message)
     if as_json:
-        line = json.dumps({"code": code, "message": message, "details": dict(details)})
+        shown = {name: redacted(value) for name, value in details.items()}
+        line = json.dumps({"code": code, "message": message, "details": shown})
     else:
         line = f"relgraph: error: {printable(message, keep=chr(10))}"
     sys.stderr.write(line + "\n")

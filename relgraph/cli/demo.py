@@ -1,58 +1,69 @@
-"""`relgraph demo`: one real system, end to end. A server on an empty SQLite file, a bulk import, questions, changes.
+"""`relgraph demo`: four real systems in one store. A server on an empty SQLite file, imports, questions, changes.
 
 Rule 1: everything is asked through the public door, over gRPC, of a server of its own that is stopped at the end.
-Rule 2: what the scenario file says must hold is compared with what came back; a difference ends with exit code 4.
+Rule 2: what the scenario files say must hold is compared with what came back; a difference ends with exit code 4.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from relgraph.bulk import TupleFile
+from relgraph.cli.asking import System
+from relgraph.cli.crowds import write_crowd
 from relgraph.cli.exits import OK, TEST_FAILED
 from relgraph.cli.options import Terminal, pass_terminal
 from relgraph.cli.scenario import find_scenario, read_scenario
+from relgraph.cli.schema_files import composed
+from relgraph.cli.telling import Teller
 from relgraph.client import Client
-from relgraph.errors import InvalidSetting, RelgraphError, ServerUnavailable, Undecided
+from relgraph.errors import InvalidSetting, RelgraphError, ServerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from relgraph.answers import Best, Written
-    from relgraph.cli.scenario import BestCase, Change, Claims, Refusal, Scenario
+    from relgraph.answers import Imported
 
 __all__ = ["demo"]
 
-_STOP_SECONDS_MAX = 20
+SYSTEMS: Final = ("catglobe", "alliance-auth", "centurion", "websaw")
+_STOP_SECONDS_MAX: Final = 20
 
 
 @click.command()
 @pass_terminal
 def demo(terminal: Terminal) -> int:
-    """Show one real system: imported into SQLite, served over gRPC, asked, explained and changed."""
+    """Show four real systems in one store: imported into SQLite, served over gRPC, asked, explained and changed."""
     if terminal.store or terminal.server or terminal.json:
         raise InvalidSetting("the demo brings its own store and server and is for people; leave the options out")
-    scenario = read_scenario(find_scenario("catglobe"))
     with (
+        _ended_like_interrupted(),
         tempfile.TemporaryDirectory(prefix="relgraph-demo-") as folder,
         _server(Path(folder)) as address,
         Client(address) as client,
     ):
-        teller = _Teller(client, scenario)
-        teller.tell(address)
-    return TEST_FAILED if teller.differences else OK
+        return OK if _tell(client, address, Path(folder)) else TEST_FAILED
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C meanwhile: what was started is stopped either way."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -81,145 +92,50 @@ def _server(folder: Path) -> Iterator[str]:
                 process.kill()
 
 
-class _Teller:
-    """Asks the server and tells the answers."""
+def _tell(client: Client, address: str, folder: Path) -> bool:
+    """Tell all of it; return whether every answer was the expected one."""
+    teller = Teller()
+    paths = {name: find_scenario(name) for name in SYSTEMS}
+    systems = {name: System(client, read_scenario(path)) for name, path in paths.items()}
+    schema = paths[SYSTEMS[0]].parent / "systems" / "all.zed"
+    teller.heading("Four systems in one store")
+    teller.say(f"a server at {address}, over an empty SQLite file")
+    written = client.write_schema(composed(str(schema)).text)
+    teller.say(f"one schema, put together from {schema.parent.name}/{schema.name}: revision {written.revision}")
+    teller.say("bulk imports: the story that is told below, and a crowd around it")
+    rows = []
+    for name, system in systems.items():
+        story, imported = _import(client, system, name, folder)
+        crowd = imported.changed - len(system.scenario.tuples)
+        rows.append((story, f"{len(system.scenario.tuples):,}", f"{crowd:,}", imported.revision))
+    teller.rows(("File", "Story", "Crowd", "Revision"), rows)
+    for system in systems.values():
+        system.tell()
+    for system in systems.values():
+        system.tell_changes()
+    questions = sum(system.questions for system in systems.values())
+    differences = sum(system.differences for system in systems.values())
+    teller.heading("The end")
+    if differences:
+        teller.say(f"{differences} of {questions} answers differ from what the scenarios say", "bold red")
+    else:
+        teller.say(f"all of {questions} answers are what the scenarios say", "bold green")
+    return not differences
 
-    def __init__(self, client: Client, scenario: Scenario) -> None:
-        self._client = client
-        self._scenario = scenario
-        self._console = Console(highlight=False)
-        self.differences = 0
 
-    def tell(self, address: str) -> None:
-        """Tell the whole scenario."""
-        scenario, client = self._scenario, self._client
-        self._say(scenario.title, style="bold")
-        self._say(f"a server at {address}, over an empty SQLite file")
-        client.write_schema(scenario.schema)
-        loaded = client.load(scenario.tuples, allow_universal=True, allow_wildcards=True)
-        self._say(f"imported {loaded.changed} tuples in one transaction, revision {loaded.revision}")
-        self._claims(f"Best access and every way it came about, at revision {loaded.revision}", scenario.claims)
-        for change in scenario.changes:
-            self._say("")
-            self._say(change.title, style="bold")
-            written = self._change(change)
-            self._claims(f"now, at revision {written.revision}", change.claims)
-        self._say("")
-        if self.differences:
-            self._say(f"{self.differences} answers differ from what the scenario says", style="bold red")
-        else:
-            self._say("every answer is what the scenario says", style="bold green")
-
-    def _say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style))
-
-    def _differs(self, expected: object, found: object) -> bool:
-        differs = expected != found
-        self.differences += differs
-        return differs
-
-    def _change(self, change: Change) -> Written:
-        if change.schema is not None:
-            self._say("  another schema")
-            return self._client.write_schema(change.schema, reason=change.title)
-        for sign, tuples in (("-", change.delete), ("+", (*change.create, *change.touch))):
-            for each in tuples:
-                self._say(f"  {sign} {each}")
-        return self._client.write(touch=change.touch, create=change.create, delete=change.delete, reason=change.title)
-
-    def _claims(self, title: str, claims: Claims) -> None:
-        self._checks(claims)
-        self._best(title, claims.best)
-        self._orphans(claims.orphans)
-        self._refused(claims.refused)
-
-    def _checks(self, claims: Claims) -> None:
-        if not claims.checks:
-            return
-        table = Table("Question", "Answer", title="Checks", title_justify="left")
-        for question, expected in claims.checks:
-            found = self._verdict(question)
-            wrong = " (expected otherwise)" if self._differs(expected, found) else ""
-            table.add_row(Text(question), Text(found + wrong, "green" if found == "yes" else "red"))
-        self._console.print(table)
-
-    def _verdict(self, question: str) -> str:
+def _import(client: Client, system: System, name: str, folder: Path) -> tuple[str, Imported]:
+    """Load a system's story and its crowd, each from a file, in one revision; return the story's name as well."""
+    story = system.scenario.tuples_file
+    if story is None:
+        raise InvalidSetting(f"the scenario {name} keeps its tuples in itself; the demo imports files")
+    crowd = folder / f"crowd{story.suffix}"
+    write_crowd(name, story, crowd)
+    files = [TupleFile(str(path), allow_universal=True, allow_wildcards=True) for path in (story, crowd)]
+    with files[0], files[1]:
         try:
-            return "yes" if self._client.check(question) else "no"
-        except Undecided:
-            return "undecided"
-
-    def _refused(self, refusals: Iterable[Refusal]) -> None:
-        client = self._client
-        for refusal in refusals:
-            words, text = [refusal.text], refusal.text
-            calls: dict[str, Callable[[], object]] = {
-                "check": partial(client.check, text),
-                "touch": partial(client.write, touch=words),
-                "create": partial(client.write, create=words),
-                "delete": partial(client.write, delete=words),
-                "schema": partial(client.write_schema, text),
-            }
-            try:
-                calls[refusal.kind]()
-                found, told = "", "not refused"
-            except RelgraphError as error:
-                found, told = error.code, error.message
-            wrong = " (expected otherwise)" if self._differs(refusal.error, found) else ""
-            self._say(f"  {refusal.kind} {text}: {told}{wrong}")
-
-    def _best(self, title: str, cases: Sequence[BestCase]) -> None:
-        if not cases:
-            return
-        table = Table("Who, on what", title=title, title_justify="left")
-        table.add_column("Best access, and every way to it", overflow="fold")
-        for case in cases:
-            best = self._client.best(case.subject, case.resource, ways="all")
-            held = best.role or ", ".join(best.held) or "none"
-            if self._differs(*_compared(case, best)):
-                held += " (expected otherwise)"
-            table.add_row(Text(f"{case.subject}\n{case.resource}"), _access(held, best))
-            table.add_section()
-        self._console.print(table)
-
-    def _orphans(self, expected: Mapping[str, str] | None) -> None:
-        if expected is None:
-            return
-        found = {str(each.resource): each.kind.value for each in self._client.orphans().orphans}
-        self._differs(dict(expected), found)
-        table = Table("Resource", "Reached by", title="Out of everybody's reach", title_justify="left")
-        for resource, kind in found.items():
-            table.add_row(Text(resource), Text(_REACHED_BY[kind]))
-        self._console.print(table)
-
-
-_REACHED_BY = {
-    "nobody": "nobody",
-    "only-conditional": "nobody for certain",
-    "only-universal": "the system group only",
-}
-
-
-def _compared(case: BestCase, best: Best) -> tuple[object, object]:
-    """Return what a best access must be and what it is; what the file does not say is as it is."""
-    told = sorted(sorted(map(str, way.tuples)) for way in best.ways)
-    return (
-        (
-            case.role,
-            best.held if case.held is None else case.held,
-            case.undecided,
-            sorted(case.ways),
-            told if case.tuples is None else sorted(map(sorted, case.tuples)),
-        ),
-        (best.role, best.held, best.undecided, sorted(way.via for way in best.ways), told),
-    )
-
-
-def _access(held: str, best: Best) -> Text:
-    shown = Text()
-    shown.append(held, "bold")
-    for way in best.ways:
-        shown.append(f"\n{way.via}", "italic")
-        for each in way.tuples:
-            shown.append(f"\n  {each}")
-    return shown
+            imported = client.load(
+                chain(*files), allow_universal=True, allow_wildcards=True, reason=f"the demo imports {story.name}"
+            )
+        except RelgraphError as error:
+            raise files[0].failure or files[1].failure or error from error
+    return story.name, imported

@@ -8,9 +8,11 @@ from relgraph.errors import (
     AlreadyExists,
     Conditional,
     InvalidInput,
+    KeyRefused,
     Refused,
     RelgraphError,
     RevisionUnavailable,
+    Unauthenticated,
     Undecided,
     Unsupported,
 )
@@ -53,6 +55,8 @@ _CODES: tuple[tuple[type[RelgraphError], int], ...] = (
     (AlreadyExists, BAD_INPUT),
     (RevisionUnavailable, BAD_INPUT),
     (Unsupported, BAD_INPUT),
+    (Unauthenticated, BAD_INPUT),
+    (KeyRefused, BAD_INPUT),
     (RelgraphError, UNAVAILABLE),
 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,16 +9,15 @@ import click
 from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, pass_terminal
 from relgraph.cli.output import collected_json, collected_text, entry_json, entry_text, print_json, print_lines
-from relgraph.errors import InvalidInput, InvalidSetting, quoted
+from relgraph.cli.spans import span_of
+from relgraph.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from relgraph.api import Authorizer
 
-__all__ = ["collect", "log", "span_of"]
+__all__ = ["collect", "log"]
 
 _PAGE: Final = 100
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SPAN: Final = re.compile(r"([0-9]{1,8})([smhd])")
 
 
 @click.command(short_help="Tell what each revision did, and why.")
@@ -77,13 +74,3 @@ def _opened(terminal: Terminal) -> Authorizer:
 
     assert isinstance(door, Authorizer)  # whatever is no server
     return door
-
-
-def span_of(text: str) -> timedelta:
-    """Read `90m`, `24h` or `30d`. Raises InvalidInput."""
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise InvalidInput(
-            f"{quoted(text)} is no span of time; write a number and one of s, m, h and d, as in `24h`", {"text": text}
-        )
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])

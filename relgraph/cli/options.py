@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from relgraph.cli.target import Door, Target
 
-__all__ = ["Terminal", "common_options", "consistency_options", "pass_terminal"]
+__all__ = ["Terminal", "access_options", "common_options", "consistency_options", "pass_terminal"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,10 +34,16 @@ class Terminal:
     store: str | None = None
     server: str | None = None
     json: bool = False
+    access: dict[str, str] = field(default_factory=dict)
 
     def target(self) -> Target:
         """Return what to work on. Raises InvalidSetting when it was not named, or named twice."""
-        return target_of(self.store, self.server, os.environ)
+        return target_of(self.store, self.server, os.environ, self.access)
+
+    def refuse_place(self) -> None:
+        """Refuse `--store`, `--server` and what goes with it, for a command that works on neither."""
+        if self.store or self.server or self.access:
+            raise InvalidInput("this works on its own file; take --store, --server and how to reach it away")
 
     def open(self, *, creates: bool = False) -> Door:
         """Open what to work on, as a context manager; a missing store is made only with `creates`."""
@@ -77,6 +83,28 @@ def common_options(command: Callable[P, R]) -> Callable[P, R]:
         ),
     ):
         command = option(command)
+    return command
+
+
+def access_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Give the group of commands what says how `--server` is reached; it stands before the command's name only."""
+
+    def remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+        if value:
+            name = str(parameter.name)
+            context.find_root().ensure_object(Terminal).access[name] = "true" if value is True else str(value)
+
+    for name, help_, metavar in (
+        ("--insecure", "Send the key in plain text, where the network itself is guarded.", None),
+        ("--token-file", "The key's file (RELGRAPH_TOKEN_FILE); else the key is RELGRAPH_TOKEN.", "FILE"),
+        ("--tls-key", "The private key of --tls-cert (RELGRAPH_CLIENT_KEY).", "FILE"),
+        ("--tls-cert", "A certificate to show to --server (RELGRAPH_CLIENT_CERT).", "FILE"),
+        ("--tls-ca", "Reach --server by TLS, with a certificate from this authority (RELGRAPH_TLS_CA).", "FILE"),
+        ("--tls", "Reach --server by TLS, with a certificate from a well-known authority (RELGRAPH_TLS).", None),
+    ):
+        command = click.option(
+            name, is_flag=metavar is None, metavar=metavar, expose_value=False, callback=remember, help=help_
+        )(command)
     return command
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from relgraph.errors import InvalidSetting, StoreUnavailable, quoted
 
@@ -22,11 +22,21 @@ if TYPE_CHECKING:
     from relgraph.client import Client
     from relgraph.store.base import Store
 
-__all__ = ["Door", "Target", "open_bare", "open_target", "target_of"]
+__all__ = ["ACCESS", "Door", "Target", "access_of", "open_bare", "open_target", "target_of"]
 
 Door: TypeAlias = "Authorizer | Client"
 """Whoever answers a command: both have the same methods."""
 
+ACCESS: Final = {
+    "tls": "RELGRAPH_TLS",
+    "tls_ca": "RELGRAPH_TLS_CA",
+    "tls_cert": "RELGRAPH_CLIENT_CERT",
+    "tls_key": "RELGRAPH_CLIENT_KEY",
+    "token_file": "RELGRAPH_TOKEN_FILE",
+}
+"""How a server is reached, and the variable of each; the key itself is RELGRAPH_TOKEN, never an option."""
+
+_TOKEN_BYTES_MAX: Final = 4_096
 _SQLITE_MEMORY = "sqlite://"
 _SQLITE_FILE = "sqlite:///"
 
@@ -37,10 +47,29 @@ class Target:
 
     store: str | None = field(default=None, repr=False)
     server: str | None = None
+    access: Mapping[str, str] = field(default_factory=dict)
+    """How the server is reached, by the fields of `relgraph.dialing.Access`; its token is read by `open_target`."""
 
 
-def target_of(store: str | None, server: str | None, environment: Mapping[str, str]) -> Target:
+def target_of(
+    store: str | None, server: str | None, environment: Mapping[str, str], access: Mapping[str, str] | None = None
+) -> Target:
     """Return what was named by an option or else by the environment. Raises InvalidSetting unless it is exactly one."""
+    target = _place_of(store, server, environment)
+    if target.server is None and access:
+        raise InvalidSetting(
+            "how to reach a server was given, and a store is what this works on; take one of them away"
+        )
+    return target if target.server is None else replace(target, access=access_of(access or {}, environment))
+
+
+def access_of(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return how a server is reached: what options gave, and the environment for all else."""
+    named = {name: environment.get(variable) or "" for name, variable in ACCESS.items()} | dict(given)
+    return {name: value for name, value in named.items() if value}
+
+
+def _place_of(store: str | None, server: str | None, environment: Mapping[str, str]) -> Target:
     if store and server:
         raise InvalidSetting("--store and --server were both given; a command works on one of them, keep one")
     if store or server:
@@ -63,7 +92,7 @@ def open_target(target: Target, *, creates: bool = False) -> Door:
     library or the client raises when opening.
     """
     if target.server:
-        return _client(target.server)
+        return _client(target.server, target.access)
     assert target.store is not None
     _require_file(target.store, may_be_new=creates)
     from relgraph.api import open_authorizer  # noqa: PLC0415  (the engine is not needed to reach a server)
@@ -109,13 +138,47 @@ def _require_file(url: str, *, may_be_new: bool) -> None:
         )
 
 
-def _client(address: str) -> Door:
+def _client(address: str, access: Mapping[str, str]) -> Door:
     try:
-        from relgraph.client import Client  # noqa: PLC0415  (grpcio is slow to import, and an extra)
+        from relgraph.client import Access, Client  # noqa: PLC0415  (grpcio is slow to import, and an extra)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("relgraph"):
             raise
         raise InvalidSetting(
             f"--server needs {quoted(error.name)}, which is not installed; run `pip install 'relgraph[server]'`"
         ) from error
-    return Client(address)
+    token = _token(access.get("token_file", ""))
+    return Client(
+        address,
+        access=Access(
+            token=token,
+            tls=_is_true(access.get("tls", ""), "RELGRAPH_TLS"),
+            tls_ca=access.get("tls_ca", ""),
+            tls_cert=access.get("tls_cert", ""),
+            tls_key=access.get("tls_key", ""),
+            insecure=_is_true(access.get("insecure", ""), "--insecure"),
+        ),
+    )
+
+
+def _is_true(word: str, name: str) -> bool:
+    if word.lower() in ("", "0", "false", "no"):
+        return False
+    if word.lower() in ("1", "true", "yes"):
+        return True
+    raise InvalidSetting(f"{name} cannot be {quoted(word)}; use true or false")
+
+
+def _token(path: str) -> str:
+    """Return the key to show: a file's, or RELGRAPH_TOKEN. What it is, is in no message."""
+    if not path:
+        return os.environ.get("RELGRAPH_TOKEN", "")
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_TOKEN_BYTES_MAX + 1)
+        return data.decode("ascii").strip()
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or "it is not one line of ASCII").lower()
+        raise InvalidSetting(
+            f"the key in {quoted(path)} cannot be read: {why}; check the path", {"file": path}
+        ) from None

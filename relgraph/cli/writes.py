@@ -42,7 +42,7 @@ _TUPLES_PER_TICK = 1_000
 
 
 def _history_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--reason`, `--request-id` and `--not-after`, the last as a datetime."""
+    """Give a command `--actor`, `--reason`, `--request-id` and `--not-after`, the last as a datetime."""
 
     @wraps(command)
     def asked(*arguments: object, not_after: str | None, **others: object) -> R:
@@ -52,6 +52,7 @@ def _history_options(command: Callable[..., R]) -> Callable[..., R]:
         click.option("--not-after", metavar="TIME", help="Refuse the request id after that time."),
         click.option("--request-id", default="", metavar="ID", help="The same id again returns the first result."),
         click.option("--reason", default="", metavar="TEXT", help="Why, for the history."),
+        click.option("--actor", metavar="SUBJECT", help="On whose behalf: only what the schema lets him grant."),
     ):
         asked = option(asked)
     return asked
@@ -102,6 +103,7 @@ def write(
     create: tuple[str, ...],
     delete: tuple[str, ...],
     preconditions: list[Precondition],
+    actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -119,6 +121,7 @@ def write(
             create=create,
             delete=delete,
             preconditions=preconditions,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,
@@ -144,6 +147,7 @@ def delete(
     limit: int | None,
     partial: bool,
     preconditions: list[Precondition],
+    actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -159,6 +163,7 @@ def delete(
             limit=limit,
             partial=partial,
             preconditions=preconditions,
+            actor=actor,
             reason=reason,
             request_id=request_id,
             not_after=not_after,
@@ -192,6 +197,7 @@ def import_(
     on_duplicate: Literal["error", "touch", "skip"],
     allow_universal: bool,
     allow_wildcards: bool,
+    actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -207,6 +213,7 @@ def import_(
                 on_duplicate=on_duplicate,
                 allow_universal=allow_universal,
                 allow_wildcards=allow_wildcards,
+                actor=actor,
                 reason=reason,
                 request_id=request_id,
                 not_after=not_after,

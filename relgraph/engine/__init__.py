@@ -8,6 +8,7 @@ from __future__ import annotations
 from relgraph.engine.budget import Budget
 from relgraph.engine.check import Access, access, check, valid_until
 from relgraph.engine.expand import expand
+from relgraph.engine.grants import END_OF_TIME, Claim, Rights
 from relgraph.engine.orphans import find_orphans
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
@@ -16,11 +17,14 @@ from relgraph.engine.walk import Walk
 from relgraph.engine.ways import find_ways
 
 __all__ = [
+    "END_OF_TIME",
     "Access",
     "Budget",
+    "Claim",
     "EverySubjectScope",
     "Program",
     "Reader",
+    "Rights",
     "SubjectScope",
     "Walk",
     "World",

@@ -36,6 +36,8 @@ _GRANTED = (YES, YES)
 # A node is an object's number and its plan's in one int.
 _SHIFT = 24
 _MASK = (1 << _SHIFT) - 1
+# No plan's number.
+_UNKNOWN = -1
 
 
 class NotAdditive(Exception):
@@ -43,11 +45,14 @@ class NotAdditive(Exception):
 
 
 _Step = tuple[int, "Edge | None"]
-"""The node that another one leads to or holds by, and the tuple that leads there.
+"""The node that another one holds by, and the tuple that leads there.
 
 Without a tuple, the node stands for the universal tuples of the same object; _NOWHERE is below a tuple or an identity
 that is the grant itself.
 """
+
+_Onward = dict[int, "Edge | None"]
+"""The nodes that one leads to, each with the first tuple that leads there, as in a step."""
 
 _NOWHERE = -1
 
@@ -64,7 +69,7 @@ class Reach:
         self._untils: dict[int, int] = {}
         self._refuted: set[int] = set()
         # What nodes lead to that a successful search has read, for the next search.
-        self._read: dict[int, list[_Step]] = {}
+        self._read: dict[int, _Onward] = {}
 
     def until(self, object_: int, plan: Plan) -> int | None:
         """Return the instant up to which the subject holds the plan's name on the object; None where it does not.
@@ -81,7 +86,8 @@ class Reach:
         if root in self._read:
             return self._search(root)
         self._scope.budget.node()
-        held, onward = self._look(root)
+        onward: _Onward = {}
+        held = self._look(root, onward)
         if held is not None:
             self._granted[root] = held
             self._hold(root, {root: root}, {})
@@ -94,75 +100,72 @@ class Reach:
 
     def _search(self, root: int) -> bool:
         granted, refuted, known = self._granted, self._refuted, self._read
-        read: dict[int, list[_Step]] = {}
+        read: dict[int, _Onward] = {}
         above = {root: root}
-        steps: dict[int, _Step] = {}
-        budget = self._scope.budget
+        look, budget = self._look, self._scope.budget
         for node in (agenda := [root]):
             # Read before or not: a search over what others have read is work as well.
             budget.node()
-            found = known.get(node)
-            if found is None:
-                held, found = self._look(node)
+            onward = known.get(node)
+            if onward is None:
+                onward = {}
+                held = look(node, onward)
                 if held is not None:
                     granted[node] = held
-                    self._hold(node, above, steps)
-                    known.update(read)
+                    self._hold(node, above, read)
                     return True
             else:
-                budget.tuples(len(found))
-            read[node] = found
-            for step in found:
-                below = step[0]
+                budget.tuples(len(onward))
+            read[node] = onward
+            for below in onward:
                 if below in above or below in refuted:
                     continue
                 above[below] = node
-                steps[below] = step
                 if below in granted:
-                    self._hold(below, above, steps)
-                    known.update(read)
+                    self._hold(below, above, read)
                     return True
                 agenda.append(below)
         refuted.update(above)
         return False
 
-    def _hold(self, node: int, above: dict[int, int], steps: dict[int, _Step]) -> None:
-        """Keep that every node on the path down to `node`, which is granted, holds."""
+    def _hold(self, node: int, above: dict[int, int], read: dict[int, _Onward]) -> None:
+        """Keep that every node on the path down to `node`, which is granted, holds; and what the search has read."""
         granted, untils = self._granted, self._untils
         edge = granted[node][1]
         until = untils.get(node, NEVER)
         if edge is not None and edge.expires is not None and edge.expires < until:
             until = untils[node] = edge.expires
         while (upper := above[node]) != node:
-            step = granted[upper] = steps[node]
-            edge = step[1]
+            # The first step that leads there: the search has passed over any other.
+            edge = read[upper][node]
+            granted[upper] = node, edge
             if edge is not None and edge.expires is not None and edge.expires < until:
                 until = edge.expires
             if until != NEVER:
                 untils[upper] = until
             node = upper
+        self._read.update(read)
 
-    def _look(self, node: int) -> tuple[_Step | None, list[_Step]]:
-        """Return how the subject holds at this node itself, or else where it leads.
+    def _look(self, node: int, onward: _Onward) -> _Step | None:
+        """Return how the subject holds at this node itself; where it does not, add where it leads.
 
         It holds there by identity, by a tuple of its own, or by a wildcard.
         """
         scope = self._scope
         index = node & _MASK
-        object_, plan, universal = node >> _SHIFT, self._plans.made[index >> 1], bool(index & 1)
-        onward: list[_Step] = []
+        object_, plan, universal = node >> _SHIFT, self._plans.made[index >> 1], index & 1 == 1
         if not universal:
             if object_ == scope.subject_number and scope.subject.relation in plan.names:
-                return (_NOWHERE, None), onward
+                return (_NOWHERE, None)
             star = scope.star(plan.type)
             if star is not None:
-                onward.append(((star << _SHIFT) + plan.number + 1, None))
+                onward[(star << _SHIFT) + plan.number + 1] = None
             if object_ < 0:
-                return None, onward
-        for reading in plan.grants:
-            for edge in scope.own_edges(object_, reading.relation, reading.kinds, universal=universal):
+                return None
+        for relation, _, kinds, _, _ in plan.grants:
+            for edge in scope.own_edges(object_, relation, kinds, universal=universal):
                 if self._counts(edge):
-                    return (_NOWHERE, edge), onward
+                    return (_NOWHERE, edge)
         reader = scope.reader
         for reading in plan.grants:
             if reading.leads_on and (edges := reader.usersets(object_, reading.relation)):
@@ -170,16 +173,17 @@ class Reach:
         for reading in plan.arrows:
             if edges := reader.edges(object_, reading.relation):
                 self._follow(reading, edges, onward, universal=universal)
-        return None, onward
+        return None
 
-    def _follow(self, reading: Reading, edges: Sequence[Edge], onward: list[_Step], *, universal: bool) -> None:
+    def _follow(self, reading: Reading, edges: Sequence[Edge], onward: _Onward, *, universal: bool) -> None:
         """Add where the living tuples of one reading lead."""
-        known = reading.onward
+        known, conditions = reading.onward, self._conditions
         for edge in self._scope.living(edges, reading.kinds, universal=universal):
-            kind = edge.kind
-            number = known[kind] if kind in known else self._plans.onward(reading, kind)
-            if number is not None and (self._conditions is None or self._counts(edge)):
-                onward.append(((edge.subject << _SHIFT) + number, edge))
+            number = known.get(edge.kind, _UNKNOWN)
+            if number == _UNKNOWN:
+                number = self._plans.onward(reading, edge.kind)
+            if number is not None and (conditions is None or self._counts(edge)):
+                onward.setdefault((edge.subject << _SHIFT) + number, edge)
 
     def _counts(self, edge: Edge) -> bool:
         """Return whether a tuple's condition is met. Raises NotAdditive where that is not plain."""

@@ -30,6 +30,10 @@ __all__ = ["BaseScope", "EverySubjectScope", "SubjectScope", "World"]
 
 _NOBODY = Nil()
 
+# The marks of tuples that last and of those that expire.
+_PLAIN = marks(False, False), marks(False, True)
+_UNIVERSAL = marks(True, False), marks(True, True)
+
 
 class World(NamedTuple):
     """What a request is answered from: rules, tuples, allowance, and its one instant, in microseconds since 1970 UTC.
@@ -137,7 +141,8 @@ class BaseScope(ABC):
     def living(self, edges: Sequence[Edge], kinds: Kinds, *, universal: bool) -> list[Edge]:
         """Return those tuples that have not expired and that the schema takes as they stand."""
         self.budget.tuples(len(edges))
-        now, lasting, expiring = self.now, marks(universal, False), marks(universal, True)
+        now = self.now
+        lasting, expiring = _UNIVERSAL if universal else _PLAIN
         living = []
         for edge in edges:
             taken = kinds.get(edge.kind, 0)
@@ -187,19 +192,17 @@ class SubjectScope(BaseScope):
         """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
         return object_ == self.subject_number and name == self.subject.relation
 
-    def own_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> list[Edge]:
+    def own_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> Sequence[Edge]:
         """Return the living tuples of a relation that name the subject, or a wildcard that covers it."""
-        found = []
+        own = covering = None
         if self._kind in kinds:
             own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
-            if own is not None:
-                found.append(own)
         # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
         if self._wildcard is not None and (self._kind[0], 0, True) in kinds:
             covering = self.reader.edge(resource, relation, self._wildcard, 0)
-            if covering is not None:
-                found.append(covering)
-        return self.living(found, kinds, universal=universal) if found else found
+        if own is None and covering is None:
+            return ()
+        return self.living([edge for edge in (own, covering) if edge is not None], kinds, universal=universal)
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""

@@ -196,20 +196,24 @@ class GraphView:
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation whose subject is a userset."""
         node = self._nodes.get((resource, relation))
-        return self._living(node.usersets) if node is not None else ()
+        if node is None or not node.usersets:
+            return ()
+        revision = self.revision
+        # `TupleEdge.lives_at`, here and below, without a call for each of what may be very many.
+        return [
+            edge
+            for edge in node.usersets
+            if edge.created <= revision and (edge.deleted is None or edge.deleted > revision)
+        ]
 
     def edges(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return all tuples of that relation."""
         node = self._nodes.get((resource, relation))
         if node is None:
             return ()
-        return self._living(
-            [*node.plain, *node.usersets] if node.plain and node.usersets else node.plain or node.usersets
-        )
-
-    def _living(self, edges: list[TupleEdge]) -> Sequence[TupleEdge]:
         revision = self.revision
-        # `TupleEdge.lives_at`, without a call for each of what may be very many.
         return [
-            edge for edge in edges if edge.created <= revision and (edge.deleted is None or edge.deleted > revision)
+            edge
+            for edge in ([*node.plain, *node.usersets] if node.plain and node.usersets else node.plain or node.usersets)
+            if edge.created <= revision and (edge.deleted is None or edge.deleted > revision)
         ]

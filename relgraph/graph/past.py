@@ -1,4 +1,7 @@
-"""An older revision, read from the store's rows: the same waist as the graph's view, slower, for `at_exactly`."""
+"""A revision read from the store's rows: the same waist as the graph's view, slower.
+
+For `at_exactly`, and for what is judged inside a write, which no graph knows yet.
+"""
 
 from __future__ import annotations
 
@@ -11,54 +14,41 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from relgraph.store.base import NumberedRow, Snapshot
+    from relgraph.store.base import NumberedRow, Reads, Snapshot
 
-__all__ = ["PastView"]
+__all__ = ["PastView", "RowsView"]
 
 
-class PastView:
-    """The engine's reader over a store's snapshot at `revision`. A context manager; leaving it closes the snapshot."""
+class RowsView:
+    """The engine's reader over a store's rows at `revision`: those of a snapshot, or of a write in the making."""
 
-    def __init__(self, snapshot: Snapshot, revision: int) -> None:
-        self._snapshot = snapshot
+    def __init__(self, rows: Reads, revision: int) -> None:
+        self._rows = rows
         self.revision = revision
         self._objects: dict[int, tuple[int, str]] = {}
 
-    @property
-    def snapshot(self) -> Snapshot:
-        """What is read from; it is closed with this view."""
-        return self._snapshot
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self._snapshot.close()
-
     def name(self, number: int) -> str:
         """Return the name of a type or relation number."""
-        return self._snapshot.name(number)
+        return self._rows.name(number)
 
     def name_number(self, name: str) -> int | None:
         """Return the number of a type or relation name, or None."""
-        return self._snapshot.name_id(name)
+        return self._rows.name_id(name)
 
     def _object(self, number: int) -> tuple[int, str]:
         known = self._objects.get(number)
         if known is None:
-            known = self._objects[number] = self._snapshot.object(number)
+            known = self._objects[number] = self._rows.object(number)
         return known
 
     def object(self, number: int) -> Object:
         """Return the object of a number."""
         type_number, key = self._object(number)
-        return Object(self._snapshot.name(type_number), key)
+        return Object(self._rows.name(type_number), key)
 
     def object_number(self, type_number: int, key: str) -> int | None:
         """Return the number of an object, or None where no committed write mentioned it."""
-        return self._snapshot.object_id(type_number, key)
+        return self._rows.object_id(type_number, key)
 
     def type_of(self, number: int) -> int:
         """Return the type's number of an object."""
@@ -66,7 +56,7 @@ class PastView:
 
     def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
         """Return exactly that tuple, if it lived then."""
-        row = self._snapshot.tuple(resource, relation, subject, subject_relation, self.revision)
+        row = self._rows.tuple(resource, relation, subject, subject_relation, self.revision)
         if row is None:
             return None
         return self._edge(row)
@@ -81,10 +71,31 @@ class PastView:
 
     def _edges(self, resource: int, relation: int, *, usersets: bool) -> list[TupleEdge]:
         # The rows are taken at once: what an edge names is read through the same snapshot.
-        rows = list(self._snapshot.tuples(resource, relation, self.revision, usersets=usersets))
+        rows = list(self._rows.tuples(resource, relation, self.revision, usersets=usersets))
         return [self._edge(row) for row in rows]
 
     def _edge(self, row: NumberedRow) -> TupleEdge:
         refuse_unserved(row)
         type_number, key = self._object(row.subject)
         return TupleEdge(row, (type_number, row.subject_relation, key == WILDCARD))
+
+
+class PastView(RowsView):
+    """The rows of a snapshot. A context manager; leaving it closes the snapshot."""
+
+    def __init__(self, snapshot: Snapshot, revision: int) -> None:
+        super().__init__(snapshot, revision)
+        self._snapshot = snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is read from; it is closed with this view."""
+        return self._snapshot
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._snapshot.close()

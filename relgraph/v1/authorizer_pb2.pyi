@@ -1200,8 +1200,8 @@ class WriteRequest(google.protobuf.message.Message):
     EXPECT_FIELD_NUMBER: builtins.int
     NOT_AFTER_FIELD_NUMBER: builtins.int
     actor: builtins.str
-    """The object in whose name the write is made, as `user:anna`: its rights are judged. Not served yet, and refused
-    when present even if empty: a write without an actor is a trusted one.
+    """The object in whose name the write is made, as `user:anna`: its rights are judged, and PERMISSION_DENIED tells what
+    it lacks. An empty one is refused: a write without an actor is a trusted one.
     """
     reason: builtins.str
     """Why, for the history."""
@@ -1282,7 +1282,9 @@ class DeleteRequest(google.protobuf.message.Message):
     partial: builtins.bool
     """When more tuples match than the limit allows, delete a part of them. Otherwise that refuses the request."""
     actor: builtins.str
-    """The object in whose name the delete is made. Not served yet; refused when present even if empty."""
+    """The object in whose name the delete is made; the filter then names one resource type, id and relation, and so does
+    that of each precondition. Refused when present but empty.
+    """
     reason: builtins.str
     """Why, for the history."""
     request_id: builtins.str
@@ -1504,7 +1506,7 @@ class ImportOptions(google.protobuf.message.Message):
     allow_wildcards: builtins.bool
     """Admit `type:*` as a subject."""
     actor: builtins.str
-    """The object in whose name the import is made. Not served yet; refused when present even if empty."""
+    """The object in whose name the import is made. Refused when present but empty."""
     reason: builtins.str
     """Why, for the history."""
     request_id: builtins.str

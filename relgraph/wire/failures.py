@@ -28,8 +28,11 @@ _WITHOUT_DETAILS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidInput,
     grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
+    grpc.StatusCode.PERMISSION_DENIED: errors.NotPermitted,
     grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
     grpc.StatusCode.OUT_OF_RANGE: errors.RevisionUnavailable,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: errors.KeyRefused,
 }
 
 

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from relgraph.errors import RelgraphError
 
 __all__ = [
+    "Acting",
     "Asked",
     "Kept",
     "OnDuplicate",
     "Operation",
     "WaysWanted",
+    "actor_text",
     "at_message",
     "consistency_message",
     "filter_message",
@@ -45,6 +47,7 @@ __all__ = [
     "place_in_updates",
     "precondition_messages",
     "question_messages",
+    "read_actor",
     "read_consistency",
     "read_filter",
     "read_not_after",
@@ -134,6 +137,17 @@ class Asked(Protocol):
         """At what time instead."""
 
     def HasField(self, field_name: Literal["at", "consistency"], /) -> bool:  # noqa: N802 - protobuf's name
+        """Say whether the field is there."""
+
+
+class Acting(Protocol):
+    """What every write carries that can be made on somebody's behalf."""
+
+    @property
+    def actor(self) -> str:
+        """On whose."""
+
+    def HasField(self, field_name: Literal["actor"], /) -> bool:  # noqa: N802 - protobuf's name
         """Say whether the field is there."""
 
 
@@ -297,6 +311,16 @@ def read_preconditions(messages: Iterable[pb.Precondition]) -> list[Precondition
     return found
 
 
+def actor_text(actor: str | Object | None) -> str | None:
+    """Build on whose behalf a write is made; None leaves it out. Raises InvalidInput for what cannot act."""
+    return None if actor is None else str(Object.parse(str(actor)))
+
+
+def read_actor(request: Acting) -> Object | None:
+    """Read on whose behalf a write is made; None where nobody is named. Raises InvalidInput, for an empty one too."""
+    return read_text(Object.parse, request.actor, "actor") if request.HasField("actor") else None
+
+
 def not_after_message(not_after: datetime | None) -> Timestamp | None:
     """Build a request's last moment; None without one. Raises InvalidInput for one without a time zone."""
     return None if not_after is None else moment_message(not_after)
@@ -322,6 +346,7 @@ def import_options_message(
     *,
     allow_universal: bool,
     allow_wildcards: bool,
+    actor: str | Object | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
@@ -331,6 +356,7 @@ def import_options_message(
         on_duplicate=given(_ON_DUPLICATE, on_duplicate, "on_duplicate"),
         allow_universal=allow_universal,
         allow_wildcards=allow_wildcards,
+        actor=actor_text(actor),
         reason=plain_text(reason, "reason"),
         request_id=plain_text(request_id, "request_id"),
         not_after=not_after_message(not_after),

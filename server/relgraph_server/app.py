@@ -17,19 +17,22 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
-from relgraph.errors import InvalidSetting, RelgraphError, quoted
+from relgraph.errors import InvalidSetting, NotReady, RelgraphError, quoted
 from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
+from relgraph_server.gate import open_gate
 from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
-from relgraph_server.settings import Settings, parse_address
+from relgraph_server.settings import Settings, is_loopback, parse_address
+from relgraph_server.tls import server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relgraph.api import Authorizer
+    from relgraph_server.gate import Gate
 
 __all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
@@ -70,59 +73,78 @@ def _options(settings: Settings) -> Sequence[tuple[str, int]]:
 class Running:
     """A server that answers on `address` (HOST:PORT, with the port it really has)."""
 
-    def __init__(self, server: grpc.aio.Server, service: AuthorizerService, health: Health, address: str) -> None:
+    def __init__(
+        self, server: grpc.aio.Server, service: AuthorizerService, health: Health, gate: Gate, address: str
+    ) -> None:
         self._server = server
         self._service = service
         self._health = health
+        self._gate = gate
         self.address = address
 
-    async def announce_stop(self) -> None:
+    def announce_stop(self) -> None:
         """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
-        await self._health.stop()
+        self._health.stop()
         self._service.end_streams()
 
     async def stop(self, drain_ms_max: int) -> None:
-        """Take no new calls, give those in progress so many milliseconds, and end the threads."""
-        await self.announce_stop()
+        """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
+        self.announce_stop()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
+        await self._gate.close()
+
+
+def _look(authorizer: Authorizer, gate: Gate) -> None:
+    """Raise what keeps the server from answering. It waits for the store: for a thread."""
+    if not gate.ready:
+        raise NotReady("calls cannot be let in, or writes not be recorded; mend the file of keys or the audit log")
+    authorizer.follow(0)
 
 
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
     """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
+    credentials = server_credentials(settings)
+    gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
     server = grpc.aio.server(
-        interceptors=[Edge(SERVICE_NAME, answer_bytes_max=settings.answer_bytes_max)],
+        interceptors=[Edge(SERVICE_NAME, gate, answer_bytes_max=settings.answer_bytes_max)],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.calls_max,
     )
     add_AuthorizerServiceServicer_to_server(service, server)
     health = Health(
         SERVICE_NAME,
-        lambda: authorizer.follow(0),
+        lambda: _look(authorizer, gate),
         every_ms=settings.ready_every_ms,
         look_ms_max=settings.ready_ms_max,
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection(
-        (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
-    )
     host, _ = parse_address(settings.listen)
+    if settings.reflection or is_loopback(host):
+        reflection.enable_server_reflection(
+            (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+        )
     try:
-        port = server.add_insecure_port(settings.listen)
+        port = (
+            server.add_insecure_port(settings.listen)
+            if credentials is None
+            else server.add_secure_port(settings.listen, credentials)
+        )
     except RuntimeError:
         port = 0
     if port == 0:
         service.close()
+        await gate.close()
         raise InvalidSetting(
             f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
             "port 0 takes a free one",
             {"setting": "listen"},
         )
     await server.start()
-    await health.start()
+    health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, health, f"{shown}:{port}")
+    return Running(server, service, health, gate, f"{shown}:{port}")
 
 
 class Follower:
@@ -175,7 +197,7 @@ async def serve(settings: Settings) -> None:
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
-        await running.announce_stop()
+        running.announce_stop()
         # Calls that were on their way when the signal came arrive in this time, and are answered as any other.
         await asyncio.sleep(settings.notice_ms / 1000)
         await running.stop(settings.drain_ms_max)

@@ -1,8 +1,10 @@
-"""What stands between the network and every method of the service: bytes, errors and sizes, each handled once.
+"""What stands between the network and every method of the service: keys, bytes, errors and sizes, each handled once.
 
 Rule 1: whatever a method raises leaves as one status from `relgraph_server.status`.
-Rule 2: a method that is answered in many messages sends them itself, and its end is the end of the stream.
-Rule 3: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
+Rule 2: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
+Rule 3: a method that is answered in many messages sends them itself, and its end is the end of the stream.
+Rule 4: no message is looked at before its caller's key was found, and none reaches a method before the gate admits it;
+a stream ends once its key is not valid any more.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from relgraph.errors import InvalidInput, LimitExceeded, RelgraphError
+from relgraph_server.calls import CALL
 from relgraph_server.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
     from typing import Never
+
+    from relgraph_server.calls import Call
+    from relgraph_server.gate import Gate
 
     Context = grpc.aio.ServicerContext[Message, Message]
 
@@ -47,19 +53,15 @@ def _checked(message: _Request | _Malformed) -> _Request:
     return message
 
 
-async def _whole(messages: AsyncIterable[_Request | _Malformed]) -> AsyncIterator[_Request]:
-    async for message in messages:
-        yield _checked(message)
-
-
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps the methods of one service; other services (health, reflection) pass untouched.
 
     `answer_bytes_max` bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
     """
 
-    def __init__(self, service_name: str, *, answer_bytes_max: int) -> None:
+    def __init__(self, service_name: str, gate: Gate, *, answer_bytes_max: int) -> None:
         self._prefix = f"/{service_name}/"
+        self._gate = gate
         self._answer_bytes_max = answer_bytes_max
 
     async def intercept_service(self, continuation, handler_call_details):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN201 - gRPC types the sync form only
@@ -77,60 +79,101 @@ class Edge(grpc.aio.ServerInterceptor):
                 return _MALFORMED
             return message
 
+        name = handler_call_details.method.removeprefix(self._prefix)
         if handler.request_streaming:
 
             async def answer_stream(messages: AsyncIterable[Message], context: Context) -> Message:
-                return await self._answer(lambda: handler.stream_unary(_whole(messages), context), context)
+                def method(call: Call) -> Awaitable[Message]:
+                    reply: Awaitable[Message] = handler.stream_unary(self._admitted(call, messages), context)
+                    return reply
+
+                return await self._answer(name, method, context)
 
             return grpc.stream_unary_rpc_method_handler(answer_stream, deserialize, handler.response_serializer)
 
         if handler.response_streaming:
 
             async def answer_many(message: Message, context: Context) -> None:
-                await self._guarded(lambda: handler.unary_stream(_checked(message), context), context)
+                async def method(call: Call) -> None:
+                    checked = _checked(message)
+                    self._gate.admit(call, checked)
+                    await handler.unary_stream(checked, _Renewed(context, lambda: self._gate.renew(call)))
+
+                await self._guarded(name, method, context)
 
             return grpc.unary_stream_rpc_method_handler(answer_many, deserialize, handler.response_serializer)
 
         async def answer(message: Message, context: Context) -> Message:
-            async def method() -> Message:
-                reply: Message = await handler.unary_unary(_checked(message), context)
+            async def method(call: Call) -> Message:
+                checked = _checked(message)
+                self._gate.admit(call, checked)
+                reply: Message = await handler.unary_unary(checked, context)
                 return reply
 
-            return await self._answer(method, context)
+            return await self._answer(name, method, context)
 
         return grpc.unary_unary_rpc_method_handler(answer, deserialize, handler.response_serializer)
 
-    async def _answer(self, method: Callable[[], Awaitable[Message]], context: Context) -> Message:
+    async def _admitted(self, call: Call, messages: AsyncIterable[Message]) -> AsyncIterator[Message]:
+        async for message in messages:
+            checked = _checked(message)
+            self._gate.admit(call, checked)
+            yield checked
+
+    async def _answer(self, name: str, method: Callable[[Call], Awaitable[Message]], context: Context) -> Message:
         """Run a method that returns its answer."""
 
-        async def answered() -> Message:
-            reply = await method()
+        async def answered(call: Call) -> Message:
+            reply = await method(call)
             _check_size(reply, self._answer_bytes_max)
             return reply
 
-        return await self._guarded(answered, context)
+        return await self._guarded(name, answered, context)
 
-    @staticmethod
-    async def _guarded(method: Callable[[], Awaitable[_Reply]], context: Context) -> _Reply:
-        """Run a method, and turn whatever it raises into a status."""
+    async def _guarded(self, name: str, method: Callable[[Call], Awaitable[_Reply]], context: Context) -> _Reply:
+        """Run a method for whom the gate lets in, and turn whatever it raises into a status."""
+        call = self._gate.call(name, context.peer())
+        CALL.set(call)  # a call has a task of its own, and so a context
         try:
-            return await method()
+            self._gate.identify(call, _metadata(context))
+            return await method(call)
         except RelgraphError as error:
             if type(error) is RelgraphError:
                 _log.exception("an error without a class of its own")
+            await self._gate.failed(call, error)
             await _abort(context, error)
         except (asyncio.CancelledError, grpc.aio.AbortError):
+            self._gate.abandoned(call)
             raise
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets a status
             incident = secrets.token_hex(4)
             _log.exception("incident %s", incident)
-            await _abort(
-                context,
-                RelgraphError(
-                    f"the server failed on this request; its log tells why under incident `{incident}`",
-                    {"incident": incident},
-                ),
+            problem = RelgraphError(
+                f"the server failed on this request; its log tells why under incident `{incident}`",
+                {"incident": incident},
             )
+            await self._gate.failed(call, problem)
+            await _abort(context, problem)
+
+
+class _Renewed:
+    """A stream's context: before each message it is made sure that the stream may go on."""
+
+    def __init__(self, context: Context, renew: Callable[[], None]) -> None:
+        self._context = context
+        self._renew = renew
+
+    async def write(self, message: Message) -> None:
+        """Send a message."""
+        self._renew()
+        await self._context.write(message)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._context, name)
+
+
+def _metadata(context: Context) -> list[tuple[str, str | bytes]]:
+    return [(name, value) for name, value in context.invocation_metadata() or ()]
 
 
 def _check_size(reply: Message, bytes_max: int) -> None:

@@ -19,7 +19,7 @@ from relgraph.errors import Unsupported
 __all__ = ["SERVED", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
-_WRITTEN: Final = frozenset({"reason"})
+_WRITTEN: Final = frozenset({"actor", "reason"})
 _ONCE: Final = frozenset({"request_id", "not_after"})
 
 SERVED: Final[dict[str, frozenset[str]]] = {

@@ -20,6 +20,7 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
 from relgraph.wire import answers, columns, questions
 from relgraph.wire.parts import read_text
+from relgraph_server.calls import CALL, Done
 from relgraph_server.guard import refuse_unserved
 from relgraph_server.spool import Spool
 from relgraph_server.watchers import Watchers
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import Imported
     from relgraph.api import Authorizer
+    from relgraph_server.calls import Call
     from relgraph_server.settings import Settings
 
     Context = grpc.aio.ServicerContext[Message, Message]
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["AuthorizerService"]
 
 _Answer = TypeVar("_Answer")
+_Done = TypeVar("_Done", bound=Done)
 
 
 def _deadline(context: Context) -> float | None:
@@ -85,14 +88,19 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
 
-    async def _change(self, write: Callable[[], _Answer], context: Context) -> _Answer:
-        """Run a write in a writing thread. Once begun it is carried through, deadline or not."""
+    async def _change(self, write: Callable[[Authorizer], _Done], context: Context) -> _Done:
+        """Run a write, in its principal's name, in a writing thread. Once begun it is carried through, and recorded."""
+        call = CALL.get()
+        authorizer = self._writer(call)
 
-        def begin() -> _Answer:
+        def begin() -> _Done:
             _deadline(context)
-            return write()
+            return call.carry_out(lambda: write(authorizer))
 
         return await asyncio.get_running_loop().run_in_executor(self._writers, begin)
+
+    def _writer(self, call: Call) -> Authorizer:
+        return self._authorizer.by(call.principal) if call.principal else self._authorizer
 
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Decide one question."""
@@ -232,13 +240,15 @@ class AuthorizerService(AuthorizerServiceServicer):
         facts = questions.read_updates(request.updates)
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
+        actor = questions.read_actor(request)
         try:
             written = await self._change(
-                lambda: self._authorizer.write(
+                lambda authorizer: authorizer.write(
                     touch=facts["touch"],
                     create=facts["create"],
                     delete=facts["delete"],
                     preconditions=preconditions,
+                    actor=actor,
                     reason=request.reason,
                     request_id=request.request_id,
                     not_after=not_after,
@@ -257,12 +267,14 @@ class AuthorizerService(AuthorizerServiceServicer):
         wanted = questions.read_filter(request.filter)
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
+        actor = questions.read_actor(request)
         deleted = await self._change(
-            lambda: self._authorizer.delete(
+            lambda authorizer: authorizer.delete(
                 wanted,
                 limit=request.limit if request.HasField("limit") else None,
                 partial=request.partial,
                 preconditions=preconditions,
+                actor=actor,
                 reason=request.reason,
                 request_id=request.request_id,
                 not_after=not_after,
@@ -279,8 +291,9 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def WriteSchema(self, request: pb.WriteSchemaRequest, context: Context) -> pb.WriteSchemaResponse:
         """Replace the schema."""
         refuse_unserved(request)
+        actor = questions.read_actor(request)
         written = await self._change(
-            lambda: self._authorizer.write_schema(request.text, reason=request.reason), context
+            lambda authorizer: authorizer.write_schema(request.text, actor=actor, reason=request.reason), context
         )
         return pb.WriteSchemaResponse(revision=written.revision, token=written.token)
 
@@ -340,20 +353,27 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def _load(self, options: pb.ImportOptions, spool: Spool, context: Context) -> Imported:
         on_duplicate = questions.read_on_duplicate(options.on_duplicate)
         not_after = questions.read_not_after(options)
+        call = CALL.get()
+        authorizer = self._writer(call)
+        actor = questions.read_actor(options)
 
         def load() -> Imported:
-            _deadline(context)
-            return self._authorizer.load(
+            return authorizer.load(
                 spool.tuples(),
                 on_duplicate=on_duplicate,
                 allow_universal=options.allow_universal,
                 allow_wildcards=options.allow_wildcards,
+                actor=actor,
                 reason=options.reason,
                 request_id=options.request_id,
                 not_after=not_after,
             )
 
-        work = self._writers.submit(load)
+        def begin() -> Imported:
+            _deadline(context)
+            return call.carry_out(load)
+
+        work = self._writers.submit(begin)
         # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
         work.add_done_callback(lambda _: spool.close())
         try:
@@ -370,7 +390,10 @@ async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> p
         refuse_unserved(message)
         if options is None:
             options = message.options
+            # What cannot be read is told before the stream is taken in, and while its spool is still closed for it.
             questions.read_on_duplicate(options.on_duplicate)
+            questions.read_not_after(options)
+            questions.read_actor(options)
         elif message.HasField("options"):
             raise InvalidInput(
                 "the import's options stand in a later message; set them in the first", {"field": "options"}

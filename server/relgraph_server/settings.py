@@ -18,7 +18,7 @@ from relgraph.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings", "Value", "load_settings", "parse_address"]
+__all__ = ["Settings", "Value", "is_loopback", "load_settings", "parse_address"]
 
 Value = str | int | bool
 """What a setting can be; in the environment everything is text."""
@@ -36,7 +36,19 @@ class Settings:
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the gRPC listener; port 0 takes a free one."""
     insecure: bool = False
-    """Allow a public address although there are neither keys nor TLS."""
+    """Allow a public address although there are not both keys and TLS."""
+    keys: str = ""
+    """The file of keys, as `relgraph key` writes it; without one everybody who reaches the server may do everything."""
+    audit: str = ""
+    """The file of the audit log; none without a name."""
+    tls_cert: str = ""
+    """The file of the server's certificate, PEM, with those between it and its authority; plain text without one."""
+    tls_key: str = ""
+    """The file of the certificate's private key, PEM, without a password."""
+    tls_client_ca: str = ""
+    """The file of the authorities, PEM, from which a client has to show a certificate; none is asked for without."""
+    reflection: bool = False
+    """Tell the service's methods and messages on a public address too; on loopback they are told anyway."""
     read_threads_max: int = 4
     """Threads that answer questions."""
     write_threads_max: int = 16
@@ -190,16 +202,26 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _check_address(settings: Settings) -> None:
-    """Refuse a public address without `insecure`: whoever reaches the port can read and write everything."""
-    host, _ = parse_address(settings.listen)
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and not settings.insecure:
+    """Refuse half of a TLS setting, and a public address without both keys and TLS unless `insecure`."""
+    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")):
+        if getattr(settings, name) and not getattr(settings, other):
+            raise InvalidSetting(
+                f"`{name}` is set and `{other}` is not; TLS needs a certificate and its key, set both or none",
+                {"setting": other},
+            )
+    lacking = " and ".join(word for word, value in (("keys", settings.keys), ("TLS", settings.tls_cert)) if not value)
+    if lacking and not settings.insecure and not is_loopback(parse_address(settings.listen)[0]):
         raise InvalidSetting(
-            f"{quoted(settings.listen)} is a public address, and this server has neither keys nor TLS yet: whoever "
-            "reaches it could read and write everything; listen on 127.0.0.1, or pass `--insecure` where the network "
-            "itself is guarded",
+            f"{quoted(settings.listen)} is a public address, and this server has no {lacking}: others on the way could "
+            "read and write everything; give it `--keys`, `--tls-cert` and `--tls-key`, listen on 127.0.0.1, or pass "
+            "`--insecure` where the network itself is guarded",
             {"setting": "listen"},
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach a host of that name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -47,6 +47,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.RequestIdReused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RequestExpired: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PreconditionFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     errors.TooManyMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.UniversalMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Undecided: grpc.StatusCode.FAILED_PRECONDITION,
@@ -61,7 +62,10 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.StoreFormat: grpc.StatusCode.FAILED_PRECONDITION,  # trying again cannot help
     errors.StoreReadOnly: grpc.StatusCode.UNAVAILABLE,
     errors.OutcomeUnknown: grpc.StatusCode.UNKNOWN,  # on UNAVAILABLE clients send a request again by themselves
+    errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.KeyRefused: grpc.StatusCode.PERMISSION_DENIED,
     errors.Forked: grpc.StatusCode.INTERNAL,
 }
 

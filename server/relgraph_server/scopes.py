@@ -1,0 +1,90 @@
+"""Which scopes a call needs: one table, from each method and from what its request asks for beyond that.
+
+Rule 1: what is not in the table is refused, whatever the key: a method added to the service is closed until it has a
+row here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from relgraph.errors import KeyRefused, quoted
+from relgraph.v1 import authorizer_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from google.protobuf.message import Message
+
+__all__ = ["NEEDS", "WRITES", "Row", "check_scopes", "needed"]
+
+_WAYS: Final = (pb.WAYS_UNSPECIFIED, pb.WAYS_NONE)
+
+
+class Row(NamedTuple):
+    """The scope that a method needs, and those that its request needs too when the field it is listed by is set."""
+
+    scope: str
+    fields: Mapping[str, str] = {}
+
+
+_AT: Final = {"at": "history"}
+_ASKED: Final = {**_AT, "contextual_tuples": "contextual"}
+# Whether a tuple exists is told by a precondition as well as by reading it.
+_IF: Final = {"preconditions": "read"}
+
+NEEDS: Final[dict[str, Row]] = {
+    "Check": Row("check", _ASKED),
+    "CheckBulk": Row("check", _ASKED),
+    "BestAccess": Row("check", {**_ASKED, "ways": "explain"}),
+    "Expand": Row("explain", _ASKED),
+    "ListOrphans": Row("list", _ASKED),
+    "Read": Row("read", _AT),
+    "Export": Row("read", _AT),
+    "Watch": Row("read", {"": "history"}),
+    "ReadSchema": Row("read", _AT),
+    "DiffSchema": Row("read", _AT),
+    "Write": Row("write", _IF),
+    "Delete": Row("write", _IF),
+    "Import": Row("write"),
+    "WriteSchema": Row("schema"),
+}
+"""Each method, with the scopes it needs. The field "" is always set. `at_exactly` counts as `at`."""
+
+WRITES: Final = frozenset({"Write", "Delete", "Import", "WriteSchema"})
+"""The methods that change something: they are audited, and a key's policy about actors is about them."""
+
+
+def _exactly(message: Message) -> bool:
+    """Whether a request asks about the past by a token."""
+    consistency = getattr(message, "consistency", None)
+    return isinstance(consistency, pb.Consistency) and consistency.WhichOneof("requirement") == "at_exactly"
+
+
+_IS_SET: Final[dict[str, Callable[[Message], bool]]] = {
+    "": lambda _: True,
+    "at": lambda message: message.HasField("at") or _exactly(message),
+    "contextual_tuples": lambda message: bool(getattr(message, "contextual_tuples", ())),
+    "preconditions": lambda message: bool(getattr(message, "preconditions", ())),
+    "ways": lambda message: getattr(message, "ways", 0) not in _WAYS,
+}
+
+
+def needed(method: str, message: Message) -> frozenset[str]:
+    """Return the scopes that a request needs. Raises KeyRefused for a method without a row."""
+    row = NEEDS.get(method)
+    if row is None:
+        raise KeyRefused(f"no key opens {quoted(method)} in this version; use another method", {"method": method})
+    return frozenset({row.scope, *(scope for name, scope in row.fields.items() if _IS_SET[name](message))})
+
+
+def check_scopes(method: str, message: Message, held: frozenset[str]) -> None:
+    """Raise KeyRefused unless a key with these scopes may make the call. `admin` is all of them."""
+    wanted = needed(method, message)
+    missing = sorted(wanted - held)
+    if missing and "admin" not in held:
+        raise KeyRefused(
+            f"this needs the scope {quoted(missing[0])}, which the key does not have; ask without it, or with a key "
+            "that has it",
+            {"scope": missing[0], "method": method},
+        )
