@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
 
-__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "program", "program_environment", "raw_call"]
+__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "lasting_port", "program", "program_environment", "raw_call"]
 
 SCHEMA = """use roles
 definition user {}
@@ -77,6 +79,13 @@ def in_process(authorizer: object, settings: Settings | None = None) -> Iterator
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+def lasting_port() -> int:
+    """A port that stays free while nobody listens there: below those that connections to elsewhere begin at."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", random.randrange(20_000, 30_000))) as taken:
+            return int(taken.getsockname()[1])
 
 
 def raw_call(address: str, method: str, data: bytes) -> tuple[grpc.StatusCode, str]:

@@ -22,7 +22,7 @@ from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph_server.app import SERVICE_NAME, start
 from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import Settings
-from tests.serving import SCHEMA, TUPLES, in_process, program
+from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,7 +181,7 @@ def test_a_server_that_stops_fails_no_call_begun_before(tmp_path: Path) -> None:
 
     restarted = threading.Event()
     with ExitStack() as stack:
-        address, process = stack.enter_context(program(store))
+        address, process = stack.enter_context(program(store, f"127.0.0.1:{lasting_port()}"))
         clients = [stack.enter_context(Client(address)) for _ in range(3)]
         clients[0].write_schema(SCHEMA)
         clients[0].write(touch=TUPLES)
