@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
@@ -20,7 +20,7 @@ from relgraph.errors import DeadlineExceeded, RelgraphError, ServerUnavailable, 
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire.failures import error_from
-from relgraph_server.app import SERVICE_NAME, start
+from relgraph_server.app import SERVICE_NAME, Follower, start
 from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import Settings
 from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program
@@ -28,6 +28,8 @@ from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from relgraph.api import Authorizer
 
 PATIENCE_S = 60
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -231,3 +233,24 @@ def test_who_does_not_go_on_with_an_import_makes_room() -> None:
         assert isinstance(error, DeadlineExceeded)
         assert "message_ms_max" == error.details["limit"]
         assert ["report:q8#manager@user:anna"] == [str(each) for each in authorizer.read().tuples]
+
+
+@pytest.mark.parametrize("problem", [StoreUnavailable("gone; try again"), RuntimeError()])
+def test_following_goes_on_after_a_failure(problem: Exception) -> None:
+    """A look at the store that fails, as foreseen or not, is not the last one."""
+    again = threading.Event()
+
+    class Failing:
+        looks = 0
+
+        def follow(self, timeout: float) -> bool:  # noqa: ARG002 - nothing is waited for
+            self.looks += 1
+            if self.looks == 1:
+                raise problem
+            again.set()
+            return False
+
+    follower = Follower(cast("Authorizer", Failing()))
+    follower.start()
+    assert again.wait(10)
+    follower.stop()
