@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from relgraph.errors import InvalidFile, InvalidSetting, KeyRefused, NotReady, R
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph_server import keyfile
 from relgraph_server.keyfile import read_keys, revoke_key
 from relgraph_server.keyring import Keyring
 from relgraph_server.keys import find_key, new_key
@@ -224,6 +227,24 @@ def test_a_stream_ends_with_its_key(channel: grpc.Channel, authorizer: Authorize
         next(watch)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert not first.changes
+
+
+def test_a_failure_to_read_the_keys_passes(path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be read for once (too many open files) is read again, although it did not change."""
+    keyring = Keyring(str(path), lambda: 0)
+    revoke_key(path, "root", NOW)
+    os.utime(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(keyfile, "_content", _too_many_files)
+        patched.setattr(time, "time_ns", lambda: 1 << 62)  # the file is not fresh any more
+        with pytest.raises(NotReady):
+            keyring.find(root)
+        assert not keyring.ready
+    assert keyring.find(root) is None
+
+
+def _too_many_files(path: Path) -> bytes:
+    raise OSError(errno.EMFILE, "Too many open files", path)
 
 
 @pytest.mark.parametrize("last", [True, False])
