@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -24,15 +25,20 @@ from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
+from relgraph_server.logs import configure
+from relgraph_server.lookout import open_lookout
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, is_loopback, parse_address
 from relgraph_server.tls import server_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from relgraph.answers import Collected
     from relgraph.api import Authorizer
     from relgraph_server.gate import Gate
+    from relgraph_server.lookout import Lookout
+    from relgraph_server.metrics import Metrics
 
 __all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
@@ -45,6 +51,9 @@ PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 FOLLOW_S: Final = 0.5
 LOOK_S: Final = 1.0
+LOOK_S_MAX: Final = 2.0
+FAILING_S_MAX: Final = 2.0
+SILENT_S_MAX: Final = 10.0
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -77,34 +86,56 @@ class Running:
         service: AuthorizerService,
         servicer: health.HealthServicer,
         gate: Gate,
+        lookout: Lookout,
         address: str,
     ) -> None:
         self._server = server
         self._service = service
         self._health = servicer
         self._gate = gate
+        self._lookout = lookout
         self.address = address
         self._looking = asyncio.get_running_loop().create_task(self._look())
 
+    @property
+    def metrics_address(self) -> str:
+        """HOST:PORT of the HTTP listener; empty without one."""
+        return self._lookout.address
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """What is counted, if anything is."""
+        return self._lookout.metrics
+
     async def _look(self) -> None:
-        """Tell the health service when calls cannot be let in, or writes not be recorded, and when they can again."""
-        told = True
+        """Tell the health service when calls cannot be answered, or writes not be recorded, and when they can again."""
+        looking: asyncio.Future[bool] | None = None
         while True:
             await asyncio.sleep(LOOK_S)
-            ready = await asyncio.to_thread(lambda: self._gate.ready)
-            if ready is not told:
-                told = ready
+            if looking is None:
+                looking = asyncio.get_running_loop().run_in_executor(None, self._ready)
+            # Who looks may be held up by what it looks at: that, too, is not ready.
+            done, _ = await asyncio.wait({looking}, timeout=LOOK_S_MAX)
+            ready = bool(done) and looking.result()
+            looking = None if done else looking
+            if ready is not self._lookout.ready:
                 _log.log(logging.INFO if ready else logging.ERROR, "ready again" if ready else "not ready")
+                self._lookout.ready = ready
                 await _set_health(self._health, ready=ready)
+
+    def _ready(self) -> bool:
+        return self._gate.ready and self._lookout.standing()
 
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
         self._looking.cancel()
+        self._lookout.ready = False
         await self._health.enter_graceful_shutdown()
         self._service.end_streams()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
         await self._gate.close()
+        await self._lookout.close()
 
 
 async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
@@ -113,13 +144,22 @@ async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
         await servicer.set(name, status)
 
 
-async def start(authorizer: Authorizer, settings: Settings) -> Running:
-    """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
+async def start(authorizer: Authorizer, settings: Settings, standing: Callable[[], bool] = lambda: True) -> Running:
+    """Start a server over an open Authorizer, which stays the caller's; `standing` says whether its store can be read.
+
+    Raises InvalidSetting if it cannot bind.
+    """
     credentials = server_credentials(settings)
     gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
+    try:
+        lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, standing)
+    except BaseException:
+        service.close()
+        await gate.close()
+        raise
     server = grpc.aio.server(
-        interceptors=[Edge(SERVICE_NAME, gate, answer_bytes_max=settings.answer_bytes_max)],
+        interceptors=[Edge(SERVICE_NAME, gate, lookout.sights, answer_bytes_max=settings.answer_bytes_max)],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.calls_max,
     )
@@ -143,6 +183,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     if port == 0:
         service.close()
         await gate.close()
+        await lookout.close()
         raise InvalidSetting(
             f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
             "port 0 takes a free one",
@@ -150,7 +191,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         )
     await server.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, servicer, gate, f"{shown}:{port}")
+    return Running(server, service, servicer, gate, lookout, f"{shown}:{port}")
 
 
 class Follower:
@@ -160,6 +201,12 @@ class Follower:
         self._authorizer = authorizer
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="relgraph-follower", daemon=True)
+        self._returned = self._stood = time.monotonic()
+
+    def standing(self) -> bool:
+        """Whether the store could be read lately: a short failure is none, and a long catching up is not one."""
+        now = time.monotonic()
+        return now - self._stood < (FAILING_S_MAX if self._returned > self._stood else SILENT_S_MAX)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -177,7 +224,9 @@ class Follower:
             try:
                 self._authorizer.follow(FOLLOW_S)
                 told = ""
+                self._returned = self._stood = time.monotonic()
             except RelgraphError as problem:
+                self._returned = time.monotonic()
                 # Questions say so themselves; once in the log is enough.
                 if problem.message != told:
                     told = problem.message
@@ -194,11 +243,15 @@ async def serve(settings: Settings) -> None:
     authorizer = await asyncio.to_thread(open_authorizer, settings.store, limits=settings.limits)
     follower = Follower(authorizer)
     try:
-        running = await start(authorizer, settings)
+        running = await start(authorizer, settings, follower.standing)
         follower.start()
         every_s = settings.collect_every_s
-        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told))
-        sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
+        count = _uncounted if running.metrics is None else running.metrics.collected
+        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told, count))
+        ready = {"grpc": running.address}
+        if running.metrics_address:
+            ready["metrics"] = running.metrics_address
+        sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
@@ -212,16 +265,31 @@ async def serve(settings: Settings) -> None:
     await keeping
 
 
-async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, told: asyncio.Event) -> None:
-    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it."""
+def _uncounted(collected: Collected | None) -> None:
+    del collected
+
+
+async def keep_history(
+    authorizer: Authorizer,
+    history_s: int,
+    every_s: float,
+    told: asyncio.Event,
+    count: Callable[[Collected | None], None] = _uncounted,
+) -> None:
+    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it.
+
+    `count` is told what went each time, None for a failure.
+    """
     span = timedelta(seconds=min(history_s, _HISTORY_S_MAX))
     while not told.is_set():
         try:
             collected = await asyncio.to_thread(authorizer.collect, span)
         except RelgraphError as error:
             if not told.is_set():
+                count(None)
                 _log.warning("history was not collected: %s", error.message)
         else:
+            count(collected)
             if collected.tuples or collected.revisions:
                 _log.info("collected %d tuples, %d revisions", collected.tuples, collected.revisions)
         with suppress(TimeoutError):
@@ -230,5 +298,5 @@ async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, t
 
 def run(settings: Settings) -> None:
     """Serve from a program of its own: logs go to stderr. Raises what opening the store or binding raises."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(settings)
     asyncio.run(serve(settings))
