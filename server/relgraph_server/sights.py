@@ -140,14 +140,22 @@ SIGHT: Final[ContextVar[Sight | None]] = ContextVar("SIGHT", default=None)
 class Sights:
     """Sees all calls of one server. It is a `relgraph.api.Observer` of the server's Authorizer."""
 
-    def __init__(self, *, slow_ms: int, meter: Meter | None = None, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        slow_ms: int,
+        meter: Meter | None = None,
+        tracer: Tracer | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._slow_s = slow_ms / 1000
         self._meter = meter
+        self._now = now
         self._tracer = tracer
 
     def begin(self, method: str, metadata: Metadata) -> Sight:
         """A call has come in, of the task that runs this."""
-        sight = Sight(method, metadata, time.monotonic())
+        sight = Sight(method, metadata, self._now())
         SIGHT.set(sight)
         if self._meter is not None:
             self._meter.begun(sight)
@@ -166,7 +174,7 @@ class Sights:
         if sight.ended:
             return
         sight.ended = True
-        sight.seconds = time.monotonic() - sight.started
+        sight.seconds = self._now() - sight.started
         if self._meter is not None:
             self._meter.ended(sight, code, _shed(sight, code, error))
         if self._tracer is not None:
