@@ -25,6 +25,7 @@ from relgraph.wire import questions as messages
 from relgraph.wire.columns import question_columns, read_answer_columns
 from relgraph.wire.failures import error_from
 from relgraph.wire.parts import plain_text
+from relgraph.wire.status import read_status
 from relgraph.wire.watches import watch_message
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Cycles,
         Decision,
         Deleted,
         Expansion,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
         Page,
         SchemaDiff,
         SchemaText,
+        Status,
         Written,
     )
     from relgraph.revision import Consistency, Token
@@ -52,6 +55,9 @@ __all__ = ["Access", "Client"]
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+
+COLUMNS_FROM: Final = 16
+"""From so many questions on, columns take less time than rows: 1.6 times less for a thousand."""
 
 ANSWER_BYTES_MAX: Final = 64 << 20
 _ANY_TUPLE: Final = TupleFilter()
@@ -151,12 +157,15 @@ class Client:
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
         asked = questions_of(questions)
+        wide = len(asked) >= COLUMNS_FROM
         request = pb.CheckBulkRequest(
-            columns=question_columns(asked),
+            questions=() if wide else messages.question_messages(asked),
+            columns=question_columns(asked) if wide else None,
             consistency=messages.consistency_message(consistency),
             at=messages.at_message(consistency),
         )
-        decisions = read_answer_columns(self._call(self._stub.CheckBulk, request, deadline))
+        response = self._call(self._stub.CheckBulk, request, deadline)
+        decisions = read_answer_columns(response) if wide else answers.read_decisions(response)
         if len(decisions) != len(asked):
             raise errors.RelgraphError(
                 f"the server at {errors.quoted(self._target)} answered {len(decisions)} of {len(asked)} questions; "
@@ -254,13 +263,24 @@ class Client:
         deadline: float | None = None,
     ) -> Orphans:
         """The resources that nobody can reach, among all objects ever named and the candidates."""
-        request = pb.ListOrphansRequest(
-            candidates=[str(Object.of(candidate)) for candidate in candidates],
-            types=[plain_text(name, "types") for name in types],
-            consistency=messages.consistency_message(consistency),
-            at=messages.at_message(consistency),
-        )
+        request = messages.survey_message(pb.ListOrphansRequest, candidates, types, consistency)
         return answers.read_orphans(self._call(self._stub.ListOrphans, request, deadline))
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """What leads back to itself through tuples, among all objects ever named and the candidates."""
+        request = messages.survey_message(pb.ListCyclesRequest, candidates, types, consistency)
+        return answers.read_cycles(self._call(self._stub.ListCycles, request, deadline))
+
+    def status(self) -> Status:
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+        return read_status(self._call(self._stub.Status, pb.StatusRequest()))
 
     def read(
         self,

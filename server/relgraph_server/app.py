@@ -8,18 +8,16 @@ import logging
 import signal
 import sys
 import threading
-import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
-from relgraph.errors import InvalidSetting, RelgraphError, quoted
+from relgraph.errors import InvalidSetting, NotReady, RelgraphError, quoted
 from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
@@ -27,6 +25,7 @@ from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
 from relgraph_server.logs import configure
 from relgraph_server.lookout import open_lookout
+from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, is_loopback, parse_address
 from relgraph_server.tls import server_credentials
@@ -50,10 +49,6 @@ HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 FOLLOW_S: Final = 0.5
-LOOK_S: Final = 1.0
-LOOK_S_MAX: Final = 2.0
-FAILING_S_MAX: Final = 2.0
-SILENT_S_MAX: Final = 10.0
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -70,6 +65,9 @@ def _options(settings: Settings) -> Sequence[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS_MAX),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+        ("grpc.max_connection_idle_ms", settings.connection_idle_ms_max),
+        ("grpc.max_connection_age_ms", settings.connection_age_ms_max),
+        ("grpc.max_connection_age_grace_ms", settings.connection_grace_ms_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_REPLY_MS_MAX),
         # two servers on one port would share its connections without a word
@@ -84,18 +82,17 @@ class Running:
         self,
         server: grpc.aio.Server,
         service: AuthorizerService,
-        servicer: health.HealthServicer,
+        health: Health,
         gate: Gate,
         lookout: Lookout,
         address: str,
     ) -> None:
         self._server = server
         self._service = service
-        self._health = servicer
+        self._health = health
         self._gate = gate
         self._lookout = lookout
         self.address = address
-        self._looking = asyncio.get_running_loop().create_task(self._look())
 
     @property
     def metrics_address(self) -> str:
@@ -107,53 +104,40 @@ class Running:
         """What is counted, if anything is."""
         return self._lookout.metrics
 
-    async def _look(self) -> None:
-        """Tell the health service when calls cannot be answered, or writes not be recorded, and when they can again."""
-        looking: asyncio.Future[bool] | None = None
-        while True:
-            await asyncio.sleep(LOOK_S)
-            if looking is None:
-                looking = asyncio.get_running_loop().run_in_executor(None, self._ready)
-            # Who looks may be held up by what it looks at: that, too, is not ready.
-            done, _ = await asyncio.wait({looking}, timeout=LOOK_S_MAX)
-            ready = bool(done) and looking.result()
-            looking = None if done else looking
-            if ready is not self._lookout.ready:
-                _log.log(logging.INFO if ready else logging.ERROR, "ready again" if ready else "not ready")
-                self._lookout.ready = ready
-                await _set_health(self._health, ready=ready)
-
-    def _ready(self) -> bool:
-        return self._gate.ready and self._lookout.standing()
+    def announce_stop(self) -> None:
+        """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
+        self._health.stop()
+        self._service.end_streams()
 
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
-        self._looking.cancel()
-        self._lookout.ready = False
-        await self._health.enter_graceful_shutdown()
-        self._service.end_streams()
+        self.announce_stop()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
         await self._gate.close()
         await self._lookout.close()
 
 
-async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
-    status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-    for name in (SERVICE_NAME, ""):
-        await servicer.set(name, status)
+def _look(authorizer: Authorizer, gate: Gate) -> None:
+    """Raise what keeps the server from answering. It waits for the store: for a thread."""
+    if not gate.ready:
+        raise NotReady("calls cannot be let in, or writes not be recorded; mend the file of keys or the audit log")
+    authorizer.follow(0)
 
 
-async def start(authorizer: Authorizer, settings: Settings, standing: Callable[[], bool] = lambda: True) -> Running:
-    """Start a server over an open Authorizer, which stays the caller's; `standing` says whether its store can be read.
-
-    Raises InvalidSetting if it cannot bind.
-    """
+async def start(authorizer: Authorizer, settings: Settings) -> Running:
+    """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
     credentials = server_credentials(settings)
     gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
+    health = Health(
+        SERVICE_NAME,
+        lambda: _look(authorizer, gate),
+        every_ms=settings.ready_every_ms,
+        look_ms_max=settings.ready_ms_max,
+    )
     try:
-        lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, standing)
+        lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, health)
     except BaseException:
         service.close()
         await gate.close()
@@ -164,9 +148,7 @@ async def start(authorizer: Authorizer, settings: Settings, standing: Callable[[
         maximum_concurrent_rpcs=settings.calls_max,
     )
     add_AuthorizerServiceServicer_to_server(service, server)
-    servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    await _set_health(servicer, ready=True)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
         reflection.enable_server_reflection(
@@ -190,8 +172,9 @@ async def start(authorizer: Authorizer, settings: Settings, standing: Callable[[
             {"setting": "listen"},
         )
     await server.start()
+    health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, servicer, gate, lookout, f"{shown}:{port}")
+    return Running(server, service, health, gate, lookout, f"{shown}:{port}")
 
 
 class Follower:
@@ -201,12 +184,6 @@ class Follower:
         self._authorizer = authorizer
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="relgraph-follower", daemon=True)
-        self._returned = self._stood = time.monotonic()
-
-    def standing(self) -> bool:
-        """Whether the store could be read lately: a short failure is none, and a long catching up is not one."""
-        now = time.monotonic()
-        return now - self._stood < (FAILING_S_MAX if self._returned > self._stood else SILENT_S_MAX)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -224,9 +201,7 @@ class Follower:
             try:
                 self._authorizer.follow(FOLLOW_S)
                 told = ""
-                self._returned = self._stood = time.monotonic()
             except RelgraphError as problem:
-                self._returned = time.monotonic()
                 # Questions say so themselves; once in the log is enough.
                 if problem.message != told:
                     told = problem.message
@@ -243,7 +218,7 @@ async def serve(settings: Settings) -> None:
     authorizer = await asyncio.to_thread(open_authorizer, settings.store, limits=settings.limits)
     follower = Follower(authorizer)
     try:
-        running = await start(authorizer, settings, follower.standing)
+        running = await start(authorizer, settings)
         follower.start()
         every_s = settings.collect_every_s
         count = _uncounted if running.metrics is None else running.metrics.collected
@@ -256,6 +231,9 @@ async def serve(settings: Settings) -> None:
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
+        running.announce_stop()
+        # Calls that were on their way when the signal came arrive in this time, and are answered as any other.
+        await asyncio.sleep(settings.notice_ms / 1000)
         await running.stop(settings.drain_ms_max)
     finally:
         # A collection in progress ends with the store, at its next step.

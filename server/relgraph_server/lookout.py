@@ -10,15 +10,15 @@ import os
 from typing import TYPE_CHECKING
 
 from relgraph.errors import InvalidSetting, quoted
+from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import parse_address
 from relgraph_server.sights import Sights
 from relgraph_server.web import Page, Web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from relgraph.api import Authorizer
     from relgraph_server.metrics import Metrics
+    from relgraph_server.readiness import Health
     from relgraph_server.settings import Settings
     from relgraph_server.tracing import Tracing
     from relgraph_server.watchers import Watchers
@@ -27,11 +27,10 @@ __all__ = ["Lookout", "open_lookout"]
 
 
 class Lookout:
-    """All of it, while the server runs. `ready` is what health says; `standing`, whether the store is there."""
+    """All of it, while the server runs. Probes are told what `health` tells."""
 
-    def __init__(self, standing: Callable[[], bool]) -> None:
-        self.ready = True
-        self.standing = standing
+    def __init__(self, health: Health) -> None:
+        self.health = health
         self.metrics: Metrics | None = None
         self.address = ""
         self.sights: Sights
@@ -49,8 +48,8 @@ class Lookout:
             self._web = Web(
                 {
                     "/metrics": lambda accept: Page(200, *metrics.page(accept)),
-                    "/livez": lambda _: Page(200, b"alive\n"),
-                    "/readyz": lambda _: Page(200, b"ready\n") if self.ready else Page(503, b"not ready\n"),
+                    "/livez": lambda _: _probe(self.health.tells(LIVENESS), "alive"),
+                    "/readyz": lambda _: _probe(self.health.tells(""), "ready"),
                 }
             )
             bound = await self._web.start(host, port)
@@ -71,16 +70,20 @@ class Lookout:
 
 
 async def open_lookout(
-    authorizer: Authorizer, watchers: Watchers, settings: Settings, service: str, standing: Callable[[], bool]
+    authorizer: Authorizer, watchers: Watchers, settings: Settings, service: str, health: Health
 ) -> Lookout:
     """Return the lookout of the settings, begun. Raises InvalidSetting."""
-    lookout = Lookout(standing)
+    lookout = Lookout(health)
     try:
         await lookout.open(authorizer, watchers, settings, service)
     except BaseException:
         await lookout.close()
         raise
     return lookout
+
+
+def _probe(good: bool, word: str) -> Page:
+    return Page(200, f"{word}\n".encode()) if good else Page(503, f"not {word}\n".encode())
 
 
 def _metrics(lookout: Lookout, authorizer: Authorizer, watchers: Watchers, settings: Settings) -> Metrics:
@@ -91,7 +94,7 @@ def _metrics(lookout: Lookout, authorizer: Authorizer, watchers: Watchers, setti
     return Metrics(
         calls_max=settings.calls_max,
         head=lambda: authorizer.head,
-        ready=lambda: lookout.ready,
+        ready=lambda: lookout.health.tells(""),
         watches=lambda: watchers.count,
         watch_lag=lambda: watchers.lag,
     )
