@@ -69,19 +69,7 @@ class Metrics:
         self._in_progress = Gauge(
             "relgraph_grpc_server_in_progress", "Calls in progress", ("method",), registry=registry
         )
-        self._checks = Counter(
-            "relgraph_check", "Checks, of Check and CheckBulk, by what was answered", ("result",), registry=registry
-        )
-        self._shed = Counter(
-            "relgraph_shed", "Calls that were turned away before any work", ("reason",), registry=registry
-        )
-        for result in (*_RESULTS.values(), "undecided", "error"):
-            self._checks.labels(result)
-        for reason in _SHED:
-            self._shed.labels(reason)
-        self._rows = Histogram(
-            "relgraph_check_rows_read", "Tuples read for one check", buckets=_ROWS, registry=registry
-        )
+        self._count_checks(registry)
         self._pin = Histogram(
             "relgraph_pin_seconds",
             "Seconds until a question has its revision, catching up with the store included",
@@ -97,7 +85,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._keep_history(registry)
+        self._count_history(registry)
         for name, text, ask in (
             ("relgraph_grpc_server_in_progress_max", "Calls that may be in progress at once", lambda: calls_max),
             ("relgraph_ready", "Whether health says SERVING", ready),
@@ -107,7 +95,22 @@ class Metrics:
         ):
             Gauge(name, text, registry=registry).set_function(ask)
 
-    def _keep_history(self, registry: CollectorRegistry) -> None:
+    def _count_checks(self, registry: CollectorRegistry) -> None:
+        self._checks = Counter(
+            "relgraph_check", "Checks, of Check and CheckBulk, by what was answered", ("result",), registry=registry
+        )
+        self._shed = Counter(
+            "relgraph_shed", "Calls that were turned away before any work", ("reason",), registry=registry
+        )
+        for result in (*_RESULTS.values(), "undecided", "error"):
+            self._checks.labels(result)
+        for reason in _SHED:
+            self._shed.labels(reason)
+        self._rows = Histogram(
+            "relgraph_check_rows_read", "Tuples read for one check", buckets=_ROWS, registry=registry
+        )
+
+    def _count_history(self, registry: CollectorRegistry) -> None:
         self._collected = Counter(
             "relgraph_history_collected_tuples", "Tuples that left the history", registry=registry
         )
