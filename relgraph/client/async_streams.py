@@ -133,9 +133,12 @@ class AsyncDump:
                 return tuples
         return ()
 
+    def _ended(self) -> bool:
+        return self._closed
+
     async def _open(self) -> None:
         attempts = self._terms.attempts()
-        while self._head is None and not self._closed:
+        while self._head is None and not self._ended():
             try:
                 self._call = self._begin()
                 with broken_off(self._terms):
@@ -147,7 +150,7 @@ class AsyncDump:
                     raise pause from None
                 await self._pause(pause)
             except asyncio.CancelledError:
-                if not self._closed or _is_cancelled():
+                if _is_cancelled() or not self._ended():
                     raise
 
     async def _receive(self) -> pb.ExportResponse | None:

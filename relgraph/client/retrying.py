@@ -87,8 +87,13 @@ class Attempts:
 
     @property
     def left(self) -> float | None:
-        """The seconds that are left, None without an end."""
-        return None if self._ends == float("inf") else max(0.0, self._ends - self._clock())
+        """The seconds that are left, None without an end. Raises DeadlineExceeded when there are none."""
+        if self._ends == float("inf"):
+            return None
+        left = self._ends - self._clock()
+        if left <= 0.0:  # gRPC might send the call all the same
+            raise DeadlineExceeded("the deadline has passed before the call was made; allow more time")
+        return left
 
     def after(self, error: RelgraphError) -> float | RelgraphError:
         """Return the seconds to wait before the next attempt, or what is to be raised when there is none."""
