@@ -51,70 +51,58 @@ class Worker(threading.Thread):
         self._over = over
         self._done = done
         self.problem: BaseException | None = None
-        self.steps = 0
 
     def run(self) -> None:
         try:
             while not self._over.is_set():
                 self._work()
-                self.steps += 1
                 self._done.release()
         except BaseException as problem:  # noqa: BLE001  (told by the test)
             self.problem = problem
             self._done.release(KILLS * STEPS_MAX)
 
 
-@pytest.mark.parametrize("opens", [Client, awaited], ids=["threads", "tasks"])
-def test_a_killed_server_is_not_noticed(url: str, opens: Callable[..., AbstractContextManager[Client]]) -> None:
-    """Server after server is killed: no caller sees an error, no write is lost or made twice, none is told twice."""
-    port, over, done = free_port(), threading.Event(), threading.Semaphore(0)
-    written: list[int] = []
-    told: list[LogEntry] = []
-    with (
-        Forks(SERVE) as server,
-        opens(f"127.0.0.1:{port}", timeout=PATIENCE_S, retries=STUBBORN, read_your_writes=True) as client,
-    ):
-        server.start(url, port)
-        watch = client.watch(heartbeat=0.5, resume=True)
+class Use:
+    """What three threads do with one client: write and read that, import, and watch."""
 
-        def write() -> None:
-            number = len(written)
-            fact = f"doc:d{number}#viewer@user:anna"
-            written.append(client.write(create=[fact]).revision)
-            assert client.check(fact)
-
-        def load() -> None:
-            number = loader.steps
-            assert 2 == client.load([f"doc:l{number}#viewer@user:u{n}" for n in range(2)]).changed
-
-        def follow() -> None:
-            event = next(iter(watch))
-            if isinstance(event, LogEntry):
-                told.append(event)
-
-        loader = Worker(load, over, done)
-        workers = [Worker(write, over, done), loader, Worker(follow, over, threading.Semaphore(0))]
-        for each in workers:
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.watch = client.watch(heartbeat=0.5, resume=True)
+        self.written: list[int] = []
+        self.imports = 0
+        self.told: list[LogEntry] = []
+        self.done = threading.Semaphore(0)
+        self._over = threading.Event()
+        steps = [(self._write, self.done), (self._load, self.done), (self.follow, threading.Semaphore(0))]
+        self._workers = [Worker(work, self._over, done) for work, done in steps]
+        for each in self._workers:
             each.start()
-        try:
-            for _ in range(KILLS // 2):
-                for _ in range(random.randint(1, STEPS_MAX)):
-                    assert done.acquire(timeout=PATIENCE_S)
-                assert not server.kill_after(random.uniform(0, 0.02))
-                server.start(url, port)
-        finally:
-            over.set()
-            for each in workers:
-                each.join(PATIENCE_S)
-                assert not each.is_alive()
-        assert [None] * 3 == [each.problem for each in workers]
-        head = client.read(limit=1).revision
-        while watch.revision < head:
-            event = next(iter(watch))
-            if isinstance(event, LogEntry):
-                told.append(event)
-        watch.close()
-        server.kill_after(0)
+
+    def _write(self) -> None:
+        fact = f"doc:d{len(self.written)}#viewer@user:anna"
+        self.written.append(self.client.write(create=[fact]).revision)
+        assert self.client.check(fact)
+
+    def _load(self) -> None:
+        assert 2 == self.client.load([f"doc:l{self.imports}#viewer@user:u{n}" for n in range(2)]).changed
+        self.imports += 1
+
+    def follow(self) -> None:
+        event = next(iter(self.watch))
+        if isinstance(event, LogEntry):
+            self.told.append(event)
+
+    def end(self) -> list[BaseException]:
+        """End the threads; return what went wrong."""
+        self._over.set()
+        for each in self._workers:
+            each.join(PATIENCE_S)
+            assert not each.is_alive()
+        return [each.problem for each in self._workers if each.problem is not None]
+
+
+def logged(url: str) -> list[LogEntry]:
+    """What the store itself says was done."""
     with relgraph.open(url) as authorizer:
         entries: list[LogEntry] = []
         token: str | None = None
@@ -122,16 +110,42 @@ def test_a_killed_server_is_not_noticed(url: str, opens: Callable[..., AbstractC
             page = authorizer.log(token, limit=1_000)
             entries += page.entries
             token = page.cursor
-        made = Counter(str(fact.resource) for each in entries for fact in each.created)
-    assert made == Counter(
-        {f"doc:d{n}": 1 for n in range(len(written))} | {f"doc:l{n}": 2 for n in range(loader.steps)}
-    )
-    assert len(written) + loader.steps >= KILLS // 2
-    assert written == sorted(set(written))
+    return entries
+
+
+@pytest.mark.parametrize("opens", [Client, awaited], ids=["threads", "tasks"])
+def test_a_killed_server_is_not_noticed(url: str, opens: Callable[..., AbstractContextManager[Client]]) -> None:
+    """Server after server is killed: no caller sees an error, no write is lost or made twice, none is told twice."""
+    port = free_port()
+    with (
+        Forks(SERVE) as server,
+        opens(f"127.0.0.1:{port}", timeout=PATIENCE_S, retries=STUBBORN, read_your_writes=True) as client,
+    ):
+        server.start(url, port)
+        use = Use(client)
+        try:
+            for _ in range(KILLS // 2):
+                for _ in range(random.randint(1, STEPS_MAX)):
+                    assert use.done.acquire(timeout=PATIENCE_S)
+                assert not server.kill_after(random.uniform(0, 0.02))
+                server.start(url, port)
+        finally:
+            problems = use.end()
+        assert [] == problems
+        head = client.read(limit=1).revision
+        while use.watch.revision < head:
+            use.follow()
+        use.watch.close()
+        server.kill_after(0)
+    entries = logged(url)
+    made = Counter(str(fact.resource) for each in entries for fact in each.created)
+    docs = {f"doc:d{n}": 1 for n in range(len(use.written))}
+    assert made == Counter(docs | {f"doc:l{n}": 2 for n in range(use.imports)})
+    assert len(use.written) + use.imports >= KILLS // 2
+    assert use.written == sorted(set(use.written))
     # A token carries the instant at which it was given out.
-    assert [replace(each, token="") for each in entries if each.revision > 1] == [
-        replace(each, token="") for each in told
-    ]
+    told = [replace(each, token="") for each in use.told]
+    assert [replace(each, token="") for each in entries if each.revision > 1] == told
     ids = [each.request_id for each in told]
     assert len(set(ids)) == len(ids)
     assert "" not in ids
