@@ -23,6 +23,7 @@ from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, must_ex
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer, add_AuthorizerServiceServicer_to_server
 from relgraph_server.settings import Settings
+from tests import house
 from tests.awaited import awaited
 from tests.serving import SCHEMA, TUPLES, in_process
 
@@ -86,6 +87,15 @@ def test_the_clients_are_told_the_same(name: str) -> None:
         facts = here.pop("tuples")
         assert f"{facts} | Async{facts}" == there.pop("tuples")
     assert here == there
+
+
+def test_the_types_of_all_methods_are_checked() -> None:
+    """The file of typical uses, which the type checker reads, calls every method of the library and of each client."""
+    text = (house.ROOT / "typing" / "api.py").read_text(encoding="utf-8")
+    for name in METHODS:
+        assert f"door.{name}(" in text or name == "close"
+        assert f" client.{name}(" in text
+    assert all(f"authorizer.{name}(" in text for name in UPKEEP)
 
 
 def test_the_clients_have_no_methods_of_their_own() -> None:
