@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from relgraph.api import Authorizer
 
-__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "program", "program_environment", "raw_call"]
+__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "lasting_port", "program", "program_environment", "raw_call"]
 
 SCHEMA = """use roles
 definition user {}
@@ -79,6 +81,13 @@ def in_process(authorizer: object, settings: Settings | None = None) -> Iterator
         loop.close()
 
 
+def lasting_port() -> int:
+    """A port that stays free while nobody listens there: below those that connections to elsewhere begin at."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", random.randrange(20_000, 30_000))) as taken:
+            return int(taken.getsockname()[1])
+
+
 def raw_call(address: str, method: str, data: bytes) -> tuple[grpc.StatusCode, str]:
     """Send bytes as one request to a method of the service; gives the status and the reason in its details.
 
@@ -110,16 +119,16 @@ def program_environment() -> dict[str, str]:
 
 
 @contextmanager
-def program(store: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def program(store: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Serve a store from a process of its own; gives its address and the process, which is ended by its own id."""
     code = (
         "import sys\n"
         "from relgraph_server.app import run\n"
         "from relgraph_server.settings import load_settings\n"
-        "run(load_settings({'store': sys.argv[1], 'listen': '127.0.0.1:0'}, {}))\n"
+        "run(load_settings({'store': sys.argv[1], 'listen': sys.argv[2]}, {}))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, store], stdout=subprocess.PIPE, text=True, env=program_environment()
+        [sys.executable, "-c", code, store, listen], stdout=subprocess.PIPE, text=True, env=program_environment()
     )
     assert process.stdout is not None
     try:

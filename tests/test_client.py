@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from relgraph import errors
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
+from relgraph.answers import Best, Cycles, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api import Authorizer, open_authorizer
 from relgraph.client import AsyncClient, Client
 from relgraph.revision import Consistency, Token
@@ -124,6 +124,8 @@ QUESTIONS: dict[str, Callable[[Door], object]] = {
     "no difference": lambda door: door.diff_schema(SCHEMA),
     "differences": lambda door: door.diff_schema("definition user {}"),
     "orphans": lambda door: door.orphans(["report:q9"], types=["report"]),
+    "cycles": lambda door: door.cycles(["gate:two"]),
+    "cycles of a type": lambda door: door.cycles(types=["group"]),
     "least latency": lambda door: door.decide(
         "user:anna", "observe", "report:q3", consistency=Consistency.minimize_latency()
     ),
@@ -134,7 +136,7 @@ def _plain(answer: object) -> object:
     """An answer without its token, which carries the instant of the question."""
     if isinstance(answer, list):
         return [_plain(one) for one in answer]
-    if isinstance(answer, Best | Decision | Expansion | Orphans | Page | SchemaDiff | SchemaText):
+    if isinstance(answer, Best | Cycles | Decision | Expansion | Orphans | Page | SchemaDiff | SchemaText):
         assert Token.parse(answer.token).revision == answer.revision
         return replace(answer, token="")
     return answer
@@ -161,6 +163,8 @@ REFUSED: dict[str, Callable[[Door], object]] = {
     "other store": lambda door: door.check("user:anna", "observe", "report:q3", consistency=OTHER_STORE),
     "unknown type in best": lambda door: door.best("user:anna", "repot:q3"),
     "unknown type in orphans": lambda door: door.orphans(types=["repot"]),
+    "unknown type in cycles": lambda door: door.cycles(types=["repot"]),
+    "unknown candidate of cycles": lambda door: door.cycles(["repot:q3"]),
     "expand unknown": lambda door: door.expand("report:q3", "obsrve"),
     "cursor": lambda door: door.read(cursor="abc"),
     "page too large": lambda door: door.read(limit=1_001),

@@ -15,7 +15,8 @@ from relgraph.answers import LogEntry
 from relgraph.client import Client, Retries
 from tests.awaited import awaited
 from tests.killing import KILLS, Forks
-from tests.test_watch_killed import SCHEMA, SERVE, free_port
+from tests.serving import lasting_port
+from tests.test_watch_killed import SCHEMA, SERVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ def logged(url: str) -> list[LogEntry]:
 @pytest.mark.parametrize("opens", [Client, awaited], ids=["threads", "tasks"])
 def test_a_killed_server_is_not_noticed(url: str, opens: Callable[..., AbstractContextManager[Client]]) -> None:
     """Server after server is killed: no caller sees an error, no write is lost or made twice, none is told twice."""
-    port = free_port()
+    port = lasting_port()
     with (
         Forks(SERVE) as server,
         opens(f"127.0.0.1:{port}", timeout=PATIENCE_S, retries=STUBBORN, read_your_writes=True) as client,

@@ -37,7 +37,19 @@ CODES_BY_HAND: Final = {
 }
 
 # Loaded where they are used, so that a program which only asks questions starts fast and needs no extra.
-NOT_AT_IMPORT: Final = ("asyncio", "click", "google.protobuf", "grpc", "matplotlib", "networkx", "rich", "sqlite_utils")
+NOT_AT_IMPORT: Final = (
+    "asyncio",
+    "click",
+    "google.protobuf",
+    "grpc",
+    "matplotlib",
+    "networkx",
+    "psycopg",
+    "pysqlite3",
+    "rich",
+    "sqlite3",
+    "sqlite_utils",
+)
 
 # Written in two halves, so that this file does not break its own rules.
 FORBIDDEN_WORD: Final = "relation" + "ship"
@@ -130,13 +142,31 @@ def test_modules_take_only_public_names_of_each_other() -> None:
 
 
 def test_importing_relgraph_is_light() -> None:
-    """`import relgraph` loads no gRPC, no terminal, no graph library and no event loop."""
-    program = "import sys, relgraph; print(*sorted(sys.modules), sep='\\n')"
-    paths = f"import sys; sys.path[:0] = {[str(house.ROOT), str(house.ROOT / 'server')]!r}; "
-    done = subprocess.run([sys.executable, "-c", paths + program], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
-    assert "relgraph" in loaded
+    """`import relgraph` loads nothing else of relgraph, no database, no gRPC, no terminal and no graph library."""
+    loaded = loaded_by("import relgraph")
+    assert ["relgraph"] == [name for name in loaded if name.split(".")[0] == "relgraph"]
     assert [] == [name for name in NOT_AT_IMPORT if name in loaded]
+
+
+def loaded_by(statement: str) -> list[str]:
+    """Return the modules that a fresh interpreter has loaded after a statement."""
+    paths = f"import sys; sys.path[:0] = {[str(house.ROOT), str(house.ROOT / 'server')]!r}"
+    program = f"{paths}\n{statement}\nprint(*sorted(sys.modules), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_public_names_are_lent_when_they_are_asked_for() -> None:
+    """Every public name of `relgraph` is the very thing that its module has, and is in `dir`; others are refused."""
+    shown = dir(relgraph)
+    for module, name in house.project_imports(house.ROOT / "relgraph" / "__init__.py"):
+        public = "open" if name == "open_authorizer" else name
+        assert getattr(relgraph, public) is getattr(importlib.import_module(module), name)
+        assert public in relgraph.__all__
+        assert public in shown
+    assert relgraph.errors is importlib.import_module("relgraph.errors")
+    with pytest.raises(AttributeError, match="no attribute 'opne'"):
+        vars(relgraph)["__getattr__"]("opne")
 
 
 def test_what_is_imported_is_declared() -> None:

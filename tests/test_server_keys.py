@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,7 @@ from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph_server.keyfile import read_keys, revoke_key
+from relgraph_server.keyring import Keyring
 from relgraph_server.keys import find_key, new_key
 from tests.keys_kit import METHODS, add_key, call, guarded, shown
 from tests.serving import SCHEMA, TUPLES, in_process
@@ -174,6 +178,37 @@ def test_a_revoked_key_is_refused_at_once(channel: grpc.Channel, path: Path, roo
     assert call(channel, "ReadSchema", b"", shown(root))[0] is grpc.StatusCode.OK
 
 
+def test_a_change_within_a_tick_counts(path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was changed moments ago is read each time: it may change again without its times showing it."""
+    keyring = Keyring(str(path), lambda: 0)
+    now = time.time_ns()
+    monkeypatch.setattr(keyring, "_state", lambda: (now + 10**9, 1))
+    assert keyring.find(root) is not None
+    path.write_text(path.read_text().replace(read_keys(path)[0].digest, "0" * 64))
+    assert keyring.find(root) is None
+
+
+def test_many_threads_never_mix_states(path: Path, root: str) -> None:
+    """However many threads look while the file changes, a revoked key is refused by each of them afterwards."""
+    keyring = Keyring(str(path), lambda: 0)
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            keyring.find(root)
+
+    with ThreadPoolExecutor(4) as pool:
+        looking = [pool.submit(look) for _ in range(4)]
+        for n in range(30):
+            secret = add_key(path, f"k{n}", ["check"])
+            assert keyring.find(secret) is not None
+            revoke_key(path, f"k{n}", NOW)
+            assert [None] * 5 == [keyring.find(secret) for _ in range(5)]
+        ended.set()
+        for each in looking:
+            each.result()
+
+
 def test_a_stream_ends_with_its_key(channel: grpc.Channel, authorizer: Authorizer, path: Path) -> None:
     """A watch whose key was revoked is told nothing that was written since, and ends."""
     secret = add_key(path, "k", ["read", "history"])
@@ -224,6 +259,7 @@ def test_a_broken_file_lets_nobody_in(
     ("text", "mode", "said"),
     [
         (None, 0o600, "cannot be read"),
+        ("/", 0o700, "is not a file"),
         ("", 0o644, "open to others"),
         ("", 0o620, "open to others"),
         ("nonsense\n", 0o600, "line 1: it is not one JSON object"),
@@ -235,8 +271,11 @@ def test_a_server_does_not_start_with_bad_keys(
     authorizer: Authorizer, path: Path, text: str | None, mode: int, said: str
 ) -> None:
     """A file of keys that is missing, open to others or not understood is an error at the start."""
-    if text is not None:
+    if text == "/":
+        path.mkdir()
+    elif text is not None:
         path.write_text(text)
+    if text is not None:
         path.chmod(mode)
     with pytest.raises((InvalidSetting, InvalidFile), match=said), in_process(authorizer, guarded(path)):
         pass

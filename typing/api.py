@@ -27,6 +27,7 @@ from relgraph import (
 from relgraph.answers import (
     Best,
     Collected,
+    Cycles,
     Decision,
     Deleted,
     Expansion,
@@ -36,6 +37,7 @@ from relgraph.answers import (
     Page,
     SchemaDiff,
     SchemaText,
+    Status,
     Way,
     Written,
 )
@@ -93,6 +95,8 @@ def asking(door: Authorizer | Client) -> None:
     assert_type(door.best_subjects(["user:anna", ANNA], "report:q3"), list[Best])
     assert_type(door.expand("report:q3", "view", usersets=True), Expansion)
     assert_type(door.orphans(["report:q9"], types=("report",)), Orphans)
+    assert_type(door.cycles(["report:q9"]), Cycles)
+    assert_type(door.status(), Status)
     page = door.read(TupleFilter("report"), limit=10, cursor="")
     assert_type(page, Page)
     assert_type(page.tuples, tuple[RelationTuple, ...])
@@ -172,6 +176,8 @@ async def tasks(client: AsyncClient, facts: Iterable[str], more: AsyncIterable[R
     assert_type(await client.best_subjects([ANNA], REPORT), list[Best])
     assert_type(await client.expand(REPORT, "view"), Expansion)
     assert_type(await client.orphans(), Orphans)
+    assert_type(await client.cycles(types=["group"]), Cycles)
+    assert_type(await client.status(), Status)
     assert_type(await client.read(), Page)
     assert_type(await client.schema(consistency=Consistency.fully_consistent()), SchemaText)
     assert_type(await client.diff_schema(""), SchemaDiff)

@@ -8,12 +8,14 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
+from relgraph.answers import Decision, Expansion, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.bests import Bests
 from relgraph.api.cursors import Cursor
 from relgraph.api.dumping import Dump
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
+from relgraph.api.status import status
+from relgraph.api.survey import Survey
 from relgraph.api.watching import Selection, open_watch
 from relgraph.api.writing import Writing
 from relgraph.engine import (
@@ -24,7 +26,6 @@ from relgraph.engine import (
     World,
     check,
     expand,
-    find_orphans,
     valid_until,
 )
 from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, at_index, quoted
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Collected, Deleted, Imported, Log, Written
+    from relgraph.answers import Best, Collected, Cycles, Deleted, Imported, Log, Orphans, Status, Written
     from relgraph.api.bests import Ways
     from relgraph.api.watching import Watch
     from relgraph.store import SQLiteModule
@@ -89,6 +90,7 @@ class Authorizer:
     def __init__(self, store: Store, *, limits: Limits | None = None, clock: Callable[[], int] = _now) -> None:
         self.limits = limits or Limits()
         self._store = store
+        self._clock = clock
         self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
         self._bests = Bests(self._following, self.limits)
@@ -287,27 +289,26 @@ class Authorizer:
         Asked about are `candidates` (an application knows resources that no tuple mentions) and every object of the
         kept history, of `types` only if any are given.
         """
-        wanted = set(types)
         ends = _instant(deadline)
         with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
-            schema = pinned.rules.schema
-            for type_ in wanted:
-                schema.definition(type_)
-            named: dict[str, set[Object]] = {}
-            world = self._world(pinned, ends)
-            for type_number, key in snapshot.objects_in_history(pinned.revision.number):
-                world.budget.tick()
-                type_ = snapshot.name(type_number)
-                named.setdefault(type_, set()).add(Object(type_, key))
-            asked = {Object.of(each) for each in candidates}
-            for each in asked:
-                schema.definition(each.type)
-                named.setdefault(each.type, set()).add(each)
-            for type_ in schema.definitions:
-                if type_ in wanted or not wanted:
-                    asked |= named.get(type_, set())
-            found = find_orphans(world, self.limits, asked, lambda type_: named.get(type_, ()))
-            return Orphans(tuple(found), pinned.revision.number, pinned.token)
+            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).orphans(self.limits)
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """Return what leads back to itself through tuples, among the objects that `orphans` asks about.
+
+        Cycles are answered like everything else; where one leads through an exclusion, somebody's answer may be
+        undefined, and these are told apart.
+        """
+        ends = _instant(deadline)
+        with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
+            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).cycles()
 
     def write(
         self,
@@ -391,6 +392,10 @@ class Authorizer:
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
         )
+
+    def status(self) -> Status:
+        """Return what this process and its store run on and hold, and what is wrong with either."""
+        return status(self._following, self._clock)
 
     def log(self, after: str | Token | None = None, *, limit: int = 100) -> Log:
         """Return what the revisions behind a token did, or all that are kept, oldest first: at most `limit` of them.

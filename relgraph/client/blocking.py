@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Cycles,
         Decision,
         Deleted,
         Expansion,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         Page,
         SchemaDiff,
         SchemaText,
+        Status,
         Written,
     )
     from relgraph.client.requests import Asked
@@ -207,6 +209,21 @@ class Client:
     ) -> Orphans:
         """The resources that nobody can reach, among all objects ever named and the candidates."""
         return self._call(self._stub.ListOrphans, self._requests.orphans(candidates, types, consistency), deadline)
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """What leads back to itself through tuples, among all objects ever named and the candidates."""
+        return self._call(self._stub.ListCycles, self._requests.cycles(candidates, types, consistency), deadline)
+
+    def status(self) -> Status:
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+        return self._call(self._stub.Status, self._requests.status())
 
     def read(
         self,

@@ -16,6 +16,7 @@ from relgraph.wire import answers
 from relgraph.wire import questions as messages
 from relgraph.wire.columns import question_columns, read_answer_columns
 from relgraph.wire.parts import plain_text
+from relgraph.wire.status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Cycles,
         Decision,
         Deleted,
         Expansion,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         Page,
         SchemaDiff,
         SchemaText,
+        Status,
         Written,
     )
     from relgraph.client.terms import Terms
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Dated", "Requests", "allowed", "check_on_conditional"]
 
 _LIMIT_END: Final = 1 << 32
+
+_COLUMNS_FROM: Final = 16
+"""From so many questions on, columns take less time than rows: 1.6 times less for a thousand."""
 
 
 class Dated(Protocol):
@@ -116,10 +122,11 @@ class Requests:
     ) -> Asked[pb.CheckBulkRequest, pb.CheckBulkResponse, list[Decision]]:
         """Many questions."""
         asked = questions_of(questions)
+        wide = len(asked) >= _COLUMNS_FROM
         when = self._terms.at(consistency)
 
         def read(response: pb.CheckBulkResponse) -> list[Decision]:
-            decisions = read_answer_columns(response)
+            decisions = read_answer_columns(response) if wide else answers.read_decisions(response)
             if len(decisions) != len(asked):
                 raise RelgraphError(
                     f"the server at {quoted(self._terms.target)} answered {len(decisions)} of {len(asked)} questions; "
@@ -128,7 +135,8 @@ class Requests:
             return decisions
 
         request = pb.CheckBulkRequest(
-            columns=question_columns(asked),
+            questions=() if wide else messages.question_messages(asked),
+            columns=question_columns(asked) if wide else None,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -197,13 +205,18 @@ class Requests:
     ) -> Asked[pb.ListOrphansRequest, pb.ListOrphansResponse, Orphans]:
         """The resources out of reach."""
         when = self._terms.at(consistency)
-        request = pb.ListOrphansRequest(
-            candidates=[str(Object.of(candidate)) for candidate in candidates],
-            types=[plain_text(name, "types") for name in types],
-            consistency=messages.consistency_message(when),
-            at=messages.at_message(when),
-        )
-        return Asked(request, answers.read_orphans)
+        return Asked(messages.survey_message(pb.ListOrphansRequest, candidates, types, when), answers.read_orphans)
+
+    def cycles(
+        self, candidates: Iterable[str | Object], types: Iterable[str], consistency: Consistency | None
+    ) -> Asked[pb.ListCyclesRequest, pb.ListCyclesResponse, Cycles]:
+        """What leads back to itself."""
+        when = self._terms.at(consistency)
+        return Asked(messages.survey_message(pb.ListCyclesRequest, candidates, types, when), answers.read_cycles)
+
+    def status(self) -> Asked[pb.StatusRequest, pb.StatusResponse, Status]:
+        """What the server runs on."""
+        return Asked(pb.StatusRequest(), read_status)
 
     def read(
         self, filter: TupleFilter, limit: int, cursor: str, consistency: Consistency | None

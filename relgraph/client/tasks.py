@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Cycles,
         Decision,
         Deleted,
         Expansion,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Page,
         SchemaDiff,
         SchemaText,
+        Status,
         Written,
     )
     from relgraph.client.async_streams import Told
@@ -203,6 +205,23 @@ class AsyncClient:
         return await self._call(
             self._stub().ListOrphans, self._requests.orphans(candidates, types, consistency), deadline
         )
+
+    async def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """What leads back to itself through tuples, among all objects ever named and the candidates."""
+        return await self._call(
+            self._stub().ListCycles, self._requests.cycles(candidates, types, consistency), deadline
+        )
+
+    async def status(self) -> Status:
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+        return await self._call(self._stub().Status, self._requests.status())
 
     async def read(
         self,

@@ -5,13 +5,16 @@ The server's side of this is `relgraph_server.status`; both lean on the same tre
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # carries no py.typed
 
 from relgraph import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["DOMAIN", "error_from"]
 
@@ -49,9 +52,10 @@ _CLASS_OF: Final = _by_code(errors.RelgraphError)
 
 def _details(problem: grpc.RpcError) -> tuple[error_details_pb2.ErrorInfo | None, dict[str, str]]:
     """Return relgraph's ErrorInfo of a failed call, None when there is none that can be read; and what else is told."""
-    found, told = None, {}
-    # named pairs of a call that a thread waited for, plain ones of a task's
-    for key, value in problem.trailing_metadata() or ():
+    found: error_details_pb2.ErrorInfo | None = None
+    told: dict[str, str] = {}
+    # Pairs, whoever waited for the call: a thread's have names, a task's have not.
+    for key, value in cast("Iterable[tuple[str, str | bytes]]", problem.trailing_metadata() or ()):
         if key != _DETAILS_KEY or not isinstance(value, bytes):
             continue
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
-from relgraph.errors import InvalidSetting, RelgraphError, quoted
+from relgraph.errors import InvalidSetting, NotReady, RelgraphError, quoted
 from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
+from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, is_loopback, parse_address
 from relgraph_server.tls import server_credentials
@@ -44,7 +44,6 @@ HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 FOLLOW_S: Final = 0.5
-LOOK_S: Final = 1.0
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -61,6 +60,9 @@ def _options(settings: Settings) -> Sequence[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS_MAX),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+        ("grpc.max_connection_idle_ms", settings.connection_idle_ms_max),
+        ("grpc.max_connection_age_ms", settings.connection_age_ms_max),
+        ("grpc.max_connection_age_grace_ms", settings.connection_grace_ms_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_REPLY_MS_MAX),
         # two servers on one port would share its connections without a word
@@ -72,45 +74,32 @@ class Running:
     """A server that answers on `address` (HOST:PORT, with the port it really has)."""
 
     def __init__(
-        self,
-        server: grpc.aio.Server,
-        service: AuthorizerService,
-        servicer: health.HealthServicer,
-        gate: Gate,
-        address: str,
+        self, server: grpc.aio.Server, service: AuthorizerService, health: Health, gate: Gate, address: str
     ) -> None:
         self._server = server
         self._service = service
-        self._health = servicer
+        self._health = health
         self._gate = gate
         self.address = address
-        self._looking = asyncio.get_running_loop().create_task(self._look())
 
-    async def _look(self) -> None:
-        """Tell the health service when calls cannot be let in, or writes not be recorded, and when they can again."""
-        told = True
-        while True:
-            await asyncio.sleep(LOOK_S)
-            ready = await asyncio.to_thread(lambda: self._gate.ready)
-            if ready is not told:
-                told = ready
-                _log.log(logging.INFO if ready else logging.ERROR, "ready again" if ready else "not ready")
-                await _set_health(self._health, ready=ready)
+    def announce_stop(self) -> None:
+        """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
+        self._health.stop()
+        self._service.end_streams()
 
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
-        self._looking.cancel()
-        await self._health.enter_graceful_shutdown()
-        self._service.end_streams()
+        self.announce_stop()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
         await self._gate.close()
 
 
-async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
-    status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-    for name in (SERVICE_NAME, ""):
-        await servicer.set(name, status)
+def _look(authorizer: Authorizer, gate: Gate) -> None:
+    """Raise what keeps the server from answering. It waits for the store: for a thread."""
+    if not gate.ready:
+        raise NotReady("calls cannot be let in, or writes not be recorded; mend the file of keys or the audit log")
+    authorizer.follow(0)
 
 
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
@@ -124,9 +113,13 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         maximum_concurrent_rpcs=settings.calls_max,
     )
     add_AuthorizerServiceServicer_to_server(service, server)
-    servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    await _set_health(servicer, ready=True)
+    health = Health(
+        SERVICE_NAME,
+        lambda: _look(authorizer, gate),
+        every_ms=settings.ready_every_ms,
+        look_ms_max=settings.ready_ms_max,
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
         reflection.enable_server_reflection(
@@ -149,8 +142,9 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
             {"setting": "listen"},
         )
     await server.start()
+    health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, servicer, gate, f"{shown}:{port}")
+    return Running(server, service, health, gate, f"{shown}:{port}")
 
 
 class Follower:
@@ -203,6 +197,9 @@ async def serve(settings: Settings) -> None:
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
+        running.announce_stop()
+        # Calls that were on their way when the signal came arrive in this time, and are answered as any other.
+        await asyncio.sleep(settings.notice_ms / 1000)
         await running.stop(settings.drain_ms_max)
     finally:
         # A collection in progress ends with the store, at its next step.

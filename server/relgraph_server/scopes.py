@@ -39,6 +39,7 @@ NEEDS: Final[dict[str, Row]] = {
     "BestAccess": Row("check", {**_ASKED, "ways": "explain"}),
     "Expand": Row("explain", _ASKED),
     "ListOrphans": Row("list", _ASKED),
+    "ListCycles": Row("list", {**_ASKED, "": "explain"}),
     "Read": Row("read", _AT),
     "Export": Row("read", _AT),
     "Watch": Row("read", {"": "history"}),
@@ -48,6 +49,7 @@ NEEDS: Final[dict[str, Row]] = {
     "Delete": Row("write", _IF),
     "Import": Row("write"),
     "WriteSchema": Row("schema"),
+    "Status": Row("admin"),
 }
 """Each method, with the scopes it needs. The field "" is always set. `at_exactly` counts as `at`."""
 

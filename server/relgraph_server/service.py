@@ -20,7 +20,9 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
 from relgraph.wire import answers, columns, questions
 from relgraph.wire.parts import read_text
+from relgraph.wire.status import status_message
 from relgraph_server.calls import CALL, Done
+from relgraph_server.condition import server_status
 from relgraph_server.guard import refuse_unserved
 from relgraph_server.spool import Spool
 from relgraph_server.watchers import Watchers
@@ -203,6 +205,23 @@ class AuthorizerService(AuthorizerServiceServicer):
             context,
         )
         return answers.orphans_message(orphans)
+
+    async def ListCycles(self, request: pb.ListCyclesRequest, context: Context) -> pb.ListCyclesResponse:
+        """List what leads back to itself."""
+        refuse_unserved(request)
+        candidates = questions.read_objects(request.candidates, "candidates")
+        types = questions.read_types(request.types, "types")
+        consistency = questions.read_consistency(request)
+        cycles = await self._ask(
+            lambda left: self._authorizer.cycles(candidates, types=types, consistency=consistency, deadline=left),
+            context,
+        )
+        return answers.cycles_message(cycles)
+
+    async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:
+        """Tell how the server is."""
+        refuse_unserved(request)
+        return status_message(await self._ask(lambda _: server_status(self._authorizer, self._settings), context))
 
     async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
         """Read one page of tuples."""

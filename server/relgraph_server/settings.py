@@ -57,6 +57,12 @@ class Settings:
     """Calls in progress at once; more are refused with RESOURCE_EXHAUSTED."""
     connections_max: int = 1_000
     """Connections open at once."""
+    connection_idle_ms_max: int = 600_000
+    """Milliseconds after which a connection without calls is closed."""
+    connection_age_ms_max: int = 86_400_000
+    """Milliseconds after which a connection takes no new calls; the client opens another one."""
+    connection_grace_ms_max: int = 60_000
+    """Milliseconds that calls in progress on such a connection get to finish, watches and exports included."""
     streams_max: int = 1_000
     """Calls in progress at once on one connection; more wait."""
     imports_max: int = 4
@@ -85,12 +91,20 @@ class Settings:
     """Milliseconds that one question may take; a caller's own deadline counts where it is earlier."""
     drain_ms_max: int = 10_000
     """Milliseconds that calls in progress get to finish when the server is told to stop."""
+    notice_ms: int = 200
+    """Milliseconds between saying that the server stops and refusing calls."""
+    ready_every_ms: int = 1_000
+    """Milliseconds between two looks whether the store answers, which health tells."""
+    ready_ms_max: int = 5_000
+    """Milliseconds that such a look may take."""
     history_s: int = 86_400
     """Seconds of history that are kept; what is older is collected in the background."""
     collect_every_s: int = 600
     """Seconds between two collections of history."""
     limits: Limits = field(default_factory=Limits)
     """Limits on the work of one request."""
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Where each setting was set that is not at its default; of a limit as `limits.NAME`."""
 
 
 def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str], config: str | None = None) -> Settings:
@@ -103,7 +117,7 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
     nested = file.pop("limits", {})
     if not isinstance(nested, dict):
         raise InvalidSetting(f"`limits` in {quoted(str(config))} is not a table; write `[limits]` above its settings")
-    own = {one.name: one.default for one in fields(Settings) if one.name != "limits"}
+    own = {one.name: one.default for one in fields(Settings) if one.name not in ("limits", "sources")}
     limits = {one.name: one.default for one in fields(Limits)}
     _refuse_strangers(file, own, f"in {quoted(str(config))}")
     _refuse_strangers(nested, limits, f"under `[limits]` in {quoted(str(config))}")
@@ -125,9 +139,26 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
         raise InvalidSetting(
             "no store is named; pass `--store sqlite:///access.db` or set RELGRAPH_STORE", {"setting": "store"}
         )
-    settings = Settings(**given, limits=Limits(**given_limits))  # type: ignore[arg-type]  # _typed gave each its type
+    sources = _sources(flags, environ, file, nested, config)
+    settings = Settings(**given, limits=Limits(**given_limits), sources=sources)  # type: ignore[arg-type]  # _typed
     _check_address(settings)
     return settings
+
+
+def _sources(
+    flags: Mapping[str, Value | None],
+    environ: Mapping[str, str],
+    file: Mapping[str, object],
+    limits: Mapping[str, object],
+    config: str | None,
+) -> dict[str, str]:
+    """Return where each setting was set: what comes first in the order of precedence, written last."""
+    sources = {**dict.fromkeys(file, f"the file {config}"), **{f"limits.{one}": f"the file {config}" for one in limits}}
+    for name in (one for one in environ if one.startswith(_PREFIX)):
+        setting = name.removeprefix(_PREFIX).lower()
+        nested = setting.removeprefix("limits_")
+        sources[setting if nested == setting else f"limits.{nested}"] = f"the variable {name}"
+    return {**sources, **{one: "an option" for one, value in flags.items() if value is not None}}
 
 
 def _first(*values: object) -> object:
