@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -21,9 +22,10 @@ from relgraph.revision import Token
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer, add_AuthorizerServiceServicer_to_server
+from relgraph_server.settings import Settings
 from tests.api_kit import SCHEMA
 from tests.awaited import awaited
-from tests.serving import in_process
+from tests.serving import in_process, lasting_port
 from tests.test_house import error_classes
 
 if TYPE_CHECKING:
@@ -216,6 +218,48 @@ def test_a_watch_begins_again(flaky: Flaky, address: str, opens: Opens) -> None:
     flaky.before = passing()
     with opens(address, retries=AT_ONCE) as client, client.watch(heartbeat=0.5) as watch:
         assert 1 == watch.revision == next(iter(watch)).revision
+
+
+def test_a_watch_goes_on(flaky: Flaky, opens: Opens) -> None:
+    """A watch that is to be resumed goes on when its server stops and another one begins, and ends with a refusal."""
+    address = f"127.0.0.1:{lasting_port()}"
+    settings = Settings("unused:", listen=address)
+    patient = Retries(first_pause_s_max=0.05, pause_s_max=0.05)
+    with opens(address, retries=patient, timeout=60) as client:
+        with in_process(flaky, settings):
+            watch = client.watch(heartbeat=3_600, resume=True)
+            plain = client.watch(heartbeat=3_600)
+            assert 1 == next(iter(watch)).revision == next(iter(plain)).revision
+            flaky._inner.write(touch=[FACT])
+            assert 2 == next(iter(watch)).revision == next(iter(plain)).revision
+        flaky._inner.write(delete=[FACT])
+        with in_process(flaky, settings):
+            assert 3 == next(iter(watch)).revision
+            for _ in range(2):
+                with pytest.raises(errors.ServerUnavailable):
+                    next(iter(plain))
+        with relgraph.open("sqlite://") as other:
+            other.write_schema(SCHEMA)
+            with in_process(other, settings):
+                for _ in range(2):
+                    with pytest.raises(errors.RevisionUnavailable):
+                        next(iter(watch))
+        watch.close()
+        with pytest.raises(StopIteration):
+            next(iter(watch))
+
+
+def test_a_watch_is_given_up(flaky: Flaky, opens: Opens) -> None:
+    """A watch whose server does not come back ends with an error once the client's timeout is over."""
+    with ExitStack() as stack:
+        with in_process(flaky) as address:
+            client = stack.enter_context(opens(address, timeout=1, retries=None))
+            watch = client.watch(heartbeat=3_600, resume=True)
+            assert 1 == next(iter(watch)).revision
+        with pytest.raises(errors.ServerUnavailable):
+            next(iter(watch))
+        with pytest.raises(errors.InvalidSetting):
+            stack.enter_context(opens(address, timeout=math.nan))
 
 
 def test_a_write_is_made_once(flaky: Flaky, address: str, opens: Opens) -> None:

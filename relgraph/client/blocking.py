@@ -70,7 +70,8 @@ class Client:
     `access` has the key and the files of TLS; without TLS, a key is sent to this machine only.
 
     With `retries`, what got no answer is asked again, and so is a write: it is sent under a request id, of the
-    client's own if it was given none, so that it is made once. None makes each call once. With `read_your_writes`,
+    client's own if it was given none, so that it is made once, and takes a revision even where it changes nothing. None
+    makes each call once. With `read_your_writes`,
     questions without a `consistency` are answered in any state that has all that this client has seen, its own writes
     among it, instead of the newest one: faster, and never back in time. Raises InvalidSetting.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.client.memory import Memory
 from relgraph.client.retrying import Attempts, Retries
-from relgraph.errors import Forked, InvalidInput, ServerUnavailable, quoted
+from relgraph.errors import Forked, InvalidInput, InvalidSetting, ServerUnavailable, quoted
 
 if TYPE_CHECKING:
     from relgraph.revision import Consistency
@@ -39,11 +39,13 @@ OPTIONS: Final = (
 
 
 class Terms:
-    """The terms of one client. Without `retries`, each call is made once."""
+    """The terms of one client. Without `retries`, each call is made once. Raises InvalidSetting."""
 
     def __init__(
         self, target: str, timeout: float = 30.0, retries: Retries | None = None, *, read_your_writes: bool = False
     ) -> None:
+        if not timeout > 0:
+            raise InvalidSetting(f"a call cannot take {quoted(str(timeout))} seconds; give a number above 0")
         self.target = target
         self.timeout = timeout
         self.closed = False
