@@ -49,7 +49,7 @@ def client(authorizer: Authorizer) -> Iterator[Client]:
 # A connection of the application's own does not travel.
 LOCAL = {("write", "conn")}
 # Looking after a store is done where the store is, and a server knows by the key who writes.
-UPKEEP = {"by", "collect", "follow", "log"}
+UPKEEP = {"by", "collect", "follow", "log", "observe"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)
