@@ -66,6 +66,11 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._exports = asyncio.Semaphore(settings.exports_max)
         self._imports = asyncio.Semaphore(settings.imports_max)
 
+    @property
+    def watchers(self) -> Watchers:
+        """Everybody who watches."""
+        return self._watchers
+
     def end_streams(self) -> None:
         """End what would go on without end, and refuse more of it: the server is about to stop."""
         self._watchers.stop()
@@ -83,11 +88,13 @@ class AuthorizerService(AuthorizerServiceServicer):
         stopping.
         """
         longest = self._settings.question_ms_max / 1000
+        call = CALL.get()
 
         def begin() -> _Answer:
             left = _deadline(context)
-            return question(longest if left is None else min(left, longest))
+            return call.work(lambda: question(longest if left is None else min(left, longest)))
 
+        call.wait()
         return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
 
     async def _change(self, write: Callable[[Authorizer], _Done], context: Context) -> _Done:
@@ -97,8 +104,9 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         def begin() -> _Done:
             _deadline(context)
-            return call.carry_out(lambda: write(authorizer))
+            return call.work(lambda: call.carry_out(lambda: write(authorizer)))
 
+        call.wait()
         return await asyncio.get_running_loop().run_in_executor(self._writers, begin)
 
     def _writer(self, call: Call) -> Authorizer:
@@ -390,8 +398,9 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         def begin() -> Imported:
             _deadline(context)
-            return call.carry_out(load)
+            return call.work(lambda: call.carry_out(load))
 
+        call.wait()
         work = self._writers.submit(begin)
         # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
         work.add_done_callback(lambda _: spool.close())
