@@ -199,6 +199,10 @@ def test_a_partial_delete_is_judged_by_what_it_reaches(authorizer: relgraph.Auth
     authorizer.write(touch=["report:q3#observer@user:*"])
     with pytest.raises(NotPermitted):
         authorizer.delete(everything, limit=100, partial=True, actor="user:anna")
+    # how many match is nothing that he is told who may not delete them all
+    for limit in (1, 2, 3):
+        with pytest.raises(NotPermitted):
+            authorizer.delete(everything, limit=limit, actor="user:anna")
     with pytest.raises(InvalidFilter):
         authorizer.delete(TupleFilter("report", "q3"), limit=2, partial=True, actor="user:anna")
 
