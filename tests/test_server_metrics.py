@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import grpc
@@ -15,7 +19,7 @@ from relgraph.revision import Consistency
 from relgraph_server.settings import Settings, load_settings
 from tests.keys_kit import add_key, guarded
 from tests.metrics_kit import get, scrape
-from tests.serving import SCHEMA, TUPLES, raw_call, running
+from tests.serving import SCHEMA, TUPLES, program_environment, raw_call, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,3 +291,58 @@ def test_a_port_that_is_taken_is_told(authorizer: relgraph.Authorizer, server: R
     settings = Settings("unused:", listen="127.0.0.1:0", metrics=server.metrics_address)
     with pytest.raises(InvalidSetting, match="for metrics; is the port taken"), running(authorizer, settings):
         pass
+
+
+def test_who_says_nothing_holds_nobody_up(server: Running) -> None:
+    """Connections that ask for nothing leave room for those that do; more than may be are cut off."""
+    host, _, port = server.metrics_address.rpartition(":")
+    with ExitStack() as stack:
+        for _ in range(20):
+            idle = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            idle.sendall(b"GET /livez HTTP/1.1\r\n")
+        assert 200 == get(server.metrics_address, "/livez")[0]
+        crowd = [stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(80)]
+        gone = 0
+        for each in crowd:
+            try:
+                gone += each.recv(1) == b""
+            except ConnectionError:
+                gone += 1
+        assert 80 == gone
+    assert 200 == get(server.metrics_address, "/livez")[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "module", "package", "extra"),
+    [
+        ("metrics", "metrics", "prometheus_client", "server"),
+        ("traces", "tracing", "opentelemetry.sdk.trace", "otel"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(
+    setting: str,
+    module: str,
+    package: str,
+    extra: str,
+    authorizer: relgraph.Authorizer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where what is asked for needs a package that is not there, the server says which, and how to get it."""
+    monkeypatch.delitem(sys.modules, f"relgraph_server.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    wanted = guarded(metrics="127.0.0.1:0") if setting == "metrics" else guarded(traces=True)
+    with pytest.raises(InvalidSetting) as refused, running(authorizer, wanted):
+        pass
+    assert f"`{setting}` needs `{package}`" in refused.value.message
+    assert f"relgraph[{extra}]" in refused.value.message
+
+
+def test_what_is_not_asked_for_is_not_loaded() -> None:
+    """A server that is not looked at imports neither Prometheus's client nor OpenTelemetry."""
+    code = "import sys, relgraph_server.app; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=program_environment()
+    )
+    loaded = set(done.stdout.split())
+    assert "relgraph_server.lookout" in loaded
+    assert set() == {name for name in loaded if name.startswith(("prometheus_client", "opentelemetry"))}
