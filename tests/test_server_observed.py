@@ -19,7 +19,7 @@ from tests.serving import SCHEMA, TUPLES, program_environment
 ROOT = Path(__file__).resolve().parent.parent
 DASHBOARD = ROOT / "deploy" / "grafana" / "relgraph.json"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
 NAME = re.compile(r"\b(?:relgraph|process)_[a-z_]+\b")
 
 
@@ -105,8 +105,8 @@ def test_what_the_dashboard_and_the_alerts_name_is_told(looked: Looked) -> None:
 
 
 def test_every_metric_stands_in_the_readme(looked: Looked) -> None:
-    """The README's table has each metric that the server tells, and no other."""
-    rows = re.findall(r"^\| `(relgraph_\w+)", README, re.MULTILINE)
+    """The table of docs/observing.md has each metric that the server tells, and no other."""
+    rows = re.findall(r"^\| `(relgraph_\w+)", PAGE, re.MULTILINE)
     names = {
         f"{name}_total" if kind == "counter" else name
         for name, kind in looked.told.families.items()
