@@ -14,7 +14,7 @@ import pytest
 
 import relgraph
 from relgraph.client import Client
-from relgraph.errors import DeadlineExceeded, InvalidSetting, LimitExceeded, RelgraphError
+from relgraph.errors import AlreadyExists, DeadlineExceeded, InvalidSetting, LimitExceeded, RelgraphError
 from relgraph.revision import Consistency
 from relgraph_server.settings import Settings, load_settings
 from tests.keys_kit import add_key, guarded
@@ -130,14 +130,14 @@ def test_commits_and_the_head_are_counted(server: Running, authorizer: relgraph.
         thread.start()
     for thread in threads:
         thread.join()
-    with Client(server.address) as client:
-        client.write(touch=["group:g0#member@user:bob"])
+    with Client(server.address) as client, pytest.raises(AlreadyExists):
+        client.write(create=["group:g0#member@user:bob"])
     told = scrape(server.metrics_address)
     assert 8 == told.value("relgraph_write_group_size_sum")
     assert 1 <= told.value("relgraph_write_group_size_count") <= 8
     assert told.value("relgraph_write_group_size_count") == told.value("relgraph_db_commit_seconds_count")
     assert first + 8 == told.value("relgraph_revision_head") == authorizer.head
-    assert 9 == told.calls()["Write", "OK", "none"]
+    assert {("Write", "OK", "none"): 8, ("Write", "ALREADY_EXISTS", "none"): 1} == told.calls()
 
 
 def test_questions_are_counted_by_their_pin(server: Running) -> None:

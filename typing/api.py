@@ -136,6 +136,22 @@ def streaming(door: Authorizer | Client) -> None:
         assert_type(watch.token, str)
 
 
+class Onlooker:
+    """Is told what an Authorizer does."""
+
+    def pinned(self, seconds: float) -> None:
+        """See `relgraph.api.Observer`."""
+
+    def answered(self, seconds: float) -> None:
+        """See `relgraph.api.Observer`."""
+
+    def checked(self, verdict: Verdict, tuples: int) -> None:
+        """See `relgraph.api.Observer`."""
+
+    def committed(self, revisions: int, seconds: float) -> None:
+        """See `relgraph.api.Observer`."""
+
+
 def opening() -> None:
     """An Authorizer looks after its store as well."""
     with relgraph.open("sqlite://", sqlite=relgraph.sqlite3) as authorizer:
@@ -145,6 +161,9 @@ def opening() -> None:
         assert_type(authorizer.log(limit=10), Log)
         assert_type(authorizer.collect(timedelta(days=30)), Collected)
         assert_type(authorizer.watch(), Watch)
+        assert_type(authorizer.head, int)
+        authorizer.observe(Onlooker())
+        authorizer.observe(None)
         # A connection is the application's own, so it has no type of relgraph's.
         connection: Any = None
         assert_type(authorizer.write(touch=[FACT], conn=connection), Written)
