@@ -41,7 +41,7 @@ from relgraph.answers import (
     Way,
     Written,
 )
-from relgraph.api import Watch
+from relgraph.api import Observer, Watch
 from relgraph.client import Access, AsyncClient, Client, Retries
 
 if TYPE_CHECKING:
@@ -136,20 +136,13 @@ def streaming(door: Authorizer | Client) -> None:
         assert_type(watch.token, str)
 
 
-class Onlooker:
-    """Is told what an Authorizer does."""
+class _Idle:
+    """Whoever has its methods observes an Authorizer."""
 
-    def pinned(self, seconds: float) -> None:
-        """See `relgraph.api.Observer`."""
-
-    def answered(self, seconds: float) -> None:
-        """See `relgraph.api.Observer`."""
-
-    def checked(self, verdict: Verdict, tuples: int) -> None:
-        """See `relgraph.api.Observer`."""
-
-    def committed(self, revisions: int, seconds: float) -> None:
-        """See `relgraph.api.Observer`."""
+    def pinned(self, seconds: float) -> None: ...
+    def answered(self, seconds: float) -> None: ...
+    def checked(self, verdict: Verdict, tuples: int) -> None: ...
+    def committed(self, revisions: int, seconds: float) -> None: ...
 
 
 def opening() -> None:
@@ -162,8 +155,10 @@ def opening() -> None:
         assert_type(authorizer.collect(timedelta(days=30)), Collected)
         assert_type(authorizer.watch(), Watch)
         assert_type(authorizer.head, int)
-        authorizer.observe(Onlooker())
+        observer: Observer = _Idle()
+        authorizer.observe(observer)
         authorizer.observe(None)
+        authorizer.observe("nobody")  # type: ignore[arg-type]
         # A connection is the application's own, so it has no type of relgraph's.
         connection: Any = None
         assert_type(authorizer.write(touch=[FACT], conn=connection), Written)
