@@ -27,7 +27,7 @@ from relgraph.errors import (
     RequestIdReused,
     TooManyMatches,
 )
-from relgraph.graph import RowsView
+from relgraph.graph import GraphView, RowsView
 from relgraph.limits import Limits
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
@@ -365,6 +365,23 @@ def test_a_compiled_schema_serves_its_own_chain_alone(authorizer: relgraph.Autho
         # the same text and numbers of revisions, and another history
         assert compiled is not mine.program(transaction, version)
         assert compiled is not mine.program(transaction, version)
+
+
+def test_the_graph_is_evidence_in_its_own_chain_alone(authorizer: relgraph.Authorizer) -> None:
+    """A write is judged by the graph where that stands at the very same revision, whole, and else by the rows."""
+    mine = authorizer._following
+    with authorizer._store.transaction() as transaction:
+        with mine.before(transaction) as reader:
+            assert isinstance(reader, GraphView)
+        mine._state.torn = True
+        with mine.before(transaction) as reader:
+            assert isinstance(reader, RowsView)
+        mine._state.torn = False
+    with begun(relgraph.open("sqlite://")) as other, other._store.transaction() as transaction:
+        # the same numbers of revisions, and another history
+        assert transaction.head.number == mine._state.graph.head.number
+        with mine.before(transaction) as reader:
+            assert isinstance(reader, RowsView)
 
 
 def test_every_write_in_the_log_was_right_when_it_was_made(url: str) -> None:

@@ -268,3 +268,20 @@ def test_a_store_that_was_replaced_ends_the_watch(how: str, wire: bool, tmp_path
             connection.commit()
         with pytest.raises(RevisionUnavailable, match="replaced"):
             next(watch)
+
+
+@pytest.mark.parametrize("wire", [False, True])
+def test_a_revision_that_is_lost_ends_the_watch(wire: bool, tmp_path: Path) -> None:
+    """Where a revision is missing between those that are kept, what comes behind it is not told as if it were next."""
+    path = tmp_path / "store.db"
+    with relgraph.open(f"sqlite:///{path}") as authorizer, in_process(authorizer) as address, Client(address) as client:
+        begin = authorizer.write_schema(SCHEMA).token
+        for name in ("anna", "bob", "carl"):
+            authorizer.write(touch=[f"doc:one#viewer@user:{name}"])
+        with closing(relgraph.sqlite3.connect(str(path))) as connection:
+            connection.execute("DELETE FROM revisions WHERE number = 3")
+            connection.commit()
+        door: Door = client if wire else authorizer
+        watch = door.watch(begin, heartbeat=QUIET)
+        with pytest.raises(RevisionUnavailable, match="revision 4 does not follow the revision 2"):
+            entries(watch, 4)
