@@ -24,6 +24,7 @@ from relgraph.errors import (
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph_server.app import start
+from relgraph_server.feed import Feed, Stand
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings
 from tests.api_kit import SCHEMA
@@ -187,6 +188,30 @@ def test_the_end_of_the_store_ends_every_watch(tmp_path: Path) -> None:
             next(watch)
             with pytest.raises(StoreUnavailable):
                 next(watch)
+
+
+def test_the_feed_goes_on_behind_its_own_revisions_alone(authorizer: relgraph.Authorizer) -> None:
+    """Who stands at another revision of the same number, of a store that was replaced, is told so and nothing else."""
+
+    async def run() -> None:
+        begin = Stand.of(authorizer.schema().token)
+        feed = Feed(authorizer.watch(begin.token, heartbeat=QUIET), settings())
+        try:
+            for name in ("anna", "bob"):
+                authorizer.write(touch=[f"doc:one#viewer@user:{name}"])
+            while feed.head.number < begin.number + 2:
+                await asyncio.wait({feed.moved})
+            first, second = feed.behind(begin)
+            assert [second] == feed.behind(first.stand)
+            assert not feed.behind(second.stand)
+            for stand in (begin, first.stand, second.stand):
+                with pytest.raises(RevisionUnavailable, match="replaced"):
+                    feed.behind(stand._replace(nonce=bytes(16)))
+        finally:
+            feed.stop()
+            await asyncio.to_thread(feed.join)
+
+    asyncio.run(run())
 
 
 def test_a_fault_of_the_server_ends_every_watch(
