@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from relgraph.api import open_authorizer
 from relgraph.client import Access, Client
 from relgraph.errors import InvalidFile, InvalidSetting, KeyRefused, NotReady, RequestIdReused, Unauthenticated
+from relgraph.instants import instant_of
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
@@ -139,6 +140,19 @@ def test_a_key_ends_at_its_instant() -> None:
     end = int(NOW.timestamp() + 1) * 1_000_000
     assert key == find_key([key], secret, end - 1)
     assert find_key([key], secret, end) is None
+
+
+def test_a_stream_ends_at_its_keys_instant(path: Path) -> None:
+    """A key that was good when a stream began is not held any more from its last instant on, in an unchanged file."""
+    clock = [instant_of(NOW) - 1]
+    secret = add_key(path, "k", ["read"], expires=NOW)
+    keyring = Keyring(str(path), lambda: clock[0])
+    key = keyring.find(secret)
+    assert key is not None
+    assert keyring.holds(key)
+    clock[0] += 1
+    assert keyring.find(secret) is None
+    assert [False] == [keyring.holds(key)]
 
 
 def test_health_needs_no_key(channel: grpc.Channel) -> None:
