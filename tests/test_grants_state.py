@@ -242,6 +242,23 @@ def test_what_judging_costs_is_bounded(url: str) -> None:
         assert narrow.load([f"report:q3#observer@user:v{number}" for number in range(2000)], actor="user:anna").changed
 
 
+def test_an_undecided_right_is_none(url: str) -> None:
+    """Where a permission depends on its own negation it lets nobody write, whichever way one would look at it."""
+    with relgraph.open(url) as opened:
+        opened.write_schema(
+            "use grants; definition user {}; definition gate { relation keeper: user; relation opener: user; "
+            "permission left = keeper - right; permission right = keeper - left; grant opener by left }"
+        )
+        opened.write(touch=["gate:one#keeper@user:anna"])
+        for write in (
+            lambda: opened.write(touch=["gate:one#opener@user:bob"], actor="user:anna"),
+            lambda: opened.load(["gate:one#opener@user:bob"], actor="user:anna"),
+            lambda: opened.delete(TupleFilter("gate", "one", "opener"), actor="user:anna"),
+        ):
+            with pytest.raises(NotPermitted):
+                write()
+
+
 def test_evidence_may_be_deep(authorizer: relgraph.Authorizer) -> None:
     """A right through a thousand nested groups is found, and so is that there is none."""
     chain = [f"group:g{number}#member@group:g{number + 1}#member" for number in range(1000)]
