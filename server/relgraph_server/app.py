@@ -119,7 +119,14 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
     server = grpc.aio.server(
-        interceptors=[Edge(SERVICE_NAME, gate, answer_bytes_max=settings.answer_bytes_max)],
+        interceptors=[
+            Edge(
+                SERVICE_NAME,
+                gate,
+                request_items_max=settings.request_items_max,
+                answer_bytes_max=settings.answer_bytes_max,
+            )
+        ],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.calls_max,
     )

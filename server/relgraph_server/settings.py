@@ -77,6 +77,8 @@ class Settings:
     """Milliseconds between two heartbeats of a watch, at the least."""
     request_bytes_max: int = 4 << 20
     """Bytes of one request message."""
+    request_items_max: int = 20_000
+    """Items in all lists of one request message, those of an import's among them."""
     answer_bytes_max: int = 64 << 20
     """Bytes of one answer."""
     import_bytes_max: int = 4 << 30
