@@ -64,9 +64,15 @@ class Settings:
     exports_max: int = 16
     """Exports sent at once; more wait."""
     message_ms_max: int = 60_000
-    """Milliseconds that a caller may take over one message of an export."""
-    watchers_max: int = 1_000
-    """Watches at once; more are refused with RESOURCE_EXHAUSTED."""
+    """Milliseconds that a caller may take over one message of an import or export."""
+    crowded_ms_max: int = 5_000
+    """The same, while another import or export waits for its place."""
+    stream_ms_max: int = 600_000
+    """Milliseconds after which an import or export makes room for another one that waits."""
+    waiting_max: int = 100
+    """Imports that wait for their place, and as many exports; more are refused with RESOURCE_EXHAUSTED."""
+    watchers_max: int = 500
+    """Watches at once, fewer than calls; more are refused with RESOURCE_EXHAUSTED."""
     watch_threads_max: int = 2
     """Threads that read the log for watches that are behind."""
     watch_backlog_revisions_max: int = 10_000
