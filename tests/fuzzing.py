@@ -6,7 +6,7 @@ texts mean something. Everything is drawn from one generator of random numbers, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from google.protobuf.message_factory import GetMessageClass
 
@@ -111,7 +111,7 @@ def _scalar(random: Random, field: FieldDescriptor) -> object:
 
 
 def _fill(random: Random, message: Message, depth: int) -> None:
-    for field in message.DESCRIPTOR.fields:
+    for field in cast("Sequence[FieldDescriptor]", message.DESCRIPTOR.fields):
         odds = _SELDOM_P if field.name in _SELDOM else 0.15 if field.number >= 16 else 0.85
         if random.random() > odds or depth > _DEPTH_MAX:
             continue

@@ -99,7 +99,7 @@ def slow_imports(
     address: str, channel: grpc.Channel, count: int, wait: Callable[[], bool]
 ) -> list[tuple[queue.Queue[bytes | None], grpc.Future[bytes]]]:
     """Begin imports that send one message and then only what is put into their queues; gives them once `wait` is so."""
-    made = []
+    made: list[tuple[queue.Queue[bytes | None], grpc.Future[bytes]]] = []
     sends: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(f"/{SERVICE.full_name}/Import")
     for number in range(count):
         ahead: queue.Queue[bytes | None] = queue.Queue()

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import grpc.aio
@@ -26,7 +26,7 @@ from tests.keys_kit import add_key
 from tests.serving import SCHEMA, TUPLES, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 SEED = int(os.environ.get("RELGRAPH_SEED", "0")) or Random().randrange(1, 10**9)
@@ -85,13 +85,15 @@ async def call(
             # Where a server refuses a stream early, gRPC's asynchronous client may take its own trouble for the answer.
             await asyncio.to_thread(send, plain, path, sent, shown)
         elif kind.server_streaming:
-            stream = channel.unary_stream(path)(sent[0], timeout=30, metadata=shown)
+            tells: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+            stream = tells(sent[0], timeout=30, metadata=shown)
             try:
                 await anext(aiter(stream), None)
             finally:
                 stream.cancel()
         else:
-            await channel.unary_unary(path)(sent[0], timeout=30, metadata=shown)
+            asks: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+            await asks(sent[0], timeout=30, metadata=shown)
     except grpc.RpcError as problem:
         return problem
     return None
@@ -100,7 +102,8 @@ async def call(
 def has_reason(problem: grpc.RpcError) -> bool:
     """Whether relgraph itself said why: every error of its own carries an ErrorInfo."""
     info = error_details_pb2.ErrorInfo()
-    for name, value in problem.trailing_metadata() or ():
+    pairs = cast("Iterable[tuple[str, str | bytes]]", problem.trailing_metadata() or ())
+    for name, value in pairs:
         if name == "grpc-status-details-bin" and isinstance(value, bytes):
             return any(
                 box.Unpack(info) and info.domain == DOMAIN for box in status_pb2.Status.FromString(value).details
@@ -147,7 +150,7 @@ async def storm(address: str, secrets: Sequence[str], calls: int, seed: int) -> 
 def check_health(address: str, store: str, log: Path, secret: str) -> None:
     """See that the server says it is well, answers as the store itself does, writes, and has logged no failure."""
     with grpc.insecure_channel(address) as channel:
-        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)  # type: ignore[attr-defined]
         assert health_pb2.HealthCheckResponse.SERVING == health.status
     assert verify(store).findings == ()
     with Client(address, access=Access(token=secret)) as client, relgraph.open(store) as fresh:

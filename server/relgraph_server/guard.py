@@ -115,8 +115,7 @@ def _refuse(message: Message, path: str, *, strange: bool) -> None:
         else:
             for index, child in enumerate(value):
                 _refuse(child, f"{path}{field.name}[{index}].", strange=strange)
-    unknown = UnknownFieldSet(message) if strange else ()
-    if len(unknown):
+    if strange and len(unknown := UnknownFieldSet(message)):
         number = str(unknown[0].field_number)
         raise Unsupported(
             f"`{path or message.DESCRIPTOR.name}` carries field number {number}, which this version does not know, "

@@ -89,9 +89,10 @@ class Place:
                 left = until - self._loop.time()
                 if left <= 0:
                     raise self._stalled(limit)
-                await asyncio.wait(
-                    {task} if crowd.done() else {task, crowd}, timeout=left, return_when=asyncio.FIRST_COMPLETED
-                )
+                waits: set[asyncio.Future[_Result] | asyncio.Future[None]] = {task}
+                if not crowd.done():
+                    waits.add(crowd)
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             return task.result()
         finally:
             task.cancel()

@@ -24,6 +24,7 @@ Value = str | int | bool
 """What a setting can be; in the environment everything is text."""
 
 _PREFIX: Final = "RELGRAPH_"
+_DIGITS_MAX: Final = 18
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -149,7 +150,7 @@ def _read_file(path: str) -> dict[str, object]:
         raise InvalidSetting(
             f"the settings file {quoted(path)} cannot be read: {problem}; check its path", {"file": path}
         ) from None
-    except tomllib.TOMLDecodeError as problem:
+    except (ValueError, RecursionError) as problem:  # numbers without end, and lists in lists, among them
         raise InvalidSetting(
             f"the settings file {quoted(path)} is not TOML: {problem}; mend it there", {"file": path}
         ) from None
@@ -172,7 +173,7 @@ def _typed(name: str, value: object, default: object) -> Value:
             return _WORDS[value.lower()]
         raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use true or false", {"setting": name})
     if isinstance(default, int):
-        if isinstance(value, str) and value.isascii() and value.isdigit():
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
@@ -192,7 +193,7 @@ def parse_address(text: str) -> tuple[str, int]:
             f"{quoted(text)} is not an address; write HOST:PORT, as in `127.0.0.1:50051` or `[::1]:0`",
             {"setting": "listen"},
         )
-    if int(port) > 65_535:
+    if len(port) > _DIGITS_MAX or int(port) > 65_535:
         raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": "listen"})
     return bare, int(port)
 
