@@ -113,6 +113,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def answered(call: Call) -> Message:
             reply = await method(call)
+            self._gate.seal(call, reply)
             _check_size(reply, self._answer_bytes_max)
             return reply
 
