@@ -20,10 +20,14 @@ __all__ = [
     "Checkpoint",
     "Collected",
     "ConditionalRole",
+    "Cycle",
+    "CycleClass",
+    "Cycles",
     "Decision",
     "Deleted",
     "ExpandNode",
     "Expansion",
+    "Fact",
     "Imported",
     "Log",
     "LogEntry",
@@ -31,10 +35,12 @@ __all__ = [
     "OrphanClass",
     "Orphans",
     "Page",
+    "Problem",
     "Receipt",
     "SchemaChange",
     "SchemaDiff",
     "SchemaText",
+    "Status",
     "Step",
     "Verdict",
     "Way",
@@ -281,6 +287,37 @@ class Orphans:
     token: str
 
 
+class CycleClass(Enum):
+    """What a cycle in the data leads through; UNDEFINED: somebody's answer on it is UNDECIDED."""
+
+    USERSETS = "usersets"
+    TUPLESETS = "tuplesets"
+    UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Names of objects (`folder:a#view`) that each lead to all others and back, and the tuples that tie them together.
+
+    Of an UNDEFINED one, `names` are those that are UNDECIDED for one of the plain `subjects`, which may be a made-up
+    one that stands for everybody that no tuple names; the other classes have no subjects.
+    """
+
+    kind: CycleClass
+    names: tuple[Subject, ...]
+    tuples: tuple[RelationTuple, ...]
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """The cycles in the data, class by class, and in order of their names."""
+
+    cycles: tuple[Cycle, ...]
+    revision: int
+    token: str
+
+
 class ChangeKind(Enum):
     """How one schema differs from another in one place."""
 
@@ -324,5 +361,37 @@ class SchemaDiff:
     """How a schema would change the one in force: nothing in `changes` means that they say the same."""
 
     changes: tuple[SchemaChange, ...]
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that is so about a store or server. `source` tells of a setting where it was set; no value is secret.
+
+    `area` is versions, settings, clock, store or history.
+    """
+
+    area: str
+    name: str
+    value: str | int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and what to do about it."""
+
+    area: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a store or server runs on, holds, and suffers from; no `problems` means that none can be seen."""
+
+    facts: tuple[Fact, ...]
+    problems: tuple[Problem, ...]
     revision: int
     token: str

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -23,8 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from relgraph.api import Authorizer
+    from relgraph_server.app import Running
 
-__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "program", "program_environment", "raw_call"]
+__all__ = [
+    "SCHEMA",
+    "STREAMED",
+    "TUPLES",
+    "in_process",
+    "lasting_port",
+    "program",
+    "program_environment",
+    "raw_call",
+    "running",
+]
 
 SCHEMA = """use roles
 definition user {}
@@ -63,20 +76,34 @@ ROOT = Path(__file__).resolve().parent.parent
 @contextmanager
 def in_process(authorizer: object, settings: Settings | None = None) -> Iterator[str]:
     """Serve `authorizer` on a free port of loopback from a thread of this process; gives the address."""
+    with running(authorizer, settings) as server:
+        yield server.address
+
+
+@contextmanager
+def running(authorizer: object, settings: Settings | None = None) -> Iterator[Running]:
+    """Serve `authorizer` as `in_process` does; gives the server."""
     wanted = settings or Settings("unused:", listen="127.0.0.1:0")
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="test-server")
     thread.start()
     try:
-        running = asyncio.run_coroutine_threadsafe(start(cast("Authorizer", authorizer), wanted), loop).result(10)
+        server = asyncio.run_coroutine_threadsafe(start(cast("Authorizer", authorizer), wanted), loop).result(10)
         try:
-            yield running.address
+            yield server
         finally:
-            asyncio.run_coroutine_threadsafe(running.stop(100), loop).result(10)
+            asyncio.run_coroutine_threadsafe(server.stop(100), loop).result(10)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+def lasting_port() -> int:
+    """A port that stays free while nobody listens there: below those that connections to elsewhere begin at."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", random.randrange(20_000, 30_000))) as taken:
+            return int(taken.getsockname()[1])
 
 
 def raw_call(address: str, method: str, data: bytes) -> tuple[grpc.StatusCode, str]:
@@ -111,7 +138,11 @@ def program_environment() -> dict[str, str]:
 
 @contextmanager
 def program(
-    store: str, flags: Mapping[str, str] | None = None, *, log: IO[str] | None = None
+    store: str,
+    listen: str = "127.0.0.1:0",
+    *,
+    flags: Mapping[str, str] | None = None,
+    log: IO[str] | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Serve a store from a process of its own; gives its address and the process, which is ended by its own id.
 
@@ -121,10 +152,10 @@ def program(
         "import json, sys\n"
         "from relgraph_server.app import run\n"
         "from relgraph_server.settings import load_settings\n"
-        "run(load_settings({'store': sys.argv[1], 'listen': '127.0.0.1:0', **json.loads(sys.argv[2])}, {}))\n"
+        "run(load_settings({'store': sys.argv[1], 'listen': sys.argv[2], **json.loads(sys.argv[3])}, {}))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, store, json.dumps(dict(flags or {}))],
+        [sys.executable, "-c", code, store, listen, json.dumps(dict(flags or {}))],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,

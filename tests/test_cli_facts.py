@@ -117,7 +117,8 @@ def test_import(double: Double, capsys: Screen, tmp_path: Path) -> None:
     assert main(["import", str(path), "--json", *stars]) == 0
     shape = json.loads(capsys.readouterr().out)
     assert shape.pop("seconds") >= 0
-    assert shape == {"read": 2, "changed": 1, "revision": 8, "token": TOKEN}
+    counts = {"read": 2, "changed": 1, "revisions": 1, "skipped": 0, "refused": 0}
+    assert shape == {**counts, "revision": 8, "token": TOKEN}
 
 
 def test_import_refusals_say_where(double: Double, capsys: Screen, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_graph_json(file: str, capsys: Screen) -> None:
         "why": "arrow",
         "via": "parent",
         "negative": "false",
+        "key": "arrow parent False",
     } in found["edges"]
     assert main(["schema", "graph", file, "--json"]) == 0
     assert capsys.readouterr().out == out

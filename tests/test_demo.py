@@ -89,6 +89,7 @@ def test_the_demo_tells_four_systems_and_leaves_nothing_running(tmp_path: Path) 
         (first, *_) = (change.lost for change in scenario.changes if change.lost)
         assert first is not None
         assert first.access
+    assert "resource:department#observer@user:dora        NOT_PERMITTED" in done.stdout
     assert "42 lost, 21 kept by another source" in done.stdout
     assert "3 lost, 0 kept by another source" in done.stdout
     assert "answers are what the scenarios say" in done.stdout
@@ -151,7 +152,7 @@ def test_an_answer_that_is_not_the_expected_one_ends_the_demo_with_4(
     assert main(["demo"]) == TEST_FAILED
     told = capsys.readouterr().out
     # the revoked group twice: in the table, and among all whom it concerns
-    assert "5 of 112 answers differ from what the scenarios say" in told
+    assert "5 of 116 answers differ from what the scenarios say" in told
     assert "(expected otherwise)" in told
     assert "application:blog#reach@user:eve: no, expected yes" in told
 

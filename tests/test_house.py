@@ -1,4 +1,4 @@
-"""The rules of the house, as tests: sizes, docstrings, public names, errors, words, and a README that is true.
+"""The rules of the house, as tests: sizes, docstrings, public names, errors, words, and pages that are true.
 
 Speed is not a rule here, and what ruff, mypy and import-linter can see is theirs (`make check`).
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FILE_LINES_MAX: Final = 500
 FUNCTION_LINES_MAX: Final = 60
+README_LINES_MAX: Final = 350
 
 # Codes are the classes' names in capitals; these are the ones that say more, and callers know them by now.
 CODES_BY_HAND: Final = {
@@ -37,7 +38,19 @@ CODES_BY_HAND: Final = {
 }
 
 # Loaded where they are used, so that a program which only asks questions starts fast and needs no extra.
-NOT_AT_IMPORT: Final = ("asyncio", "click", "google.protobuf", "grpc", "matplotlib", "networkx", "rich", "sqlite_utils")
+NOT_AT_IMPORT: Final = (
+    "asyncio",
+    "click",
+    "google.protobuf",
+    "grpc",
+    "matplotlib",
+    "networkx",
+    "psycopg",
+    "pysqlite3",
+    "rich",
+    "sqlite3",
+    "sqlite_utils",
+)
 
 # Written in two halves, so that this file does not break its own rules.
 FORBIDDEN_WORD: Final = "relation" + "ship"
@@ -130,13 +143,31 @@ def test_modules_take_only_public_names_of_each_other() -> None:
 
 
 def test_importing_relgraph_is_light() -> None:
-    """`import relgraph` loads no gRPC, no terminal, no graph library and no event loop."""
-    program = "import sys, relgraph; print(*sorted(sys.modules), sep='\\n')"
-    paths = f"import sys; sys.path[:0] = {[str(house.ROOT), str(house.ROOT / 'server')]!r}; "
-    done = subprocess.run([sys.executable, "-c", paths + program], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
-    assert "relgraph" in loaded
+    """`import relgraph` loads nothing else of relgraph, no database, no gRPC, no terminal and no graph library."""
+    loaded = loaded_by("import relgraph")
+    assert ["relgraph"] == [name for name in loaded if name.split(".")[0] == "relgraph"]
     assert [] == [name for name in NOT_AT_IMPORT if name in loaded]
+
+
+def loaded_by(statement: str) -> list[str]:
+    """Return the modules that a fresh interpreter has loaded after a statement."""
+    paths = f"import sys; sys.path[:0] = {[str(house.ROOT), str(house.ROOT / 'server')]!r}"
+    program = f"{paths}\n{statement}\nprint(*sorted(sys.modules), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_public_names_are_lent_when_they_are_asked_for() -> None:
+    """Every public name of `relgraph` is the very thing that its module has, and is in `dir`; others are refused."""
+    shown = dir(relgraph)
+    for module, name in house.project_imports(house.ROOT / "relgraph" / "__init__.py"):
+        public = "open" if name == "open_authorizer" else name
+        assert getattr(relgraph, public) is getattr(importlib.import_module(module), name)
+        assert public in relgraph.__all__
+        assert public in shown
+    assert relgraph.errors is importlib.import_module("relgraph.errors")
+    with pytest.raises(AttributeError, match="no attribute 'opne'"):
+        vars(relgraph)["__getattr__"]("opne")
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -244,7 +275,7 @@ def test_no_file_names_a_machine() -> None:
     assert [] == lines_with(MACHINE_PATHS)
 
 
-# --- commands and README ----------------------------------------------------------------------------------------------
+# --- commands and pages -----------------------------------------------------------------------------------------------
 
 
 def make_targets() -> set[str]:
@@ -265,19 +296,49 @@ def test_make_help_lists_every_command() -> None:
     assert [] == [name for name, sentence in listed.items() if not sentence.endswith(".")]
 
 
-def test_the_readme_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What README.md shows happens: its Python runs, its commands print what is shown, its make commands exist."""
-    text = (house.ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", house.pages(), ids=house.shown)
+def test_the_pages_are_true(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page shows happens: its Python runs, its commands print what is shown, its make commands exist."""
+    text = path.read_text(encoding="utf-8")
     directory = tmp_path / "reader"
     directory.mkdir()
-    # A reader stands in the checkout; here only what the page reads of it is.
-    (directory / "scenarios").symlink_to(house.ROOT / "scenarios")
+    # A reader stands in the checkout; here only what the pages read of it is.
+    for folder in ("docs", "scenarios"):
+        (directory / folder).symlink_to(house.ROOT / folder)
     monkeypatch.chdir(directory)
-    page = readme.run_page(text, directory, readme.shim(tmp_path / "bin", house.ROOT))
-    assert page.python_blocks > 0
-    assert page.commands > 0
-    assert page.comparisons > 0
+    page = readme.run_page(text, directory, readme.shim(tmp_path / "bin", house.ROOT), house.shown(path))
+    shown = [each for each in readme.blocks(text) if each.word == "python" or each.word in readme.SHELL_WORDS]
+    if any(not each.left_out for each in shown):
+        assert page.python_blocks + page.commands > 0
+        assert page.comparisons > 0
     assert set(re.findall(r"^(?:\$ )?make ([a-z-]+)", text, re.MULTILINE)) <= make_targets()
+
+
+@pytest.mark.parametrize("path", house.pages(), ids=house.shown)
+def test_links_of_the_pages_lead_somewhere(path: Path) -> None:
+    """A link within the project names a file that is there, and a heading that this file has."""
+    astray = []
+    for link in readme.links(path.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in readme.anchors(target.read_text(encoding="utf-8"))):
+            astray.append(link)
+    assert [] == astray
+
+
+def test_the_readme_is_a_front_door() -> None:
+    """The README is read in ten minutes, says what it has at its top, and leads to every other page."""
+    readme_path, *others = house.pages()
+    text = readme_path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= README_LINES_MAX
+    linked = set(readme.links(text))
+    assert {house.shown(path) for path in others} <= {link.partition("#")[0] for link in linked}
+    chapters = {line.removeprefix("## ") for line in readme.prose(text) if line.startswith("## ")}
+    assert [] == [
+        name for name in sorted(chapters) if not {f"#{each}" for each in readme.anchors(f"# {name}")} <= linked
+    ]
 
 
 @pytest.mark.parametrize(

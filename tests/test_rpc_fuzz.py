@@ -56,7 +56,7 @@ def served(folder: Path, **flags: str) -> Iterator[tuple[str, str, Path, int]]:
         authorizer.write_schema(SCHEMA)
         authorizer.write(touch=TUPLES)
     log = folder / "log"
-    with log.open("w") as stream, program(store, flags, log=stream) as (address, process):
+    with log.open("w") as stream, program(store, flags=flags, log=stream) as (address, process):
         yield address, store, log, process.pid
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +23,9 @@ from relgraph.errors import InvalidFile, InvalidSetting, KeyRefused, NotReady, R
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph_server import keyfile
 from relgraph_server.keyfile import read_keys, revoke_key
+from relgraph_server.keyring import Keyring
 from relgraph_server.keys import find_key, new_key
 from tests.keys_kit import METHODS, add_key, call, guarded, shown
 from tests.serving import SCHEMA, TUPLES, in_process
@@ -174,6 +181,37 @@ def test_a_revoked_key_is_refused_at_once(channel: grpc.Channel, path: Path, roo
     assert call(channel, "ReadSchema", b"", shown(root))[0] is grpc.StatusCode.OK
 
 
+def test_a_change_within_a_tick_counts(path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was changed moments ago is read each time: it may change again without its times showing it."""
+    keyring = Keyring(str(path), lambda: 0)
+    now = time.time_ns()
+    monkeypatch.setattr(keyring, "_state", lambda: (now + 10**9, 1))
+    assert keyring.find(root) is not None
+    path.write_text(path.read_text().replace(read_keys(path)[0].digest, "0" * 64))
+    assert keyring.find(root) is None
+
+
+def test_many_threads_never_mix_states(path: Path, root: str) -> None:
+    """However many threads look while the file changes, a revoked key is refused by each of them afterwards."""
+    keyring = Keyring(str(path), lambda: 0)
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            keyring.find(root)
+
+    with ThreadPoolExecutor(4) as pool:
+        looking = [pool.submit(look) for _ in range(4)]
+        for n in range(30):
+            secret = add_key(path, f"k{n}", ["check"])
+            assert keyring.find(secret) is not None
+            revoke_key(path, f"k{n}", NOW)
+            assert [None] * 5 == [keyring.find(secret) for _ in range(5)]
+        ended.set()
+        for each in looking:
+            each.result()
+
+
 def test_a_stream_ends_with_its_key(channel: grpc.Channel, authorizer: Authorizer, path: Path) -> None:
     """A watch whose key was revoked is told nothing that was written since, and ends."""
     secret = add_key(path, "k", ["read", "history"])
@@ -189,6 +227,66 @@ def test_a_stream_ends_with_its_key(channel: grpc.Channel, authorizer: Authorize
         next(watch)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert not first.changes
+
+
+def test_a_failure_to_read_the_keys_passes(path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be read for once (too many open files) is read again, although it did not change."""
+    keyring = Keyring(str(path), lambda: 0)
+    revoke_key(path, "root", NOW)
+    os.utime(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(keyfile, "_content", _too_many_files)
+        patched.setattr(time, "time_ns", lambda: 1 << 62)  # the file is not fresh any more
+        with pytest.raises(NotReady):
+            keyring.find(root)
+        assert not keyring.ready
+    assert keyring.find(root) is None
+
+
+def _too_many_files(path: Path) -> bytes:
+    raise OSError(errno.EMFILE, "Too many open files", path)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_an_import_ends_with_its_key(channel: grpc.Channel, authorizer: Authorizer, path: Path, last: bool) -> None:
+    """An import whose key was revoked before its end has come changes nothing, with or without one more message."""
+    secret = add_key(path, "k", ["write"])
+    taken = threading.Event()
+
+    def messages() -> Iterator[pb.ImportRequest]:
+        fact = pb.RelationTuple(resource="report:q9", relation="manager", subject="user:anna")
+        yield pb.ImportRequest(tuples=[fact], tuples_total=None if last else 1)
+        # By now the first message is on its way, and the key good; whether it has arrived makes no difference.
+        taken.wait(10)
+        if last:
+            yield pb.ImportRequest(tuples_total=1)
+
+    sending = AuthorizerServiceStub(channel).Import.future(messages(), timeout=10, metadata=shown(secret))
+    # An answered call was sent after the first message, on the same connection.
+    assert call(channel, "ReadSchema", b"", shown(secret))[0] is grpc.StatusCode.PERMISSION_DENIED
+    revoke_key(path, "k", NOW)
+    taken.set()
+    with pytest.raises(grpc.RpcError) as caught:
+        sending.result()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert not authorizer.read(TupleFilter("report", "q9")).tuples
+
+
+def test_a_key_without_the_scope_takes_no_place_among_imports(authorizer: Authorizer, path: Path) -> None:
+    """Who may not import is told before the first message: streams that are opened and left idle hold up nobody."""
+    weak, writer = add_key(path, "weak", ["check"]), add_key(path, "writer", ["write"])
+    ended = threading.Event()
+
+    def idle() -> Iterator[pb.ImportRequest]:
+        ended.wait(10)
+        yield from ()
+
+    with in_process(authorizer, guarded(path, imports_max=1)) as address, grpc.insecure_channel(address) as channel:
+        waiting = AuthorizerServiceStub(channel).Import.future(idle(), timeout=10, metadata=shown(weak))
+        assert waiting.code() is grpc.StatusCode.PERMISSION_DENIED
+        ended.set()
+        whole = pb.ImportRequest(tuples_total=0)
+        assert call(channel, "Import", whole, shown(writer))[0] is grpc.StatusCode.OK
 
 
 @pytest.mark.parametrize("broken", ["garbage", "missing", "readable", "one line too many", "a secret"])
@@ -224,6 +322,7 @@ def test_a_broken_file_lets_nobody_in(
     ("text", "mode", "said"),
     [
         (None, 0o600, "cannot be read"),
+        ("/", 0o700, "is not a file"),
         ("", 0o644, "open to others"),
         ("", 0o620, "open to others"),
         ("nonsense\n", 0o600, "line 1: it is not one JSON object"),
@@ -235,8 +334,11 @@ def test_a_server_does_not_start_with_bad_keys(
     authorizer: Authorizer, path: Path, text: str | None, mode: int, said: str
 ) -> None:
     """A file of keys that is missing, open to others or not understood is an error at the start."""
-    if text is not None:
+    if text == "/":
+        path.mkdir()
+    elif text is not None:
         path.write_text(text)
+    if text is not None:
         path.chmod(mode)
     with pytest.raises((InvalidSetting, InvalidFile), match=said), in_process(authorizer, guarded(path)):
         pass

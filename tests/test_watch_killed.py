@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 
 import relgraph
 from tests.killing import KILLS, Forks
+from tests.serving import lasting_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +55,6 @@ def work(port, kept, until):
 FOR_EVER = 10**9
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store with a schema."""
@@ -71,7 +66,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_no_gap_and_no_repeat(url: str, tmp_path: Path) -> None:
     """Server and consumer are killed again and again; what was kept is the log, each revision once, in order."""
-    kept, port = tmp_path / "kept", free_port()
+    kept, port = tmp_path / "kept", lasting_port()
     over = threading.Event()
     with relgraph.open(url) as authorizer, Forks(SERVE) as server, Forks(CONSUME) as consumer:
         start = authorizer.write_schema(SCHEMA)

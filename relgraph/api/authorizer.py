@@ -8,27 +8,24 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from relgraph.answers import Best, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
+from relgraph.answers import Decision, Expansion, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.bests import Bests
 from relgraph.api.cursors import Cursor
+from relgraph.api.deciding import Deciding
 from relgraph.api.dumping import Dump
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
+from relgraph.api.status import status
+from relgraph.api.survey import Survey
 from relgraph.api.watching import Selection, open_watch
 from relgraph.api.writing import Writing
 from relgraph.engine import (
     Budget,
     EverySubjectScope,
-    SubjectScope,
-    Walk,
     World,
-    check,
     expand,
-    find_orphans,
-    valid_until,
 )
-from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, at_index, quoted
-from relgraph.instants import moment
+from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, quoted
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
 from relgraph.schema import parse
@@ -41,8 +38,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Collected, Deleted, Imported, Log, Written
+    from relgraph.answers import Best, Collected, Cycles, Deleted, Imported, Log, Orphans, Status, Written
     from relgraph.api.bests import Ways
+    from relgraph.api.observing import Observer
     from relgraph.api.watching import Watch
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
@@ -74,10 +72,6 @@ def open_authorizer(url: str, *, limits: Limits | None = None, sqlite: SQLiteMod
     return Authorizer(open_store(url, clock=_now, random=os.urandom, sqlite=sqlite), limits=limits)
 
 
-def _moment(instant: int | None) -> datetime | None:
-    return None if instant is None else moment(instant)
-
-
 class Authorizer:
     """Answers what a subject may do with a resource, and why; keeps the tuples and the schema this is decided by.
 
@@ -89,8 +83,10 @@ class Authorizer:
     def __init__(self, store: Store, *, limits: Limits | None = None, clock: Callable[[], int] = _now) -> None:
         self.limits = limits or Limits()
         self._store = store
+        self._clock = clock
         self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
+        self._deciding = Deciding(self._following, self.limits)
         self._bests = Bests(self._following, self.limits)
         self._history = History(self._following, self.limits, clock)
 
@@ -118,6 +114,15 @@ class Authorizer:
         For a thread that keeps this process up with what others write, so that `minimize_latency` answers are new.
         """
         return self._following.follow(timeout)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell `observer`, and nobody else, how long things take from now on; None tells nobody."""
+        self._following.observer = observer
+
+    @property
+    def head(self) -> int:
+        """The newest revision that this process has taken in, and can answer from without reading the store."""
+        return self._following.head
 
     def _world(self, pinned: Pinned, deadline: float | None) -> World:
         return World(pinned.rules, pinned.view, Budget(self.limits, time.monotonic, deadline), pinned.now)
@@ -160,23 +165,14 @@ class Authorizer:
     ) -> Decision:
         """Return the verdict with its revision and, where it is CONDITIONAL, what is missing. Raises as `check`."""
         who, name, what = question_of(subject, permission, resource)
-        ends = _instant(deadline)
-        with self._following.pinned(consistency, ends) as pinned:
-            pinned.rules.schema.check_question(who, name, what)
-            decision = self._decision(pinned, Walk(SubjectScope(self._world(pinned, ends), who)), what, name)
-            if decision.verdict is Verdict.UNDECIDED:
-                raise Undecided(
-                    f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
-                    "it depends on its own negation; look for a permission that excludes itself through the tuples",
-                    {"subject": str(who), "permission": name, "resource": str(what)},
-                )
-            return decision
-
-    @staticmethod
-    def _decision(pinned: Pinned, walk: Walk, resource: Object, name: str) -> Decision:
-        verdict, missing = check(walk, resource, name)
-        until = _moment(valid_until(walk, resource, name))
-        return Decision(verdict, missing, pinned.revision.number, pinned.token, until)
+        decision = self._deciding.one(who, name, what, consistency, _instant(deadline))
+        if decision.verdict is Verdict.UNDECIDED:
+            raise Undecided(
+                f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
+                "it depends on its own negation; look for a permission that excludes itself through the tuples",
+                {"subject": str(who), "permission": name, "resource": str(what)},
+            )
+        return decision
 
     def decide_many(
         self,
@@ -190,27 +186,7 @@ class Authorizer:
         A question is a text `report:q3#view@user:anna`, or subject, permission and resource. Raises as `check`, with
         the question's place, from 0, in `details["index"]`.
         """
-        asked = questions_of(questions)
-        if not asked:
-            raise InvalidInput("a bulk of checks asks nothing; give at least one question")
-        if len(asked) > self.limits.checks_max:
-            raise InvalidInput(
-                f"{len(asked)} questions are over the limit of {self.limits.checks_max}; split them",
-                {"limit": "checks_max", "value": str(self.limits.checks_max)},
-            )
-        ends = _instant(deadline)
-        with self._following.pinned(consistency, ends) as pinned:
-            world = self._world(pinned, ends)
-            walks: dict[Subject, Walk] = {}
-            decisions = []
-            for index, (who, name, what) in enumerate(asked):
-                with at_index(index):
-                    pinned.rules.schema.check_question(who, name, what)
-                if who not in walks:
-                    walks[who] = Walk(SubjectScope(world, who))
-                world.budget.renew()
-                decisions.append(self._decision(pinned, walks[who], what, name))
-            return decisions
+        return self._deciding.many(questions_of(questions), consistency, _instant(deadline))
 
     def best(
         self,
@@ -287,27 +263,26 @@ class Authorizer:
         Asked about are `candidates` (an application knows resources that no tuple mentions) and every object of the
         kept history, of `types` only if any are given.
         """
-        wanted = set(types)
         ends = _instant(deadline)
         with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
-            schema = pinned.rules.schema
-            for type_ in wanted:
-                schema.definition(type_)
-            named: dict[str, set[Object]] = {}
-            world = self._world(pinned, ends)
-            for type_number, key in snapshot.objects_in_history(pinned.revision.number):
-                world.budget.tick()
-                type_ = snapshot.name(type_number)
-                named.setdefault(type_, set()).add(Object(type_, key))
-            asked = {Object.of(each) for each in candidates}
-            for each in asked:
-                schema.definition(each.type)
-                named.setdefault(each.type, set()).add(each)
-            for type_ in schema.definitions:
-                if type_ in wanted or not wanted:
-                    asked |= named.get(type_, set())
-            found = find_orphans(world, self.limits, asked, lambda type_: named.get(type_, ()))
-            return Orphans(tuple(found), pinned.revision.number, pinned.token)
+            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).orphans(self.limits)
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """Return what leads back to itself through tuples, among the objects that `orphans` asks about.
+
+        Cycles are answered like everything else; where one leads through an exclusion, somebody's answer may be
+        undefined, and these are told apart.
+        """
+        ends = _instant(deadline)
+        with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
+            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).cycles()
 
     def write(
         self,
@@ -391,6 +366,10 @@ class Authorizer:
             allow_universal=allow_universal,
             allow_wildcards=allow_wildcards,
         )
+
+    def status(self) -> Status:
+        """Return what this process and its store run on and hold, and what is wrong with either."""
+        return status(self._following, self._clock)
 
     def log(self, after: str | Token | None = None, *, limit: int = 100) -> Log:
         """Return what the revisions behind a token did, or all that are kept, oldest first: at most `limit` of them.

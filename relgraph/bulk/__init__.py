@@ -7,12 +7,13 @@
 
 Rule 1: a file is never held in memory; per tuple only its position is kept.
 Rule 2: what a file says is either loaded or refused by name. Nothing is skipped, trimmed or guessed silently.
-Whether a schema admits a tuple is not judged here: `TupleFile.located` puts the position on the judge's error.
+Whether a schema admits a tuple is not judged here: `TupleFile.located` puts the position on the judge's error, and a
+`Sieve` puts lines aside that a judge of its own, or the format, refuses.
 """
 
 from __future__ import annotations
 
 from relgraph.bulk.lines import Position
-from relgraph.bulk.tuple_file import FORMATS, TupleFile, format_of
+from relgraph.bulk.tuple_file import FORMATS, Sieve, TupleFile, format_of
 
-__all__ = ["FORMATS", "Position", "TupleFile", "format_of"]
+__all__ = ["FORMATS", "Position", "Sieve", "TupleFile", "format_of"]

@@ -22,14 +22,13 @@ _HEADER = ",".join(REQUIRED)
 
 
 def read_csv(lines: Lines) -> Iterator[Record]:
-    """Yield the records below the header; empty lines are passed over. Raises InvalidFile or Unsupported."""
+    """Yield the records below the header; empty lines are passed over. Raises InvalidFile or Unsupported.
+
+    Where the header has been read before, what is left of the file.
+    """
     numbered = iter(lines)
-    for line, text in numbered:
-        if text:
-            header = _header(lines, line, text)
-            break
-    else:
-        lines.refuse(1, 1, f"the file is empty; a CSV file of tuples begins with the line {quoted(_HEADER)}")
+    header = lines.header or _first(lines, numbered)
+    lines.header = header
     resource, relation, subject = (header.index(name) for name in REQUIRED)
     unserved = [(header.index(name), name) for name in UNSERVED if name in header]
     expires_at = header.index(EXPIRES_AT) if EXPIRES_AT in header else None
@@ -52,6 +51,13 @@ def read_csv(lines: Lines) -> Iterator[Record]:
             columns[subject],
             *(() if expires_at is None else (cells[expires_at], columns[expires_at])),
         )
+
+
+def _first(lines: Lines, numbered: Iterator[tuple[int, str]]) -> list[str]:
+    found = next((each for each in numbered if each[1]), None)
+    if found is None:
+        lines.refuse(1, 1, f"the file is empty; a CSV file of tuples begins with the line {quoted(_HEADER)}")
+    return _header(lines, *found)
 
 
 def _header(lines: Lines, line: int, text: str) -> list[str]:

@@ -45,29 +45,37 @@ class Position:
 
 
 class Lines:
-    """The lines of an open binary file, decoded one at a time; iterate once.
+    """The lines of an open binary file, decoded one at a time.
 
-    `name` is what errors call the file; `bytes_read` says how far reading has come.
+    `name` is what errors call the file; `bytes_read` says how far reading has come, and `raw` is the line read last, as
+    it stands there. Iterating again goes on behind that line, unless `ended`: then there is no telling where one ends.
+    `header` is for a format whose first line says what is in the others.
     """
 
     def __init__(self, stream: BinaryIO, name: str, *, line_size_max: int = LINE_SIZE_MAX) -> None:
         self.name = name
         self.bytes_read = 0
+        self.raw = b""
+        self.ended = False
+        self.header: list[str] | None = None
+        self._number = 0
         self._stream = stream
         self._line_size_max = line_size_max
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Yield (number, text without line end). Raises InvalidFile for what is not a line of UTF-8 text."""
-        number = 0
         while raw := self._next():
-            number += 1
+            self._number = number = self._number + 1
             self.bytes_read += len(raw)
             if number == 1:
                 if raw.startswith(_UTF16):
+                    self.ended = True
                     self.refuse(1, 1, "the file is UTF-16; save it as UTF-8")
                 raw = raw.removeprefix(codecs.BOM_UTF8)
             raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+            self.raw = raw
             if len(raw) > self._line_size_max:
+                self.ended = True
                 self.refuse(
                     number,
                     1,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from relgraph.tuples import RelationTuple
 
-__all__ = ["FORMATS", "STDIN", "TupleFile", "format_of"]
+__all__ = ["FORMATS", "STDIN", "Sieve", "TupleFile", "format_of"]
 
 STDIN = "-"
 
@@ -53,6 +53,27 @@ _SUFFIXES = {
 }
 
 _FIELDS = ("resource", "relation", "subject")
+
+
+class Sieve:
+    """What a file's lines go through when those that are refused are to be put aside; by itself it puts them nowhere.
+
+    `admits` raises for a tuple that is not to be loaded.
+    """
+
+    def __init__(self, admits: Callable[[RelationTuple], None]) -> None:
+        self._admits = admits
+
+    def admit(self, tuple_: RelationTuple) -> None:
+        """Raise for a tuple that is to be put aside."""
+        self._admits(tuple_)
+
+    def refuse(self, raw: bytes, error: RelgraphError) -> None:
+        """Take a line, as it stands in the file, and the error that tells where and why it is refused."""
+
+    def again(self) -> Sieve:
+        """Return a sieve that keeps the same, and puts the rest nowhere."""
+        return Sieve(self._admits)
 
 
 def format_of(path: str) -> str:
@@ -83,6 +104,7 @@ class TupleFile:
         allow_wildcards: bool = False,
         stream: BinaryIO | None = None,
         line_size_max: int = LINE_SIZE_MAX,
+        sieve: Sieve | None = None,
     ) -> None:
         """Choose the format, reading nothing yet. Raises InvalidInput for a format or suffix that is not known."""
         self.path = path
@@ -96,11 +118,22 @@ class TupleFile:
         self._allow_wildcards = allow_wildcards
         self._stream = stream
         self._line_size_max = line_size_max
+        self._sieve = sieve
         self._lines: Lines | None = None
         self._stack = ExitStack()
         # Per tuple, 20 bytes: the line, and the columns of its resource, relation and subject.
         self._line_of = array("Q")
         self._columns_of = array("I")
+
+    @property
+    def format(self) -> str:
+        """The name of the format."""
+        return self._format
+
+    @property
+    def header(self) -> str:
+        """The line that a file of this format begins with, once it was read; empty where the format has none."""
+        return ",".join(self._lines.header or ()) if self._lines else ""
 
     @property
     def bytes_read(self) -> int:
@@ -136,17 +169,45 @@ class TupleFile:
         if self._lines is None:
             raise InvalidFile(f"{quoted(self.name)} is not open; iterate inside `with`", {"file": self.name})
         try:
-            for record in FORMATS[self._format](self._lines):
-                tuple_ = tuple_of(
-                    record, self.name, allow_universal=self._allow_universal, allow_wildcards=self._allow_wildcards
-                )
-                self._line_of.append(record.line)
-                self._columns_of.extend((record.resource_column, record.relation_column, record.subject_column))
-                yield tuple_
+            yield from self._tuples(self._lines) if self._sieve is None else self._kept(self._lines, self._sieve)
         except RelgraphError as error:
             # A loader may report only that its input broke off (a cancelled stream): the cause stays here.
             self.failure = error
             raise
+
+    def _tuples(self, lines: Lines) -> Iterator[RelationTuple]:
+        for record in FORMATS[self._format](lines):
+            tuple_ = tuple_of(
+                record, self.name, allow_universal=self._allow_universal, allow_wildcards=self._allow_wildcards
+            )
+            self._line_of.append(record.line)
+            self._columns_of.extend((record.resource_column, record.relation_column, record.subject_column))
+            yield tuple_
+
+    def _kept(self, lines: Lines, sieve: Sieve) -> Iterator[RelationTuple]:
+        """Yield what the sieve keeps; lines that are no tuples, or none that it admits, go through it."""
+        tuples = self._tuples(lines)
+        while True:
+            try:
+                tuple_ = next(tuples, None)
+                if tuple_ is None:
+                    return
+            except RelgraphError as error:
+                if lines.ended or "line" not in error.details or (self._format == "csv" and lines.header is None):
+                    raise
+                sieve.refuse(lines.raw, error)
+                # A reader that has raised is at its end; a new one goes on at the next line.
+                tuples = self._tuples(lines)
+                continue
+            try:
+                sieve.admit(tuple_)
+            except RelgraphError as error:
+                error.details["index"] = str(len(self._line_of) - 1)
+                sieve.refuse(lines.raw, self.located(error))
+                self._line_of.pop()
+                del self._columns_of[-3:]
+                continue
+            yield tuple_
 
     def position(self, index: int, field: str = "resource") -> Position:
         """Return where the tuple read as number `index` (from 0) stands: its `resource`, `relation` or `subject`."""
@@ -183,6 +244,7 @@ class TupleFile:
             allow_universal=self._allow_universal,
             allow_wildcards=self._allow_wildcards,
             line_size_max=self._line_size_max,
+            sieve=self._sieve and self._sieve.again(),
         )
         try:
             with again:

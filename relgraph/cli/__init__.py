@@ -9,21 +9,29 @@
     schema_format   schema format
     schema_files    schemas in files
     schema_drawing  a schema's dependencies, drawn
-    graphs          graph: what nobody can reach, and what surrounds an object
+    graphs          graph: what surrounds an object, a proof, what nobody can reach, what leads back
     serving         serve
     keys            key: create, list and revoke the keys of a server
     audits          audit verify
     upkeep          backup, restore, verify
+    doctor          doctor
+    completing      completion
     watching        watch, export
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server
     output          answers as JSON lines and as text for people
     exits           exit codes
+    importing       an import in one revision or in batches
+    journal         how far an import came
+    screen          best access, tuples and the log, drawn for people
     spans           spans of time
     trees           expansions as trees for people
     drawing         graphs in the spellings of other programs
+    svg             graphs as pictures
+    spellings       how graphs of tuples and of proofs are written down
     neighbours      the part of the graph around one object
+    proofs          the proof of an access as a graph
     scenario        scenario files: a schema, tuples, and what must hold
 
 Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from relgraph.cli.exits import BAD_INPUT, INTERRUPTED, OK, PIPE_CLOSED, UNAVAILABLE, exit_of
 from relgraph.cli.options import access_options, common_options
@@ -32,8 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "best": ("relgraph.cli.questions", "best"),
     "check": ("relgraph.cli.questions", "check"),
     "collect": ("relgraph.cli.histories", "collect"),
+    "completion": ("relgraph.cli.completing", "completion"),
     "delete": ("relgraph.cli.writes", "delete"),
     "demo": ("relgraph.cli.demo", "demo"),
+    "doctor": ("relgraph.cli.doctor", "doctor"),
     "expand": ("relgraph.cli.questions", "expand"),
     "export": ("relgraph.cli.watching", "export"),
     "graph": ("relgraph.cli.graphs", "graph"),
@@ -80,6 +83,11 @@ class _Commands(click.Group):
             ctx.fail(f"{quoted(args[0])} is not a command{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name, without importing all commands for their help."""
+        names = [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a closed pipe is told apart here, before click turns it into exit code 1."""
         try:
@@ -97,7 +105,7 @@ class _Commands(click.Group):
 def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.
 
-    Exit codes: 0 ok; 1 denied (with --exit-code), or a difference or finding in a schema; 2 usage or bad input;
+    Exit codes: 0 ok; 1 denied (with --exit-code), or a difference, finding or problem; 2 usage or bad input;
     3 conditional (with --exit-code) or undecided; 4 a scenario did not hold (demo), or a store is not sound (verify);
     5 server, store or a limit.
     """

@@ -84,12 +84,16 @@ class System:
         return found
 
     def _others(self, claims: Claims) -> None:
-        """Ask what is told in one sentence, or only where it is not as expected."""
+        """Ask the rest: what an actor may not write is told, and all else only where it is not as expected."""
         for question, expected in claims.checks:
             self._mark(question, expected, self._verdict(question))
-        for refusal in claims.refused:
+        answers = [(refusal, self._refusal(refusal)) for refusal in claims.refused]
+        for refusal, found in answers:
             behalf = "" if refusal.actor is None else f" on behalf of {refusal.actor}"
-            self._mark(f"{refusal.kind} {refusal.text}{behalf}", refusal.error, self._refusal(refusal))
+            self._mark(f"{refusal.kind} {refusal.text}{behalf}", refusal.error, found)
+        grants = [(refusal.actor, refusal.text, found) for refusal, found in answers if refusal.actor is not None]
+        if grants:
+            self._teller.rows(("On behalf of", "To be written", "Answer"), grants)
         if claims.orphans is not None:
             self._orphans(claims.orphans)
 

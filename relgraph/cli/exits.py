@@ -33,7 +33,7 @@ __all__ = [
 OK: Final = 0
 # With --exit-code only: an answer is not an error.
 DENIED: Final = 1
-# A difference, a finding or a file to be formatted: what was looked for is there.
+# A difference, a finding, a problem or a file to be formatted: what was looked for is there.
 FOUND: Final = 1
 # Usage, or input that can never succeed as it stands.
 BAD_INPUT: Final = 2

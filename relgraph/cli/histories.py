@@ -8,11 +8,20 @@ import click
 
 from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, pass_terminal
-from relgraph.cli.output import collected_json, collected_text, entry_json, entry_text, print_json, print_lines
+from relgraph.cli.output import (
+    collected_json,
+    collected_text,
+    entry_json,
+    entry_text,
+    on_terminal,
+    print_json,
+    print_lines,
+)
 from relgraph.cli.spans import span_of
 from relgraph.errors import InvalidSetting
 
 if TYPE_CHECKING:
+    from relgraph.answers import Log
     from relgraph.api import Authorizer
 
 __all__ = ["collect", "log"]
@@ -30,15 +39,12 @@ def log(terminal: Terminal, after: str | None, limit: int | None) -> int:
 
     A tuple whose expiration changed went and came. With --json, the token of a line is what --after continues with.
     """
-    left = limit
+    left, first = limit, True
     with _opened(terminal) as authorizer:
         while left is None or left > 0:
             page = authorizer.log(after, limit=_PAGE if left is None else min(left, _PAGE))
-            for entry in page.entries:
-                if terminal.json:
-                    print_json(entry_json(entry))
-                else:
-                    print_lines(entry_text(entry))
+            _tell(page, as_json=terminal.json, first=first)
+            first = False
             left = None if left is None else left - len(page.entries)
             after = page.cursor
             if not after:
@@ -63,6 +69,19 @@ def collect(terminal: Terminal, keep: str) -> int:
     else:
         print_lines(collected_text(collected))
     return OK
+
+
+def _tell(page: Log, *, as_json: bool, first: bool) -> None:
+    if on_terminal() and not as_json:
+        from relgraph.cli.screen import show_log  # noqa: PLC0415  (rich is slow to import)
+
+        show_log(page.entries, head=first)
+        return
+    for entry in page.entries:
+        if as_json:
+            print_json(entry_json(entry))
+        else:
+            print_lines(entry_text(entry))
 
 
 def _opened(terminal: Terminal) -> Authorizer:

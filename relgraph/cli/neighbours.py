@@ -1,4 +1,4 @@
-"""The part of the graph around one object, as a networkx graph, and its spellings for other programs.
+"""The part of the graph around one object, as a networkx graph.
 
 Nodes are objects and usersets (`group:board#member`), edges are tuples from resource to subject. A userset is tied to
 its object by an edge of its own kind, so that the tuples that fill it are seen from it.
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from relgraph.cli.drawing import dot_quoted, graphml_lines, json_lines
 from relgraph.errors import LimitExceeded, quoted
 from relgraph.revision import Consistency
 from relgraph.tuples import Object, TupleFilter
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from relgraph.cli.target import Door
     from relgraph.tuples import RelationTuple
 
-__all__ = ["SPELLINGS", "neighbourhood"]
+__all__ = ["neighbourhood"]
 
 _PAGE = 1_000
 
@@ -33,7 +32,7 @@ def neighbourhood(door: Door, center: Object, *, depth: int, nodes_max: int, con
     Raises LimitExceeded when that is more than `nodes_max` nodes: a part would look like the whole.
     """
     graph: Graph = nx.MultiDiGraph()
-    graph.add_node(str(center), type=center.type, id=center.id, kind="object")
+    graph.add_node(str(center), type=center.type, id=center.id, kind="object", center="true")
     reader = _Reader(door, consistency)
     seen = {center}
     rim = [center]
@@ -97,21 +96,3 @@ def _add(graph: Graph, tuple_: RelationTuple) -> None:
         graph.add_node(str(subject), type=subject.type, id=subject.id, kind="object")
     # Keyed by the tuple, which is met from both of its ends.
     graph.add_edge(str(resource), str(subject), key=str(tuple_), relation=tuple_.relation, kind="tuple")
-
-
-def _dot(graph: Graph) -> Iterator[str]:
-    yield "digraph relgraph {"
-    yield "  rankdir=LR;"
-    for node, attributes in graph.nodes(data=True):
-        shape = "box" if attributes["kind"] == "object" else "ellipse"
-        yield f"  {dot_quoted(node)} [shape={shape}];"
-    for source, target, attributes in graph.edges(data=True):
-        if attributes["kind"] == "tuple":
-            yield f"  {dot_quoted(source)} -> {dot_quoted(target)} [label={dot_quoted(attributes['relation'])}];"
-        else:
-            yield f"  {dot_quoted(source)} -> {dot_quoted(target)} [style=dashed, arrowhead=none];"
-    yield "}"
-
-
-SPELLINGS = {"dot": _dot, "graphml": graphml_lines, "json": json_lines}
-"""How a graph is written down, line by line, by the name of the format."""

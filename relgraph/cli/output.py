@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relgraph.answers import Verdict
 from relgraph.instants import instant_text
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from relgraph.answers import (
         Best,
         Collected,
+        Cycle,
         Decision,
         Deleted,
         Expansion,
-        Imported,
         LogEntry,
         Orphan,
         SchemaChange,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Way,
         Written,
     )
+    from relgraph.cli.journal import Progress
     from relgraph.schema.lints import Finding
     from relgraph.store.migration import Migrated
     from relgraph.tuples import RelationTuple
@@ -42,6 +43,8 @@ __all__ = [
     "collected_json",
     "collected_text",
     "counted",
+    "cycle_json",
+    "cycle_text",
     "decision_json",
     "decision_text",
     "deleted_json",
@@ -55,6 +58,7 @@ __all__ = [
     "imported_text",
     "migrated_json",
     "migrated_text",
+    "on_terminal",
     "orphan_json",
     "print_json",
     "print_lines",
@@ -66,6 +70,8 @@ __all__ = [
 ]
 
 Json = dict[str, object]
+
+_SHOWN_MAX: Final = 20
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -81,6 +87,11 @@ def printable(text: str, keep: str = "") -> str:
 def print_json(value: Mapping[str, object]) -> None:
     """Print one result on one line of standard output, in ASCII."""
     sys.stdout.write(json.dumps(value) + "\n")
+
+
+def on_terminal() -> bool:
+    """Whether a person reads standard output: what goes into a pipe or a file is plain, and never drawn."""
+    return sys.stdout.isatty()
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -244,26 +255,34 @@ def collected_text(collected: Collected) -> Iterator[str]:
     yield f"kept from revision {collected.floor} on"
 
 
-def imported_json(imported: Imported, seconds: float) -> Json:
-    """The shape of an import that took so many seconds."""
+def imported_json(done: Progress, skipped: int, seconds: float) -> Json:
+    """The shape of an import that took so many seconds; earlier runs had loaded `skipped` of what was read."""
     return {
-        "read": imported.read,
-        "changed": imported.changed,
+        "read": done.read,
+        "changed": done.changed,
         "seconds": round(seconds, 3),
-        "revision": imported.revision,
-        "token": imported.token,
+        "revision": done.revision,
+        "token": done.token,
+        "revisions": done.batches,
+        "skipped": skipped,
+        "refused": done.refused,
     }
 
 
-def imported_text(imported: Imported, seconds: float) -> Iterator[str]:
-    """An import that took so many seconds, in two lines."""
-    rate = round(imported.read / seconds) if seconds > 0 else imported.read
-    noun = "tuple" if imported.read == 1 else "tuples"
+def imported_text(done: Progress, skipped: int, seconds: float) -> Iterator[str]:
+    """An import that took so many seconds, in two lines, and a third for what was refused."""
+    read = done.read - skipped
+    rate = round(read / seconds) if seconds > 0 else read
+    noun = "tuple" if done.read == 1 else "tuples"
+    before = f" ({skipped:,} of them by earlier runs)" if skipped else ""
+    many = f"{done.batches:,} revisions, the last one {done.revision}"
     yield (
-        f"{imported.read:,} {noun} read, {imported.changed:,} new or changed, in {seconds:.2f} s "
-        f"({rate:,} tuples/s), revision {imported.revision}"
+        f"{done.read:,} {noun} read{before}, {done.changed:,} new or changed, in {seconds:.2f} s "
+        f"({rate:,} tuples/s), {many if done.batches > 1 else f'revision {done.revision}'}"
     )
-    yield f"token {imported.token}"
+    yield f"token {done.token}"
+    if done.refused:
+        yield f"{done.refused:,} line{'s' * (done.refused > 1)} refused"
 
 
 def migrated_json(migrated: Migrated, seconds: float) -> Json:
@@ -303,6 +322,30 @@ def schema_json(schema: SchemaText) -> Json:
 def orphan_json(orphan: Orphan) -> Json:
     """The shape of one resource out of reach."""
     return {"resource": str(orphan.resource), "class": orphan.kind.value}
+
+
+def cycle_json(cycle: Cycle) -> Json:
+    """The shape of one cycle in the data."""
+    return {
+        "class": cycle.kind.value,
+        "names": list(map(str, cycle.names)),
+        "tuples": list(map(str, cycle.tuples)),
+        "subjects": list(map(str, cycle.subjects)),
+    }
+
+
+def cycle_text(cycle: Cycle) -> Iterator[str]:
+    """One cycle in the data: its class and names, then the tuples that tie them together, the first of many."""
+    yield f"{cycle.kind.value:<9}  {_some(list(map(str, cycle.names)), ', ')}"
+    if cycle.subjects:
+        yield f"  undecided for {_some(list(map(str, cycle.subjects)), ', ')}"
+    yield from (f"  {line}" for line in _some(list(map(str, cycle.tuples)), "\n").splitlines())
+
+
+def _some(texts: list[str], between: str) -> str:
+    """Join texts; of many, the first ones and how many there are besides."""
+    more = len(texts) - _SHOWN_MAX
+    return between.join([*texts[:_SHOWN_MAX], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def finding_json(finding: Finding) -> Json:

@@ -15,6 +15,7 @@ from relgraph.cli.output import (
     decision_json,
     decision_text,
     expansion_json,
+    on_terminal,
     print_json,
     print_lines,
 )
@@ -90,6 +91,11 @@ def best(
     """
     with terminal.open() as door:
         rows = door.best_many(subject, resources, ways=ways, consistency=consistency)
+    if on_terminal() and not terminal.json:
+        from relgraph.cli.screen import show_best  # noqa: PLC0415  (rich is slow to import)
+
+        show_best(rows)
+        return _best_exit(rows, exit_code)
     for row in rows:
         if terminal.json:
             print_json(best_json(row))

@@ -9,7 +9,7 @@ import click
 
 from relgraph.cli.exits import OK
 from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
-from relgraph.cli.output import print_json, print_lines, tuple_json
+from relgraph.cli.output import on_terminal, print_json, print_lines, tuple_json
 from relgraph.errors import InvalidFilter, quoted
 from relgraph.tuples import TupleFilter
 
@@ -46,7 +46,7 @@ def read(
     cursor: str,
     consistency: Consistency | None,
 ) -> int:
-    """Print tuples, one a line, all at one revision; `relgraph import` reads what this prints.
+    """Print tuples, one a line, all at one revision; `relgraph import` reads what this prints into a file.
 
     When --limit leaves tuples over, standard error tells the cursor to continue with.
     """
@@ -62,11 +62,7 @@ def read(
             )
             # A cursor carries its revision and instant: only the first page chooses them.
             consistency = None
-            for tuple_ in page.tuples:
-                if terminal.json:
-                    print_json(tuple_json(tuple_))
-                else:
-                    print_lines([str(tuple_)])
+            _tell(page, as_json=terminal.json, first=not cursor)
             cursor = page.cursor
             left = None if left is None else left - len(page.tuples)
             if not cursor or left == 0:
@@ -74,6 +70,18 @@ def read(
     if cursor:
         _tell_cursor(page, as_json=terminal.json)
     return OK
+
+
+def _tell(page: Page, *, as_json: bool, first: bool) -> None:
+    if as_json:
+        for tuple_ in page.tuples:
+            print_json(tuple_json(tuple_))
+    elif on_terminal():
+        from relgraph.cli.screen import show_tuples  # noqa: PLC0415  (rich is slow to import)
+
+        show_tuples(page.tuples, head=first)
+    else:
+        print_lines(map(str, page.tuples))
 
 
 def _tell_cursor(page: Page, *, as_json: bool) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
 from relgraph.bulk import FORMATS, TupleFile
-from relgraph.cli.exits import OK
+from relgraph.cli.exits import FOUND, OK
+from relgraph.cli.importing import Manner, imported
 from relgraph.cli.options import Terminal, common_options, pass_terminal
 from relgraph.cli.output import (
     deleted_json,
@@ -23,7 +23,7 @@ from relgraph.cli.output import (
     written_json,
     written_text,
 )
-from relgraph.errors import InvalidInput, RelgraphError
+from relgraph.errors import InvalidInput
 from relgraph.instants import parse_moment
 from relgraph.tuples import TupleFilter, must_exist, must_not_exist
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
+    from relgraph.answers import Imported
+    from relgraph.bulk import Sieve
+    from relgraph.cli.target import Door
     from relgraph.tuples import Precondition, RelationTuple
 
 __all__ = ["delete", "import_", "write"]
@@ -175,8 +178,8 @@ def delete(
     return OK
 
 
-@click.command("import", short_help="Load a file of tuples, in one revision.")
-@click.argument("file", metavar="FILE|-")
+@click.command("import", short_help="Load a file of tuples, in one revision or in batches.")
+@click.argument("file", metavar="FILE|-", type=click.Path())
 @click.option("--format", type=click.Choice(list(FORMATS)), help="The format, where the file's suffix does not tell.")
 @click.option(
     "--on-duplicate",
@@ -187,6 +190,21 @@ def delete(
 )
 @click.option("--allow-universal", is_flag=True, help="Allow `type:*` as resource: it counts for every object.")
 @click.option("--allow-wildcards", is_flag=True, help="Allow `type:*` as subject: it covers everybody.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="One revision for each N tuples.")
+@click.option("--rate", type=click.IntRange(min=1), metavar="N", help="At most N tuples a second, in batches.")
+@click.option(
+    "--resume",
+    metavar="FILE",
+    type=click.Path(),
+    help="Note how far it came; the same again goes on.",
+)
+@click.option("--keep-going", is_flag=True, help="Put lines that are refused aside, and load the others.")
+@click.option(
+    "--refused",
+    metavar="FILE",
+    type=click.Path(),
+    help="With --keep-going: where to put them.",
+)
 @_history_options
 @common_options
 @pass_terminal
@@ -197,36 +215,55 @@ def import_(
     on_duplicate: Literal["error", "touch", "skip"],
     allow_universal: bool,
     allow_wildcards: bool,
+    batch: int | None,
+    rate: int | None,
+    resume: str | None,
+    keep_going: bool,
+    refused: str | None,
     actor: str | None,
     reason: str,
     request_id: str,
     not_after: datetime | None,
 ) -> int:
-    """Load the tuples of FILE (CSV, JSONL or plain text; - is standard input): all of them in one revision, or none."""
-    source = TupleFile(file, format=format, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
-    # The file first: a name that is mistyped is found out before anything is opened.
-    with source, terminal.open() as door, _progress(source, shown=not terminal.json) as tuples:
-        started = time.monotonic()
-        try:
-            imported = door.load(
-                tuples,
-                on_duplicate=on_duplicate,
-                allow_universal=allow_universal,
-                allow_wildcards=allow_wildcards,
-                actor=actor,
-                reason=reason,
-                request_id=request_id,
-                not_after=not_after,
-            )
-        except RelgraphError as error:
-            # Over the wire, a reader that broke off arrives here as a cancelled stream; the cause is the reader's.
-            raise source.failure or source.located(error) from error
-        seconds = time.monotonic() - started
+    """Load the tuples of FILE (CSV, JSONL or plain text; - is standard input): all of them in one revision, or none.
+
+    With --batch or --rate, in many revisions, each whole or not at all; --resume tells a later run where to go on.
+    With --keep-going, lines that are no tuples, or none that the schema admits, go to the --refused file, and the
+    command ends with 1 when there are any.
+    """
+    manner = Manner(batch, rate, resume, keep_going, refused, on_duplicate, actor, request_id)
+
+    def source_of(sieve: Sieve | None) -> TupleFile:
+        return TupleFile(
+            file, format=format, allow_universal=allow_universal, allow_wildcards=allow_wildcards, sieve=sieve
+        )
+
+    def load(door: Door, tuples: Iterable[RelationTuple], request_id: str) -> Imported:
+        return door.load(
+            tuples,
+            on_duplicate=on_duplicate,
+            allow_universal=allow_universal,
+            allow_wildcards=allow_wildcards,
+            actor=actor,
+            reason=reason,
+            request_id=request_id,
+            not_after=not_after,
+        )
+
+    with _showing(not terminal.json) as show:
+        done, skipped, seconds = imported(terminal, source_of, load, manner, show)
     if terminal.json:
-        print_json(imported_json(imported, seconds))
+        print_json(imported_json(done, skipped, seconds))
     else:
-        print_lines(imported_text(imported, seconds))
-    return OK
+        print_lines(imported_text(done, skipped, seconds))
+    return FOUND if done.refused else OK
+
+
+@contextmanager
+def _showing(shown: bool) -> Iterator[Callable[[TupleFile], Iterable[RelationTuple]]]:
+    """Lend what hands out a file's tuples; on a terminal, with a progress bar on standard error."""
+    with ExitStack() as stack:
+        yield lambda source: stack.enter_context(_progress(source, shown=shown))
 
 
 @contextmanager

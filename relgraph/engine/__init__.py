@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from relgraph.engine.budget import Budget
 from relgraph.engine.check import Access, access, check, valid_until
+from relgraph.engine.cycles import find_cycles
 from relgraph.engine.expand import expand
 from relgraph.engine.grants import END_OF_TIME, Claim, Rights
 from relgraph.engine.orphans import find_orphans
@@ -31,6 +32,7 @@ __all__ = [
     "access",
     "check",
     "expand",
+    "find_cycles",
     "find_orphans",
     "find_ways",
     "valid_until",

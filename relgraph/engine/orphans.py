@@ -1,7 +1,7 @@
 """Resources out of everybody's reach, decided as Check decides (semantics, "Nobody can reach").
 
-networkx narrows, the walk decides: a digraph of everything below the candidates' roles shows which plain subjects
-could reach each of them at all; these few are then asked about one by one.
+networkx narrows, the walk decides: a digraph of everything below the candidates' roles (`below`) shows which plain
+subjects could reach each of them at all; these few are then asked about one by one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Orphan, OrphanClass, Verdict
+from relgraph.engine.below import Below
 from relgraph.engine.check import check
 from relgraph.engine.conditions import Unconditional
 from relgraph.engine.ground import Ground, edge_key
@@ -22,8 +23,6 @@ from relgraph.tuples import WILDCARD, Object, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    import networkx
 
     from relgraph.engine.program import Program
     from relgraph.engine.reader import Reader
@@ -38,9 +37,6 @@ _ASKERS_MAX = 64
 
 _AT_ONCE_MAX = 1_000
 """Candidates whose digraph is held at once."""
-
-_FEW_MAX = 32
-"""Subjects noted for each node; where there are more, they are searched for when they are wanted."""
 
 _ORDER = (OrphanClass.NOBODY, OrphanClass.ONLY_CONDITIONAL, OrphanClass.ONLY_UNIVERSAL)
 """From the least to the most that anybody has."""
@@ -77,11 +73,13 @@ def find_orphans(
     ordered = iter(sorted(set(candidates)))
     # A digraph of everything would not fit: one for some candidates at a time does.
     while some := list(islice(ordered, _AT_ONCE_MAX)):
-        below = _Below(world, plain_objects)
-        below.grow(some)
+        scope = EverySubjectScope(world)
+        roots = {resource: _roots(scope, resource) for resource in some}
+        below = Below(scope, plain_objects)
+        below.grow(roots.values())
         for resource in some:
             world.budget.renew()
-            kind = askers.kind_of(resource, below.subjects(resource), limits)
+            kind = askers.kind_of(resource, below.subjects(roots[resource]), limits)
             if kind is not None:
                 yield Orphan(resource, kind)
 
@@ -169,90 +167,10 @@ class _Askers:
         return Sufficiency(ground, YES, limits.ways_work_max).sufficient(plain)
 
 
-class _Below:
-    """The digraph of everything below some candidates: which plain subjects could reach each of them at all."""
-
-    def __init__(self, world: World, plain_objects: Callable[[str], Iterable[Object]]) -> None:
-        import networkx  # noqa: PLC0415  # 100 ms that only this question pays for
-
-        self._networkx = networkx
-        self._program = world.program
-        self._budget = world.budget
-        self._plain_objects = plain_objects
-        self._scope = EverySubjectScope(world)
-        self._graph: networkx.DiGraph[Atom | Object] = networkx.DiGraph()
-        self._few: dict[Atom | Object, frozenset[Object] | None] = {}
-
-    def grow(self, candidates: Iterable[Object]) -> None:
-        """Add everything below the candidates: atoms lead to atoms, and to the objects that tuples and `self` name."""
-        agenda: list[Atom] = []
-        ties: list[tuple[Atom, Atom | Object]] = []
-        for resource in candidates:
-            self._budget.renew()
-            agenda.extend(self._roots(resource))
-            while agenda:
-                atom = agenda.pop()
-                if atom in self._graph:
-                    continue
-                self._budget.node()
-                self._graph.add_node(atom)
-                for term in atom.formula.terms(self._scope, atom.object):
-                    if term.atom is not None:
-                        agenda.append(term.atom)
-                        ties.append((atom, term.atom))
-                    else:
-                        named = atom.object if term.edge is None else term.edge.subject
-                        ties.append((atom, self._scope.object(named)))
-        # Only now: an edge would have added its far node, as if that had been read.
-        self._graph.add_edges_from(ties)
-        self._collect()
-
-    def _roots(self, resource: Object) -> list[Atom]:
-        number = self._scope.number(resource)
-        found = (self._scope.member(number, name) for name in _names(self._program, resource))
-        return [root for root in found if root is not None]
-
-    def _collect(self) -> None:
-        """Note the objects below each node where they are few, component by component, from the far end."""
-        self._budget.tick()
-        components = self._networkx.condensation(self._graph)
-        for number in reversed(list(self._networkx.topological_sort(components))):
-            self._budget.tick()
-            members = components.nodes[number]["members"]
-            found: set[Object] | None = {member for member in members if isinstance(member, Object)}
-            for below in components.successors(number):
-                few = self._few[next(iter(components.nodes[below]["members"]))]
-                found = None if found is None or few is None else found | few
-                if found is not None and len(found) > _FEW_MAX:
-                    found = None
-            kept = None if found is None else frozenset(found)
-            self._few.update(dict.fromkeys(members, kept))
-
-    def subjects(self, resource: Object) -> Iterator[Object]:
-        """Yield the plain subjects that tuples below the resource name or cover; near ones first if many."""
-        seen: set[Object] = set()
-        for root in self._roots(resource):
-            few = self._few[root]
-            for named in self._far(root) if few is None else sorted(few):
-                for subject in self._covered(named.type) if named.id == WILDCARD else (named,):
-                    if subject not in seen:
-                        seen.add(subject)
-                        yield subject
-
-    def _far(self, root: Atom) -> Iterator[Object]:
-        for _, node in self._networkx.bfs_edges(self._graph, root):
-            self._budget.tick()
-            if isinstance(node, Object):
-                yield node
-
-    def _covered(self, type_: str) -> Iterator[Object]:
-        """Yield the subjects that a wildcard of the type stands for: a never-named one, then every named one."""
-        named = set(self._plain_objects(type_))
-        stranger = Object(type_, "=")
-        while stranger in named:
-            stranger = Object(type_, stranger.id + "=")
-        yield stranger
-        yield from sorted(named)
+def _roots(scope: EverySubjectScope, resource: Object) -> list[Atom]:
+    number = scope.number(resource)
+    found = (scope.member(number, name) for name in _names(scope.program, resource))
+    return [root for root in found if root is not None]
 
 
 def _names(program: Program, resource: Object) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from relgraph.store.history import History, Intake
-    from relgraph.store.upkeep import Backup, Verification
+    from relgraph.store.upkeep import Backup, Condition, Verification
     from relgraph.tuples import RelationTuple, TupleFilter
 
 __all__ = [
@@ -447,10 +447,7 @@ class Store(Protocol):
         ...
 
     def intake(self) -> Intake:
-        """Prepare to take another store's history in; its `with` block begins it, as with `transaction`.
-
-        Once begun and until it is finished, everything else raises StoreUnavailable.
-        """
+        """Prepare to take another store's history in; from its `with` block on all else raises StoreUnavailable."""
         ...
 
     def wait(self, known: Revision, timeout: float) -> bool:
@@ -481,6 +478,10 @@ class Store(Protocol):
 
     def verify(self) -> Verification:
         """Look at all that the store holds, in one snapshot, and tell what writing it by the rules cannot have left."""
+        ...
+
+    def condition(self) -> Condition:
+        """Tell how large the store is, what it stands on, and what of it is not safe."""
         ...
 
     def joining(self, connection: object) -> Transaction:

@@ -1,4 +1,4 @@
-"""What looking after a store tells: verifications and backups."""
+"""What looking after a store tells: verifications, backups, and how large and safe it is."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from relgraph.answers import Fact, Problem
     from relgraph.revision import Revision
 
-__all__ = ["FINDINGS_MAX", "Backup", "Checked", "Verification"]
+__all__ = ["FINDINGS_MAX", "Backup", "Checked", "Condition", "Verification"]
 
 FINDINGS_MAX = 20
 """How many findings of one check are told; where there are more, the last one says so."""
@@ -46,3 +47,11 @@ class Backup:
     head: Revision
     epoch: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How large a store is and what it stands on, and what of it is not safe."""
+
+    facts: tuple[Fact, ...]
+    problems: tuple[Problem, ...] = ()

@@ -113,6 +113,34 @@ ORPHAN_KIND_ONLY_UNIVERSAL: OrphanKind.ValueType  # 3
 """Only universal tuples give access to it."""
 global___OrphanKind = OrphanKind
 
+class _CycleKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CycleKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CycleKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CYCLE_KIND_UNSPECIFIED: _CycleKind.ValueType  # 0
+    """Never sent; a client that reads it must treat it as an error."""
+    CYCLE_KIND_USERSETS: _CycleKind.ValueType  # 1
+    """The tuples of relations alone."""
+    CYCLE_KIND_TUPLESETS: _CycleKind.ValueType  # 2
+    """An arrow."""
+    CYCLE_KIND_UNDEFINED: _CycleKind.ValueType  # 3
+    """The excluded side of a `-`, and somebody's answer is undecided."""
+
+class CycleKind(_CycleKind, metaclass=_CycleKindEnumTypeWrapper):
+    """What a cycle leads through."""
+
+CYCLE_KIND_UNSPECIFIED: CycleKind.ValueType  # 0
+"""Never sent; a client that reads it must treat it as an error."""
+CYCLE_KIND_USERSETS: CycleKind.ValueType  # 1
+"""The tuples of relations alone."""
+CYCLE_KIND_TUPLESETS: CycleKind.ValueType  # 2
+"""An arrow."""
+CYCLE_KIND_UNDEFINED: CycleKind.ValueType  # 3
+"""The excluded side of a `-`, and somebody's answer is undecided."""
+global___CycleKind = CycleKind
+
 class _SchemaChangeKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -1098,6 +1126,116 @@ class Orphan(google.protobuf.message.Message):
 global___Orphan = Orphan
 
 @typing.final
+class ListCyclesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    TYPES_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    @property
+    def candidates(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Objects to look at beside those that the kept history names."""
+
+    @property
+    def types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only cycles that an object of these types is in. Empty: of every type."""
+
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        candidates: collections.abc.Iterable[builtins.str] | None = ...,
+        types: collections.abc.Iterable[builtins.str] | None = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "candidates", b"candidates", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "types", b"types"]) -> None: ...
+
+global___ListCyclesRequest = ListCyclesRequest
+
+@typing.final
+class ListCyclesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    CYCLES_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision the answer holds for."""
+    token: builtins.str
+    """A token for that revision."""
+    @property
+    def cycles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Cycle]:
+        """By kind, then in order of their names."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        cycles: collections.abc.Iterable[global___Cycle] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cycles", b"cycles", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___ListCyclesResponse = ListCyclesResponse
+
+@typing.final
+class Cycle(google.protobuf.message.Message):
+    """Names of objects that each lead to all others and back."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    NAMES_FIELD_NUMBER: builtins.int
+    TUPLES_FIELD_NUMBER: builtins.int
+    SUBJECTS_FIELD_NUMBER: builtins.int
+    kind: global___CycleKind.ValueType
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """As `folder:a#view`. Of an undefined cycle, those that are undecided for one of the subjects."""
+
+    @property
+    def tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """What ties them together."""
+
+    @property
+    def subjects(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """For CYCLE_KIND_UNDEFINED: plain subjects whose answer is undecided."""
+
+    def __init__(
+        self,
+        *,
+        kind: global___CycleKind.ValueType = ...,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+        tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        subjects: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "names", b"names", "subjects", b"subjects", "tuples", b"tuples"]) -> None: ...
+
+global___Cycle = Cycle
+
+@typing.final
 class Update(google.protobuf.message.Message):
     """One change of a write."""
 
@@ -1963,3 +2101,101 @@ class SchemaChange(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["kind", b"kind", "name", b"name", "new", b"new", "old", b"old", "type", b"type"]) -> None: ...
 
 global___SchemaChange = SchemaChange
+
+@typing.final
+class StatusRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___StatusRequest = StatusRequest
+
+@typing.final
+class StatusResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    FACTS_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The newest revision."""
+    token: builtins.str
+    """A token for it."""
+    @property
+    def facts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Fact]: ...
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Problem]:
+        """Empty: nothing is wrong as far as the server can see."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        facts: collections.abc.Iterable[global___Fact] | None = ...,
+        problems: collections.abc.Iterable[global___Problem] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["facts", b"facts", "problems", b"problems", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___StatusResponse = StatusResponse
+
+@typing.final
+class Fact(google.protobuf.message.Message):
+    """One thing that is so."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AREA_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    area: builtins.str
+    """versions, settings, clock, store or history."""
+    name: builtins.str
+    text: builtins.str
+    number: builtins.int
+    source: builtins.str
+    """Of a setting: where it was set. Secrets are never among the values."""
+    def __init__(
+        self,
+        *,
+        area: builtins.str = ...,
+        name: builtins.str = ...,
+        text: builtins.str = ...,
+        number: builtins.int = ...,
+        source: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["number", b"number", "text", b"text", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["area", b"area", "name", b"name", "number", b"number", "source", b"source", "text", b"text", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["text", "number"] | None: ...
+
+global___Fact = Fact
+
+@typing.final
+class Problem(google.protobuf.message.Message):
+    """One thing that is wrong."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AREA_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    REMEDY_FIELD_NUMBER: builtins.int
+    area: builtins.str
+    """As in Fact."""
+    message: builtins.str
+    remedy: builtins.str
+    """What to do about it."""
+    def __init__(
+        self,
+        *,
+        area: builtins.str = ...,
+        message: builtins.str = ...,
+        remedy: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["area", b"area", "message", b"message", "remedy", b"remedy"]) -> None: ...
+
+global___Problem = Problem

@@ -65,6 +65,11 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ListOrphansRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ListOrphansResponse.FromString,
                 _registered_method=True)
+        self.ListCycles = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/ListCycles',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ListCyclesRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ListCyclesResponse.FromString,
+                _registered_method=True)
         self.Write = channel.unary_unary(
                 '/relgraph.v1.AuthorizerService/Write',
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.WriteRequest.SerializeToString,
@@ -110,6 +115,11 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.FromString,
                 _registered_method=True)
+        self.Status = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/Status',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.StatusRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.StatusResponse.FromString,
+                _registered_method=True)
 
 
 class AuthorizerServiceServicer(object):
@@ -146,6 +156,13 @@ class AuthorizerServiceServicer(object):
 
     def ListOrphans(self, request, context):
         """The resources that nobody can reach.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCycles(self, request, context):
+        """What leads back to itself through tuples, and answers that depend on their own negation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,6 +235,13 @@ class AuthorizerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Status(self, request, context):
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthorizerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -245,6 +269,11 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.ListOrphans,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ListOrphansRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.ListOrphansResponse.SerializeToString,
+            ),
+            'ListCycles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCycles,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ListCyclesRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.ListCyclesResponse.SerializeToString,
             ),
             'Write': grpc.unary_unary_rpc_method_handler(
                     servicer.Write,
@@ -290,6 +319,11 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.DiffSchema,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.SerializeToString,
+            ),
+            'Status': grpc.unary_unary_rpc_method_handler(
+                    servicer.Status,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.StatusRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.StatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -427,6 +461,33 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/ListOrphans',
             relgraph_dot_v1_dot_authorizer__pb2.ListOrphansRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.ListOrphansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCycles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/ListCycles',
+            relgraph_dot_v1_dot_authorizer__pb2.ListCyclesRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.ListCyclesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -670,6 +731,33 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/DiffSchema',
             relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.DiffSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Status(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/Status',
+            relgraph_dot_v1_dot_authorizer__pb2.StatusRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.StatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

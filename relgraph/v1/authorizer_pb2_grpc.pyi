@@ -63,6 +63,12 @@ class AuthorizerServiceStub:
     ]
     """The resources that nobody can reach."""
 
+    ListCycles: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.ListCyclesRequest,
+        relgraph.v1.authorizer_pb2.ListCyclesResponse,
+    ]
+    """What leads back to itself through tuples, and answers that depend on their own negation."""
+
     Write: grpc.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.WriteRequest,
         relgraph.v1.authorizer_pb2.WriteResponse,
@@ -123,6 +129,12 @@ class AuthorizerServiceStub:
     ]
     """What a schema would change, were it written in place of the one in force. Nothing is written."""
 
+    Status: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.StatusRequest,
+        relgraph.v1.authorizer_pb2.StatusResponse,
+    ]
+    """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+
 class AuthorizerServiceAsyncStub:
     """Answers what a subject may do with a resource, and why; and keeps the relation tuples and the schema it answers from."""
 
@@ -155,6 +167,12 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.ListOrphansResponse,
     ]
     """The resources that nobody can reach."""
+
+    ListCycles: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.ListCyclesRequest,
+        relgraph.v1.authorizer_pb2.ListCyclesResponse,
+    ]
+    """What leads back to itself through tuples, and answers that depend on their own negation."""
 
     Write: grpc.aio.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.WriteRequest,
@@ -216,6 +234,12 @@ class AuthorizerServiceAsyncStub:
     ]
     """What a schema would change, were it written in place of the one in force. Nothing is written."""
 
+    Status: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.StatusRequest,
+        relgraph.v1.authorizer_pb2.StatusResponse,
+    ]
+    """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+
 class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
     """Answers what a subject may do with a resource, and why; and keeps the relation tuples and the schema it answers from."""
 
@@ -258,6 +282,14 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.ListOrphansResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.ListOrphansResponse]]:
         """The resources that nobody can reach."""
+
+    @abc.abstractmethod
+    def ListCycles(
+        self,
+        request: relgraph.v1.authorizer_pb2.ListCyclesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.ListCyclesResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.ListCyclesResponse]]:
+        """What leads back to itself through tuples, and answers that depend on their own negation."""
 
     @abc.abstractmethod
     def Write(
@@ -336,5 +368,13 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.DiffSchemaResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.DiffSchemaResponse]]:
         """What a schema would change, were it written in place of the one in force. Nothing is written."""
+
+    @abc.abstractmethod
+    def Status(
+        self,
+        request: relgraph.v1.authorizer_pb2.StatusRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.StatusResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.StatusResponse]]:
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
 
 def add_AuthorizerServiceServicer_to_server(servicer: AuthorizerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

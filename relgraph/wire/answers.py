@@ -11,6 +11,9 @@ from relgraph.answers import (
     Best,
     ChangeKind,
     ConditionalRole,
+    Cycle,
+    CycleClass,
+    Cycles,
     Decision,
     Deleted,
     ExpandNode,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "best_messages",
+    "cycles_message",
     "decision_message",
     "decisions_message",
     "diff_message",
@@ -48,6 +52,7 @@ __all__ = [
     "orphans_message",
     "page_message",
     "read_best",
+    "read_cycles",
     "read_decision",
     "read_decisions",
     "read_deleted",
@@ -73,6 +78,11 @@ _ORPHAN: Final[dict[OrphanClass, pb.OrphanKind.ValueType]] = {
     OrphanClass.ONLY_CONDITIONAL: pb.ORPHAN_KIND_ONLY_CONDITIONAL,
     OrphanClass.ONLY_UNIVERSAL: pb.ORPHAN_KIND_ONLY_UNIVERSAL,
 }
+_CYCLE: Final[dict[CycleClass, pb.CycleKind.ValueType]] = {
+    CycleClass.USERSETS: pb.CYCLE_KIND_USERSETS,
+    CycleClass.TUPLESETS: pb.CYCLE_KIND_TUPLESETS,
+    CycleClass.UNDEFINED: pb.CYCLE_KIND_UNDEFINED,
+}
 _CHANGE: Final[dict[ChangeKind, pb.SchemaChangeKind.ValueType]] = {
     ChangeKind.FLAG_ADDED: pb.SCHEMA_CHANGE_KIND_FLAG_ADDED,
     ChangeKind.FLAG_REMOVED: pb.SCHEMA_CHANGE_KIND_FLAG_REMOVED,
@@ -97,6 +107,7 @@ _CHANGE: Final[dict[ChangeKind, pb.SchemaChangeKind.ValueType]] = {
 
 _VERDICT_READ: Final = {int(value): verdict for verdict, value in _VERDICT.items()}
 _ORPHAN_READ: Final = {int(value): kind for kind, value in _ORPHAN.items()}
+_CYCLE_READ: Final = {int(value): kind for kind, value in _CYCLE.items()}
 _CHANGE_READ: Final = {int(value): kind for kind, value in _CHANGE.items()}
 
 
@@ -269,6 +280,34 @@ def read_orphans(message: pb.ListOrphansResponse) -> Orphans:
         Orphan(Object.parse(row.resource), known(_ORPHAN_READ, row.kind, "orphans.kind")) for row in message.orphans
     )
     return Orphans(rows, message.revision, message.token)
+
+
+def cycles_message(found: Cycles) -> pb.ListCyclesResponse:
+    """Build the list of cycles in the data."""
+    rows = [
+        pb.Cycle(
+            kind=_CYCLE[row.kind],
+            names=map(str, row.names),
+            tuples=[tuple_message(each) for each in row.tuples],
+            subjects=map(str, row.subjects),
+        )
+        for row in found.cycles
+    ]
+    return pb.ListCyclesResponse(revision=found.revision, token=found.token, cycles=rows)
+
+
+def read_cycles(message: pb.ListCyclesResponse) -> Cycles:
+    """Read the list of cycles in the data. Raises Unsupported for a class not known."""
+    rows = tuple(
+        Cycle(
+            known(_CYCLE_READ, row.kind, "cycles.kind"),
+            tuple(map(Subject.parse, row.names)),
+            read_tuples(row.tuples, "cycles.tuples"),
+            tuple(map(Subject.parse, row.subjects)),
+        )
+        for row in message.cycles
+    )
+    return Cycles(rows, message.revision, message.token)
 
 
 def page_message(page: Page) -> pb.ReadResponse:

@@ -5,7 +5,7 @@ A text that cannot be read is an InvalidInput whose `details["field"]` is the pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
 
 from relgraph.errors import InvalidInput, InvalidToken, InvalidTuple
 from relgraph.instants import moment
@@ -58,9 +58,12 @@ __all__ = [
     "read_types",
     "read_updates",
     "read_ways",
+    "survey_message",
     "update_messages",
     "ways_value",
 ]
+
+_Survey = TypeVar("_Survey", pb.ListOrphansRequest, pb.ListCyclesRequest)
 
 OnDuplicate = Literal["error", "touch", "skip"]
 Operation = Literal["touch", "create", "delete"]
@@ -166,6 +169,18 @@ def at_message(consistency: Consistency | None) -> Timestamp | None:
     """Build the time that a question is asked at; None unless it is asked at a time."""
     instant = None if consistency is None else consistency.instant
     return None if instant is None else moment_message(moment(instant))
+
+
+def survey_message(
+    kind: type[_Survey], candidates: Iterable[str | Object], types: Iterable[str], consistency: Consistency | None
+) -> _Survey:
+    """Build a question about all objects there are."""
+    return kind(
+        candidates=[str(Object.of(candidate)) for candidate in candidates],
+        types=[plain_text(name, "types") for name in types],
+        consistency=consistency_message(consistency),
+        at=at_message(consistency),
+    )
 
 
 def consistency_message(consistency: Consistency | None) -> pb.Consistency | None:

@@ -14,25 +14,30 @@ from typing import TYPE_CHECKING, Final
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from relgraph.api import open_authorizer
-from relgraph.errors import InvalidSetting, RelgraphError, quoted
+from relgraph.errors import InvalidSetting, NotReady, RelgraphError, quoted
 from relgraph.store.urls import without_password
 from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
+from relgraph_server.logs import configure
+from relgraph_server.lookout import open_lookout
+from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, is_loopback, parse_address
 from relgraph_server.tls import server_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from relgraph.answers import Collected
     from relgraph.api import Authorizer
     from relgraph_server.gate import Gate
+    from relgraph_server.lookout import Lookout
+    from relgraph_server.metrics import Metrics
 
 __all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
@@ -44,7 +49,6 @@ HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 FOLLOW_S: Final = 0.5
-LOOK_S: Final = 1.0
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
 
@@ -61,6 +65,9 @@ def _options(settings: Settings) -> Sequence[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS_MAX),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+        ("grpc.max_connection_idle_ms", settings.connection_idle_ms_max),
+        ("grpc.max_connection_age_ms", settings.connection_age_ms_max),
+        ("grpc.max_connection_age_grace_ms", settings.connection_grace_ms_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_REPLY_MS_MAX),
         # two servers on one port would share its connections without a word
@@ -75,42 +82,47 @@ class Running:
         self,
         server: grpc.aio.Server,
         service: AuthorizerService,
-        servicer: health.HealthServicer,
+        health: Health,
         gate: Gate,
+        lookout: Lookout,
         address: str,
     ) -> None:
         self._server = server
         self._service = service
-        self._health = servicer
+        self._health = health
         self._gate = gate
+        self._lookout = lookout
         self.address = address
-        self._looking = asyncio.get_running_loop().create_task(self._look())
 
-    async def _look(self) -> None:
-        """Tell the health service when calls cannot be let in, or writes not be recorded, and when they can again."""
-        told = True
-        while True:
-            await asyncio.sleep(LOOK_S)
-            ready = await asyncio.to_thread(lambda: self._gate.ready)
-            if ready is not told:
-                told = ready
-                _log.log(logging.INFO if ready else logging.ERROR, "ready again" if ready else "not ready")
-                await _set_health(self._health, ready=ready)
+    @property
+    def metrics_address(self) -> str:
+        """HOST:PORT of the HTTP listener; empty without one."""
+        return self._lookout.address
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """What is counted, if anything is."""
+        return self._lookout.metrics
+
+    def announce_stop(self) -> None:
+        """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
+        self._health.stop()
+        self._service.end_streams()
 
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
-        self._looking.cancel()
-        await self._health.enter_graceful_shutdown()
-        self._service.end_streams()
+        self.announce_stop()
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
         await self._gate.close()
+        await self._lookout.close()
 
 
-async def _set_health(servicer: health.HealthServicer, *, ready: bool) -> None:
-    status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-    for name in (SERVICE_NAME, ""):
-        await servicer.set(name, status)
+def _look(authorizer: Authorizer, gate: Gate) -> None:
+    """Raise what keeps the server from answering. It waits for the store: for a thread."""
+    if not gate.ready:
+        raise NotReady("calls cannot be let in, or writes not be recorded; mend the file of keys or the audit log")
+    authorizer.follow(0)
 
 
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
@@ -118,11 +130,24 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     credentials = server_credentials(settings)
     gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
+    health = Health(
+        SERVICE_NAME,
+        lambda: _look(authorizer, gate),
+        every_ms=settings.ready_every_ms,
+        look_ms_max=settings.ready_ms_max,
+    )
+    try:
+        lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, health)
+    except BaseException:
+        service.close()
+        await gate.close()
+        raise
     server = grpc.aio.server(
         interceptors=[
             Edge(
                 SERVICE_NAME,
                 gate,
+                lookout.sights,
                 request_items_max=settings.request_items_max,
                 answer_bytes_max=settings.answer_bytes_max,
             )
@@ -131,9 +156,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         maximum_concurrent_rpcs=settings.calls_max,
     )
     add_AuthorizerServiceServicer_to_server(service, server)
-    servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    await _set_health(servicer, ready=True)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
         reflection.enable_server_reflection(
@@ -150,14 +173,16 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     if port == 0:
         service.close()
         await gate.close()
+        await lookout.close()
         raise InvalidSetting(
             f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
             "port 0 takes a free one",
             {"setting": "listen"},
         )
     await server.start()
+    health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, servicer, gate, f"{shown}:{port}")
+    return Running(server, service, health, gate, lookout, f"{shown}:{port}")
 
 
 class Follower:
@@ -190,6 +215,11 @@ class Follower:
                     told = problem.message
                     _log.warning("cannot follow the store: %s", told)
                 self._ended.wait(FOLLOW_S)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, later changes have to be followed
+                if repr(problem) != told:
+                    told = repr(problem)
+                    _log.exception("cannot follow the store")
+                self._ended.wait(FOLLOW_S)
 
 
 async def serve(settings: Settings) -> None:
@@ -204,12 +234,19 @@ async def serve(settings: Settings) -> None:
         running = await start(authorizer, settings)
         follower.start()
         every_s = settings.collect_every_s
-        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told))
-        sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
+        count = _uncounted if running.metrics is None else running.metrics.collected
+        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told, count))
+        ready = {"grpc": running.address}
+        if running.metrics_address:
+            ready["metrics"] = running.metrics_address
+        sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
         _log.info("stopping: calls in progress get %d ms", settings.drain_ms_max)
+        running.announce_stop()
+        # Calls that were on their way when the signal came arrive in this time, and are answered as any other.
+        await asyncio.sleep(settings.notice_ms / 1000)
         await running.stop(settings.drain_ms_max)
     finally:
         # A collection in progress ends with the store, at its next step.
@@ -219,16 +256,33 @@ async def serve(settings: Settings) -> None:
     await keeping
 
 
-async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, told: asyncio.Event) -> None:
-    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it."""
+def _uncounted(collected: Collected | None) -> None:
+    del collected
+
+
+async def keep_history(
+    authorizer: Authorizer,
+    history_s: int,
+    every_s: float,
+    told: asyncio.Event,
+    count: Callable[[Collected | None], None] = _uncounted,
+) -> None:
+    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it.
+
+    `count` is told what went each time, None for a failure.
+    """
     span = timedelta(seconds=min(history_s, _HISTORY_S_MAX))
     while not told.is_set():
         try:
             collected = await asyncio.to_thread(authorizer.collect, span)
         except RelgraphError as error:
             if not told.is_set():
+                count(None)
                 _log.warning("history was not collected: %s", error.message)
+        except Exception:  # noqa: BLE001 - whatever it is, the next collection may go well
+            _log.exception("history was not collected")
         else:
+            count(collected)
             if collected.tuples or collected.revisions:
                 _log.info("collected %d tuples, %d revisions", collected.tuples, collected.revisions)
         with suppress(TimeoutError):
@@ -237,5 +291,5 @@ async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, t
 
 def run(settings: Settings) -> None:
     """Serve from a program of its own: logs go to stderr. Raises what opening the store or binding raises."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(settings)
     asyncio.run(serve(settings))

@@ -22,7 +22,7 @@ from grpc_status import rpc_status
 from relgraph.errors import InvalidInput, LimitExceeded, RelgraphError
 from relgraph_server.calls import CALL
 from relgraph_server.guard import check_items
-from relgraph_server.status import status_of
+from relgraph_server.status import code_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
     from relgraph_server.calls import Call
     from relgraph_server.gate import Gate
+    from relgraph_server.sights import Sight, Sights
 
     Context = grpc.aio.ServicerContext[Message, Message]
+    _Parse = Callable[[bytes], Message]
 
 __all__ = ["Edge"]
 
@@ -43,13 +45,16 @@ _Reply = TypeVar("_Reply")
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps the methods of one service; other services (health, reflection) pass untouched.
 
-    `request_items_max` bounds what is in the lists of a request message. `answer_bytes_max` bounds the size of an
-    answer: beyond it the caller is told so, instead of losing the connection.
+    `sights` sees every call. `request_items_max` bounds what is in the lists of a request message. `answer_bytes_max`
+    bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
     """
 
-    def __init__(self, service_name: str, gate: Gate, *, request_items_max: int, answer_bytes_max: int) -> None:
+    def __init__(
+        self, service_name: str, gate: Gate, sights: Sights, *, request_items_max: int, answer_bytes_max: int
+    ) -> None:
         self._prefix = f"/{service_name}/"
         self._gate = gate
+        self._sights = sights
         self._request_items_max = request_items_max
         self._answer_bytes_max = answer_bytes_max
 
@@ -63,12 +68,9 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
 
             async def answer_stream(messages: AsyncIterable[bytes], context: Context) -> Message:
-                async def admitted(call: Call) -> AsyncIterator[Message]:
-                    async for data in messages:
-                        yield self._admitted(call, parse, data)
-
-                def method(call: Call) -> Awaitable[Message]:
-                    reply: Awaitable[Message] = handler.stream_unary(admitted(call), context)
+                async def method(call: Call) -> Message:
+                    self._gate.await_messages(call)
+                    reply: Message = await handler.stream_unary(self._admitted(call, parse, messages), context)
                     return reply
 
                 return await self._answer(name, method, context)
@@ -79,7 +81,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
             async def answer_many(data: bytes, context: Context) -> None:
                 async def method(call: Call) -> None:
-                    message = self._admitted(call, parse, data)
+                    message = self._admit(call, parse, data)
                     await handler.unary_stream(message, _Renewed(context, lambda: self._gate.renew(call)))
 
                 await self._guarded(name, method, context)
@@ -88,14 +90,14 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def answer(data: bytes, context: Context) -> Message:
             async def method(call: Call) -> Message:
-                reply: Message = await handler.unary_unary(self._admitted(call, parse, data), context)
+                reply: Message = await handler.unary_unary(self._admit(call, parse, data), context)
                 return reply
 
             return await self._answer(name, method, context)
 
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
-    def _admitted(self, call: Call, parse: Callable[[bytes], Message], data: bytes) -> Message:
+    def _admit(self, call: Call, parse: _Parse, data: bytes) -> Message:
         """Read a message of a call whose key was found, and have it judged. Raises InvalidInput, LimitExceeded."""
         try:
             message = parse(data)
@@ -105,8 +107,17 @@ class Edge(grpc.aio.ServerInterceptor):
                 "the request's bytes are not a message of its type; use a client made from the same proto"
             ) from None
         check_items(message, self._request_items_max)
+        if call.sight is not None:
+            self._sights.admit(call.sight, message)
         self._gate.admit(call, message)
         return message
+
+    async def _admitted(self, call: Call, parse: _Parse, messages: AsyncIterable[bytes]) -> AsyncIterator[Message]:
+        async for data in messages:
+            self._gate.renew(call)
+            yield self._admit(call, parse, data)
+        # What the stream asked for is begun now, however long ago the last message came.
+        self._gate.renew(call)
 
     async def _answer(self, name: str, method: Callable[[Call], Awaitable[Message]], context: Context) -> Message:
         """Run a method that returns its answer."""
@@ -123,14 +134,15 @@ class Edge(grpc.aio.ServerInterceptor):
         """Run a method for whom the gate lets in, and turn whatever it raises into a status."""
         call = self._gate.call(name, context.peer())
         CALL.set(call)  # a call has a task of its own, and so a context
+        metadata = _metadata(context)
+        sight = call.sight = self._sights.begin(name, metadata)
         try:
-            self._gate.identify(call, _metadata(context))
-            return await method(call)
+            self._gate.identify(call, metadata)
+            reply = await method(call)
         except RelgraphError as error:
             if type(error) is RelgraphError:
                 _log.exception("an error without a class of its own")
-            await self._gate.failed(call, error)
-            await _abort(context, error)
+            await self._refuse(call, sight, error, context)
         except (asyncio.CancelledError, grpc.aio.AbortError):
             self._gate.abandoned(call)
             raise
@@ -141,8 +153,18 @@ class Edge(grpc.aio.ServerInterceptor):
                 f"the server failed on this request; its log tells why under incident `{incident}`",
                 {"incident": incident},
             )
-            await self._gate.failed(call, problem)
-            await _abort(context, problem)
+            await self._refuse(call, sight, problem, context)
+        else:
+            self._sights.end(sight, "OK")
+            return reply
+        finally:
+            self._sights.end(sight, "CANCELLED")  # nothing, where it has ended already
+
+    async def _refuse(self, call: Call, sight: Sight, error: RelgraphError, context: Context) -> Never:
+        """End a call with an error; it is recorded and counted before its caller is told."""
+        await self._gate.failed(call, error)
+        self._sights.end(sight, code_of(error).name, error)
+        await _abort(context, error, sight.trace_id)
 
 
 class _Renewed:
@@ -178,6 +200,6 @@ def _check_size(reply: Message, bytes_max: int) -> None:
         )
 
 
-async def _abort(context: Context, error: RelgraphError) -> Never:
-    status = rpc_status.to_status(status_of(error))
+async def _abort(context: Context, error: RelgraphError, trace_id: str) -> Never:
+    status = rpc_status.to_status(status_of(error, trace_id))
     await context.abort(status.code, status.details or "", tuple(status.trailing_metadata or ()))

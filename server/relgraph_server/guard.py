@@ -39,6 +39,8 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.BestAccessRequest": _ASKED | {"subject", "resources", "subjects", "resource", "ways"},
     "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets"},
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
+    "relgraph.v1.ListCyclesRequest": _ASKED | {"candidates", "types"},
+    "relgraph.v1.StatusRequest": frozenset(),
     "relgraph.v1.ReadRequest": _ASKED | {"filter", "limit", "cursor"},
     "relgraph.v1.ExportRequest": _ASKED | {"filter"},
     "relgraph.v1.WatchRequest": frozenset({"after", "types", "relations", "filters", "heartbeat_ms"}),

@@ -32,19 +32,27 @@ _BYTES_MAX: Final = 16 << 20
 def read_keys(path: str | Path) -> tuple[Key, ...]:
     """Return the keys of a file. Raises InvalidSetting for one that others could use, InvalidFile for a bad line."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        data = _content(path)
     except (OSError, ValueError) as problem:
         why = (getattr(problem, "strerror", None) or "not a path").lower()
         raise InvalidSetting(
             f"the keys in {quoted(str(path))} cannot be read: {why}; make the file with `relgraph key create`",
             {"file": str(path)},
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        _check_rights(path, os.fstat(descriptor))
-        data = file.read(_BYTES_MAX + 1)
     if len(data) > _BYTES_MAX:
         raise InvalidFile(f"{quoted(str(path))} is larger than any file of keys; check its path")
     return _parsed(str(path), data)
+
+
+def _content(path: str | Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        # Of the very file that is read, which need not be the one that the path leads to a moment later.
+        _check_rights(path, os.fstat(descriptor))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _check_rights(path: str | Path, status: os.stat_result) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import NotReady, RelgraphError
@@ -25,6 +27,9 @@ __all__ = ["Keyring"]
 
 _log: Final = logging.getLogger(__name__)
 
+_CHANGED: Final = 0
+_TICK_NS: Final = 50_000_000
+
 
 class Keyring:
     """The keys in a file. `clock` gives microseconds since 1970 UTC. Raises as `read_keys` when made."""
@@ -32,8 +37,12 @@ class Keyring:
     def __init__(self, path: str, clock: Callable[[], int]) -> None:
         self._path = Path(path)
         self._clock = clock
-        self._seen = self._state()
-        self._keys: tuple[Key, ...] | None = read_keys(self._path)
+        self._reading = Lock()
+        self._seen: tuple[int, ...] | None = None
+        self._keys: tuple[Key, ...] | None = None
+        # What the log was told last: whoever calls meanwhile must not fill it.
+        self._told = ""
+        self._read(self._state())
 
     def find(self, secret: str) -> Key | None:
         """Return the valid key of a secret, None without one. Raises NotReady while the file is broken."""
@@ -53,20 +62,34 @@ class Keyring:
         return True
 
     def _current(self) -> tuple[Key, ...]:
-        state = self._state()
-        if state != self._seen:
-            try:
-                self._keys = read_keys(self._path)
-                _log.info("read %d keys", len(self._keys))
-            except RelgraphError as problem:
-                self._keys = None
-                _log.error("no call is let in: %s", problem.message)
-            self._seen = state
-        if self._keys is None:
+        # INVARIANT: what was read belongs to the state that was seen before; two threads must not mix theirs.
+        with self._reading:
+            state = self._state()
+            if state != self._seen:
+                try:
+                    self._read(state)
+                except RelgraphError as problem:
+                    # The failure may be the machine's (too many open files): it is read again although it is the same.
+                    self._keys = self._seen = None
+                    if problem.message != self._told:
+                        self._told = problem.message
+                        _log.error("no call is let in: %s", problem.message)
+            keys = self._keys
+        if keys is None:
             raise NotReady(
                 "the server cannot read its keys; its log tells why, and calls are let in once that is mended"
             )
-        return self._keys
+        return keys
+
+    def _read(self, state: tuple[int, ...]) -> None:
+        """Read the file, which was in that state before."""
+        self._keys = read_keys(self._path)
+        self._told = ""
+        # A file may change twice within one tick of its clock: as long as it is that fresh, it is read each time.
+        settled = bool(state) and time.time_ns() - state[_CHANGED] > _TICK_NS
+        self._seen = state if settled else None
+        if settled:
+            _log.info("read %d keys", len(self._keys))
 
     def _state(self) -> tuple[int, ...]:
         """Return what tells one state of the file from another: a replaced file has another inode or change time."""
@@ -75,11 +98,11 @@ class Keyring:
         except (OSError, ValueError):
             return ()
         return (
+            status.st_ctime_ns,
+            status.st_mtime_ns,
             status.st_dev,
             status.st_ino,
             status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
             status.st_mode,
             status.st_uid,
         )

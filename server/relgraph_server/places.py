@@ -24,7 +24,7 @@ _Result = TypeVar("_Result")
 
 _STALLED: Final = {
     "export": ("was not taken", "read faster, or export again"),
-    "import": ("did not come", "send faster, or import again; nothing was changed"),
+    "import": ("was not sent", "nothing was changed: send faster, or import in parts"),
 }
 
 

@@ -20,7 +20,9 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
 from relgraph.wire import answers, columns, questions
 from relgraph.wire.parts import read_text
+from relgraph.wire.status import status_message
 from relgraph_server.calls import CALL, Done
+from relgraph_server.condition import server_status
 from relgraph_server.guard import refuse_unserved
 from relgraph_server.places import Places
 from relgraph_server.spool import Spool
@@ -66,6 +68,11 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._exports = Places("export", settings.exports_max, settings)
         self._imports = Places("import", settings.imports_max, settings)
 
+    @property
+    def watchers(self) -> Watchers:
+        """Everybody who watches."""
+        return self._watchers
+
     def end_streams(self) -> None:
         """End what would go on without end, and refuse more of it: the server is about to stop."""
         self._watchers.stop()
@@ -83,11 +90,13 @@ class AuthorizerService(AuthorizerServiceServicer):
         stopping.
         """
         longest = self._settings.question_ms_max / 1000
+        call = CALL.get()
 
         def begin() -> _Answer:
             left = _deadline(context)
-            return question(longest if left is None else min(left, longest))
+            return call.work(lambda: question(longest if left is None else min(left, longest)))
 
+        call.wait()
         return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
 
     async def _change(self, write: Callable[[Authorizer], _Done], context: Context) -> _Done:
@@ -97,8 +106,9 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         def begin() -> _Done:
             _deadline(context)
-            return call.carry_out(lambda: write(authorizer))
+            return call.work(lambda: call.carry_out(lambda: write(authorizer)))
 
+        call.wait()
         return await asyncio.get_running_loop().run_in_executor(self._writers, begin)
 
     def _writer(self, call: Call) -> Authorizer:
@@ -205,6 +215,23 @@ class AuthorizerService(AuthorizerServiceServicer):
             context,
         )
         return answers.orphans_message(orphans)
+
+    async def ListCycles(self, request: pb.ListCyclesRequest, context: Context) -> pb.ListCyclesResponse:
+        """List what leads back to itself."""
+        refuse_unserved(request)
+        candidates = questions.read_objects(request.candidates, "candidates")
+        types = questions.read_types(request.types, "types")
+        consistency = questions.read_consistency(request)
+        cycles = await self._ask(
+            lambda left: self._authorizer.cycles(candidates, types=types, consistency=consistency, deadline=left),
+            context,
+        )
+        return answers.cycles_message(cycles)
+
+    async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:
+        """Tell how the server is."""
+        refuse_unserved(request)
+        return status_message(await self._ask(lambda _: server_status(self._authorizer, self._settings), context))
 
     async def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
         """Read one page of tuples."""
@@ -363,8 +390,9 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         def begin() -> Imported:
             _deadline(context)
-            return call.carry_out(load)
+            return call.work(lambda: call.carry_out(load))
 
+        call.wait()
         work = self._writers.submit(begin)
         # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
         work.add_done_callback(lambda _: spool.close())

@@ -23,6 +23,8 @@ __all__ = ["Settings", "Value", "is_loopback", "load_settings", "parse_address"]
 Value = str | int | bool
 """What a setting can be; in the environment everything is text."""
 
+LOG_FORMATS: Final = ("text", "json")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _PREFIX: Final = "RELGRAPH_"
 _DIGITS_MAX: Final = 18
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -37,11 +39,23 @@ class Settings:
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the gRPC listener; port 0 takes a free one."""
     insecure: bool = False
-    """Allow a public address although there are not both keys and TLS."""
+    """Allow a public address although there are not both keys and TLS, and one for metrics."""
     keys: str = ""
     """The file of keys, as `relgraph key` writes it; without one everybody who reaches the server may do everything."""
     audit: str = ""
     """The file of the audit log; none without a name."""
+    metrics: str = ""
+    """HOST:PORT of the HTTP listener for `/metrics`, `/livez` and `/readyz`; none without one."""
+    traces: bool = False
+    """Send OpenTelemetry traces to where the OTEL_* variables say."""
+    trace_ids: bool = False
+    """Name subjects and resources in traces."""
+    log_format: str = "text"
+    """`text` or `json`: how a line of the server's log on stderr looks."""
+    log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`: what is left out of the log is less than that."""
+    slow_call_ms: int = 1_000
+    """Milliseconds from which on a call is told in the log as slow."""
     tls_cert: str = ""
     """The file of the server's certificate, PEM, with those between it and its authority; plain text without one."""
     tls_key: str = ""
@@ -58,6 +72,12 @@ class Settings:
     """Calls in progress at once; more are refused with RESOURCE_EXHAUSTED."""
     connections_max: int = 1_000
     """Connections open at once."""
+    connection_idle_ms_max: int = 600_000
+    """Milliseconds after which a connection without calls is closed."""
+    connection_age_ms_max: int = 86_400_000
+    """Milliseconds after which a connection takes no new calls; the client opens another one."""
+    connection_grace_ms_max: int = 60_000
+    """Milliseconds that calls in progress on such a connection get to finish, watches and exports included."""
     streams_max: int = 1_000
     """Calls in progress at once on one connection; more wait."""
     imports_max: int = 4
@@ -94,12 +114,20 @@ class Settings:
     """Milliseconds that one question may take; a caller's own deadline counts where it is earlier."""
     drain_ms_max: int = 10_000
     """Milliseconds that calls in progress get to finish when the server is told to stop."""
+    notice_ms: int = 200
+    """Milliseconds between saying that the server stops and refusing calls."""
+    ready_every_ms: int = 1_000
+    """Milliseconds between two looks whether the store answers, which health tells."""
+    ready_ms_max: int = 5_000
+    """Milliseconds that such a look may take."""
     history_s: int = 86_400
     """Seconds of history that are kept; what is older is collected in the background."""
     collect_every_s: int = 600
     """Seconds between two collections of history."""
     limits: Limits = field(default_factory=Limits)
     """Limits on the work of one request."""
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Where each setting was set that is not at its default; of a limit as `limits.NAME`."""
 
 
 def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str], config: str | None = None) -> Settings:
@@ -112,7 +140,7 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
     nested = file.pop("limits", {})
     if not isinstance(nested, dict):
         raise InvalidSetting(f"`limits` in {quoted(str(config))} is not a table; write `[limits]` above its settings")
-    own = {one.name: one.default for one in fields(Settings) if one.name != "limits"}
+    own = {one.name: one.default for one in fields(Settings) if one.name not in ("limits", "sources")}
     limits = {one.name: one.default for one in fields(Limits)}
     _refuse_strangers(file, own, f"in {quoted(str(config))}")
     _refuse_strangers(nested, limits, f"under `[limits]` in {quoted(str(config))}")
@@ -134,9 +162,27 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
         raise InvalidSetting(
             "no store is named; pass `--store sqlite:///access.db` or set RELGRAPH_STORE", {"setting": "store"}
         )
-    settings = Settings(**given, limits=Limits(**given_limits))  # type: ignore[arg-type]  # _typed gave each its type
+    sources = _sources(flags, environ, file, nested, config)
+    settings = Settings(**given, limits=Limits(**given_limits), sources=sources)  # type: ignore[arg-type]  # _typed
     _check_address(settings)
+    _check_sights(settings)
     return settings
+
+
+def _sources(
+    flags: Mapping[str, Value | None],
+    environ: Mapping[str, str],
+    file: Mapping[str, object],
+    limits: Mapping[str, object],
+    config: str | None,
+) -> dict[str, str]:
+    """Return where each setting was set: what comes first in the order of precedence, written last."""
+    sources = {**dict.fromkeys(file, f"the file {config}"), **{f"limits.{one}": f"the file {config}" for one in limits}}
+    for name in (one for one in environ if one.startswith(_PREFIX)):
+        setting = name.removeprefix(_PREFIX).lower()
+        nested = setting.removeprefix("limits_")
+        sources[setting if nested == setting else f"limits.{nested}"] = f"the variable {name}"
+    return {**sources, **{one: "an option" for one, value in flags.items() if value is not None}}
 
 
 def _first(*values: object) -> object:
@@ -184,17 +230,17 @@ def _typed(name: str, value: object, default: object) -> Value:
     raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use a text", {"setting": name})
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, setting: str = "listen") -> tuple[str, int]:
     """Return host and port of `HOST:PORT`; an IPv6 host stands in brackets. Raises InvalidSetting."""
     host, colon, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not bare or (":" in bare and bare == host) or not (port.isascii() and port.isdigit()):
         raise InvalidSetting(
             f"{quoted(text)} is not an address; write HOST:PORT, as in `127.0.0.1:50051` or `[::1]:0`",
-            {"setting": "listen"},
+            {"setting": setting},
         )
     if len(port) > _DIGITS_MAX or int(port) > 65_535:
-        raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": "listen"})
+        raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": setting})
     return bare, int(port)
 
 
@@ -213,6 +259,28 @@ def _check_address(settings: Settings) -> None:
             "read and write everything; give it `--keys`, `--tls-cert` and `--tls-key`, listen on 127.0.0.1, or pass "
             "`--insecure` where the network itself is guarded",
             {"setting": "listen"},
+        )
+
+
+def _check_sights(settings: Settings) -> None:
+    """Refuse words that are none, a public address for metrics unless `insecure`, and what nothing would come of."""
+    for name, words in (("log_format", LOG_FORMATS), ("log_level", LOG_LEVELS)):
+        value = getattr(settings, name)
+        if value not in words:
+            raise InvalidSetting(
+                f"`{name}` cannot be {quoted(value)}{did_you_mean(value, words)}; use {', '.join(words)}",
+                {"setting": name},
+            )
+    if settings.trace_ids and not settings.traces:
+        raise InvalidSetting(
+            "`trace_ids` is set and `traces` is not, so there is nothing to name them in; set both or none",
+            {"setting": "trace_ids"},
+        )
+    if settings.metrics and not settings.insecure and not is_loopback(parse_address(settings.metrics, "metrics")[0]):
+        raise InvalidSetting(
+            f"{quoted(settings.metrics)} is a public address, and metrics are served without keys or TLS; use "
+            "127.0.0.1, or pass `--insecure` where the network itself is guarded",
+            {"setting": "metrics"},
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from relgraph.answers import Fact
 from relgraph.errors import StoreUnavailable, Unsupported, quoted
 from relgraph.revision import Revision
 from relgraph.store.postgres.faults import named
@@ -18,10 +19,11 @@ from relgraph.store.postgres.link import PostgresLink, connect
 from relgraph.store.postgres.pool import Pool
 from relgraph.store.postgres.writing import PostgresTransaction
 from relgraph.store.sql.collecting import collect
+from relgraph.store.sql.measuring import measure
 from relgraph.store.sql.reading import Pin, SQLSnapshot, identity, unfinished
 from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
-from relgraph.store.upkeep import Checked
+from relgraph.store.upkeep import Checked, Condition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +42,10 @@ _HEAD = (
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = f"{_BEGIN}; {_HEAD}"
+_BYTES = (
+    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class AS c"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ? AND c.relkind = 'r'"
+)
 
 
 class PostgresStore:
@@ -117,6 +123,26 @@ class PostgresStore:
             return verify(link, self._verify_indexes, _BEGIN)
         finally:
             self._pool.give(link)
+
+    def condition(self) -> Condition:
+        """Tell how large the store is and what it stands on."""
+        link, row = self._pool.begin(_HEAD)
+        try:
+            self._check(row)
+            counted = measure(link, _BEGIN)
+            [(version,)] = link.all("SHOW server_version")
+            [(size,)] = link.all(_BYTES, (self._place.schema,))
+        finally:
+            self._pool.give(link)
+        return Condition(
+            (
+                Fact("versions", "PostgreSQL", str(version)),
+                Fact("store", "kind", "PostgreSQL schema"),
+                Fact("store", "schema", self._place.schema),
+                Fact("store", "bytes", int(size)),
+                *counted,
+            )
+        )
 
     def _verify_indexes(self, link: Link) -> list[Checked]:
         assert isinstance(link, PostgresLink)  # the one that `verify` was given

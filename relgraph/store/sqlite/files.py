@@ -13,6 +13,7 @@ from relgraph.errors import StoreReadOnly, StoreUnavailable, quoted
 from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.joining import JoinedTransaction
 from relgraph.store.sql.link import ClosedLink
+from relgraph.store.sql.measuring import measure
 from relgraph.store.sql.reading import SQLSnapshot, committed_head, committed_pin, identity
 from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
@@ -24,6 +25,7 @@ from relgraph.store.sqlite.layout import is_current, prepare
 from relgraph.store.sqlite.library import PATH_SHOWN_MAX, check_version, fault
 from relgraph.store.sqlite.link import SQLiteLink, connect
 from relgraph.store.sqlite.log import Log
+from relgraph.store.sqlite.measuring import file_condition
 from relgraph.store.sqlite.verifying import verify_file
 from relgraph.store.sqlite.writing import SQLiteTransaction
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.store.sqlite.holds import Hold
     from relgraph.store.sqlite.library import SQLiteModule
-    from relgraph.store.upkeep import Backup, Verification
+    from relgraph.store.upkeep import Backup, Condition, Verification
 
 __all__ = ["FileStore"]
 
@@ -138,6 +140,14 @@ class FileStore:
         link = self._take()
         try:
             return verify(link, lambda link: verify_file(link, self._library))
+        finally:
+            self._leave(link)
+
+    def condition(self) -> Condition:
+        """Tell how large the file is, what it stands on, and what of it is not safe."""
+        link = self._take()
+        try:
+            return file_condition(measure(link), self._hold)
         finally:
             self._leave(link)
 

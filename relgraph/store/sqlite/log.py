@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from relgraph.store.sql.link import Link
 
-__all__ = ["Log"]
+__all__ = ["LOG_BYTES_MAX", "Log"]
 
 LOG_BYTES_MAX: Final = 64 * 1024 * 1024
 """From this size on, the log is folded whenever no snapshot is in the way."""

@@ -13,10 +13,12 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
+from relgraph.answers import Fact
 from relgraph.errors import InvalidInput, StoreUnavailable, quoted
 from relgraph.store.base import EMPTY
 from relgraph.store.sql.collecting import collect
 from relgraph.store.sql.link import ClosedLink
+from relgraph.store.sql.measuring import measure
 from relgraph.store.sql.reading import Pin, SQLSnapshot, committed_head, identity
 from relgraph.store.sql.turns import WriterLock
 from relgraph.store.sql.verifying import verify
@@ -25,8 +27,10 @@ from relgraph.store.sqlite.copying import back_up
 from relgraph.store.sqlite.layout import prepare
 from relgraph.store.sqlite.library import check_version
 from relgraph.store.sqlite.link import SharedLink, connect_memory
+from relgraph.store.sqlite.measuring import library_facts
 from relgraph.store.sqlite.verifying import verify_file
 from relgraph.store.sqlite.writing import SQLiteTransaction
+from relgraph.store.upkeep import Condition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +106,16 @@ class MemoryStore:
             return verify(self._link, lambda link: verify_file(link, self._library))
         finally:
             self._lock.leave(self)
+
+    def condition(self) -> Condition:
+        """Tell how large the store is and what it stands on."""
+        self._pinned()
+        self._lock.enter(self)
+        try:
+            counted = measure(self._link)
+        finally:
+            self._lock.leave(self)
+        return Condition((*library_facts(self._library), Fact("store", "kind", "SQLite in memory"), *counted))
 
     def backup(self, path: Path) -> Backup:
         """Copy the newest committed state into a new file, between two writes."""
