@@ -382,6 +382,7 @@ class Forked(RelgraphError):
 # A key of a server, and a URL's password: whatever they were mistaken for, nobody wants to read them in a message.
 _KEY = re.compile(r"rg_[A-Za-z0-9_-]{32,}")
 _LOOKED_AT_MAX = 4_096
+_NAME_SIZE = 200
 # INVARIANT: no text makes these search one part of it over and over. What they redact may be megabytes from anybody:
 # a scheme begins where a word does, and whatever follows a colon is taken whole, whether it holds a password or not.
 _PASSWORD = re.compile(r"((?:(?<![\w+.-])[\w+.-]+:/+|//)[^\s:@/`]*+):([^\s`]*+)")
@@ -415,7 +416,8 @@ def quoted(text: str, length_max: int = 80) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `", did you mean `x`?"` for the closest known word, else the known words, else an empty text."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    # No name is as long, and comparing a text without end with each of them takes its time.
+    close = difflib.get_close_matches(word[:_NAME_SIZE], names, n=1, cutoff=0.6)
     if close:
         return f", did you mean {quoted(close[0])}?"
     if not names:
