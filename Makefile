@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long bench check format proto serve clean FORCE
+.PHONY: help setup demo test test-long bench check format pictures proto serve clean FORCE
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ check: $(VENV)/.dev ## Check format, lint, types and the direction of imports.
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+pictures: $(VENV)/.dev ## Draw the pictures of the README (for maintainers; they are committed).
+	@$(BIN)/python -m tests.pictures
 
 proto: ## Generate relgraph/v1 from proto/ (for maintainers; the generated code is committed).
 	@bash proto/generate.sh

@@ -22,6 +22,7 @@ __all__ = [
     "functions",
     "imported_roots",
     "module_name",
+    "pages",
     "project_imports",
     "public_definitions",
     "python_files",
@@ -33,7 +34,17 @@ __all__ = [
 ]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FOLDERS: Final = (".ci", "benchmarks", "proto", "relgraph", "scenarios", "server", "tests", "typing")
+FOLDERS: Final = (
+    ".ci",
+    "benchmarks",
+    "docs",
+    "proto",
+    "relgraph",
+    "scenarios",
+    "server",
+    "tests",
+    "typing",
+)
 PACKAGES: Final = {"relgraph": ROOT / "relgraph", "relgraph_server": ROOT / "server" / "relgraph_server"}
 GENERATED: Final = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
@@ -60,6 +71,11 @@ def _is_written_text(path: Path) -> bool:
 def python_files() -> tuple[Path, ...]:
     """Return the Python files among them."""
     return tuple(path for path in text_files() if path.suffix == ".py")
+
+
+def pages() -> tuple[Path, ...]:
+    """Return the pages for people: the README, and those that it leads on to."""
+    return (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
 @cache

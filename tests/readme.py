@@ -1,4 +1,4 @@
-"""Runs the code blocks of a Markdown page, as a reader would: top to bottom, in one empty directory.
+"""Runs the code blocks of a Markdown page, as a reader would: top to bottom, in one empty directory; and its links.
 
     ```python     runs in one namespace, shared by all such blocks; the comment `# → text` after a call at the top
                   level demands that the call prints that text or, printing nothing, has that value
@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Block", "Page", "blocks", "matches", "run_page", "shim"]
+__all__ = ["Block", "Page", "anchors", "blocks", "links", "matches", "prose", "run_page", "shim"]
 
 COMMAND_S_MAX: Final = 60
 SHELL_WORDS: Final = frozenset({"bash", "console", "sh", "shell"})
@@ -39,6 +39,8 @@ _FENCE: Final = re.compile(r"^(?P<fence>`{3,}|~{3,})(?P<word>[^\s`]*)[^`]*$")
 _LEFT_OUT: Final = re.compile(r"^<!-- not run: .+ -->$")
 _EXPECTED: Final = re.compile(r"#\s*→\s*(?P<text>.+?)\s*$")
 _SHOWS_ERROR: Final = re.compile(r"\berror\b|\$\?")
+_LINK: Final = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+_HEADING: Final = re.compile(r"^#{1,6} (?P<text>.+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Block:
 class Page:
     """A run of a page: how many blocks of python and how many commands ran, and how many outputs were compared."""
 
+    name: str
     directory: Path
     environment: dict[str, str]
     python_blocks: int = 0
@@ -101,11 +104,30 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, lines) is not None
 
 
-def run_page(text: str, directory: Path, environment: dict[str, str]) -> Page:
+def prose(text: str) -> list[str]:
+    """Return the lines of a page without its blocks."""
+    hidden = {
+        number for block in blocks(text) for number in range(block.line, block.line + len(block.text.splitlines()))
+    }
+    return [line for number, line in enumerate(text.splitlines(), start=1) if number not in hidden]
+
+
+def links(text: str) -> list[str]:
+    """Return where the links and pictures of a page lead, in order."""
+    return [found["target"] for line in prose(text) for found in _LINK.finditer(line)]
+
+
+def anchors(text: str) -> set[str]:
+    """Return the names by which a page's headings are linked to: lower case, hyphens for blanks, nothing else kept."""
+    headings = [found["text"] for line in prose(text) if (found := _HEADING.match(line))]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def run_page(text: str, directory: Path, environment: dict[str, str], name: str = "README.md") -> Page:
     """Run all blocks of a page in `directory`, which is also where the caller has to stand; raise AssertionError where
-    the page is not true.
+    the page, which a message calls by its `name`, is not true.
     """
-    page = Page(directory, environment)
+    page = Page(name, directory, environment)
     ports = {port: _free_port() for port in set(_PORT.findall(text))}
     text = _PORT.sub(lambda found: ports[found[0]], text)
     try:
@@ -138,7 +160,7 @@ def _run_python(page: Page, block: Block) -> None:
     for statement in ast.parse(block.text).body:
         ast.increment_lineno(statement, block.line - 1)
         assert statement.end_lineno is not None
-        where = f"README.md, line {statement.lineno}"
+        where = f"{page.name}, line {statement.lineno}"
         expected = _EXPECTED.search(lines[statement.end_lineno - block.line])
         output = io.StringIO()
         value: object = None
@@ -161,7 +183,7 @@ def _run_commands(page: Page, block: Block) -> None:
     status = 0
     steps = _steps(block)
     for index, (line, command, shown) in enumerate(steps):
-        where = f"README.md, line {line}: $ {command}"
+        where = f"{page.name}, line {line}: $ {command}"
         if NOT_RUN.match(command):
             continue
         page.commands += 1

@@ -25,8 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from relgraph.api import Authorizer
+    from relgraph_server.app import Running
 
-__all__ = ["SCHEMA", "STREAMED", "TUPLES", "in_process", "lasting_port", "program", "program_environment", "raw_call"]
+__all__ = [
+    "SCHEMA",
+    "STREAMED",
+    "TUPLES",
+    "in_process",
+    "lasting_port",
+    "program",
+    "program_environment",
+    "raw_call",
+    "running",
+]
 
 SCHEMA = """use roles
 definition user {}
@@ -65,16 +76,23 @@ ROOT = Path(__file__).resolve().parent.parent
 @contextmanager
 def in_process(authorizer: object, settings: Settings | None = None) -> Iterator[str]:
     """Serve `authorizer` on a free port of loopback from a thread of this process; gives the address."""
+    with running(authorizer, settings) as server:
+        yield server.address
+
+
+@contextmanager
+def running(authorizer: object, settings: Settings | None = None) -> Iterator[Running]:
+    """Serve `authorizer` as `in_process` does; gives the server."""
     wanted = settings or Settings("unused:", listen="127.0.0.1:0")
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="test-server")
     thread.start()
     try:
-        running = asyncio.run_coroutine_threadsafe(start(cast("Authorizer", authorizer), wanted), loop).result(10)
+        server = asyncio.run_coroutine_threadsafe(start(cast("Authorizer", authorizer), wanted), loop).result(10)
         try:
-            yield running.address
+            yield server
         finally:
-            asyncio.run_coroutine_threadsafe(running.stop(100), loop).result(10)
+            asyncio.run_coroutine_threadsafe(server.stop(100), loop).result(10)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

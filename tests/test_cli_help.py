@@ -1,4 +1,4 @@
-"""The help is complete, and the README's table of commands says what the help says."""
+"""The help is complete, and the docs' table of commands says what the help says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def commands(group: click.Group = cli, above: click.Context | None = None) -> It
 
 
 def table() -> list[str]:
-    """Return the table of commands as the README has it: the usage, and the sentence of the list of commands."""
+    """Return the table of commands as docs/terminal.md has it: the usage, and the sentence of the list of commands."""
     rows = []
     for usage, command in commands():
         # A bar would begin the next cell.
@@ -38,11 +38,11 @@ def table() -> list[str]:
     return ["| Command | |", "| --- | --- |", *rows]
 
 
-def test_the_readme_has_the_table_of_commands() -> None:
-    """README.md holds the table of commands as the help tells it, row by row; a failure shows the one to put there."""
-    text = (house.ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_has_the_table_of_commands() -> None:
+    """docs/terminal.md holds the table of commands as the help tells it, row by row; a failure shows it."""
+    text = (house.ROOT / "docs" / "terminal.md").read_text(encoding="utf-8")
     found = re.search(r"^\| Command \| \|\n(?:\|.*\n)+", text, re.MULTILINE)
-    assert found, "README.md has no table of commands; put it there:\n" + "\n".join(table())
+    assert found, "docs/terminal.md has no table of commands; put it there:\n" + "\n".join(table())
     assert found[0].splitlines() == table(), "\n" + "\n".join(table())
 
 

@@ -1,4 +1,4 @@
-"""The rules of the house, as tests: sizes, docstrings, public names, errors, words, and a README that is true.
+"""The rules of the house, as tests: sizes, docstrings, public names, errors, words, and pages that are true.
 
 Speed is not a rule here, and what ruff, mypy and import-linter can see is theirs (`make check`).
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FILE_LINES_MAX: Final = 500
 FUNCTION_LINES_MAX: Final = 60
+README_LINES_MAX: Final = 350
 
 # Codes are the classes' names in capitals; these are the ones that say more, and callers know them by now.
 CODES_BY_HAND: Final = {
@@ -274,7 +275,7 @@ def test_no_file_names_a_machine() -> None:
     assert [] == lines_with(MACHINE_PATHS)
 
 
-# --- commands and README ----------------------------------------------------------------------------------------------
+# --- commands and pages -----------------------------------------------------------------------------------------------
 
 
 def make_targets() -> set[str]:
@@ -295,19 +296,49 @@ def test_make_help_lists_every_command() -> None:
     assert [] == [name for name, sentence in listed.items() if not sentence.endswith(".")]
 
 
-def test_the_readme_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What README.md shows happens: its Python runs, its commands print what is shown, its make commands exist."""
-    text = (house.ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", house.pages(), ids=house.shown)
+def test_the_pages_are_true(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page shows happens: its Python runs, its commands print what is shown, its make commands exist."""
+    text = path.read_text(encoding="utf-8")
     directory = tmp_path / "reader"
     directory.mkdir()
-    # A reader stands in the checkout; here only what the page reads of it is.
-    (directory / "scenarios").symlink_to(house.ROOT / "scenarios")
+    # A reader stands in the checkout; here only what the pages read of it is.
+    for folder in ("docs", "scenarios"):
+        (directory / folder).symlink_to(house.ROOT / folder)
     monkeypatch.chdir(directory)
-    page = readme.run_page(text, directory, readme.shim(tmp_path / "bin", house.ROOT))
-    assert page.python_blocks > 0
-    assert page.commands > 0
-    assert page.comparisons > 0
+    page = readme.run_page(text, directory, readme.shim(tmp_path / "bin", house.ROOT), house.shown(path))
+    shown = [each for each in readme.blocks(text) if each.word == "python" or each.word in readme.SHELL_WORDS]
+    if any(not each.left_out for each in shown):
+        assert page.python_blocks + page.commands > 0
+        assert page.comparisons > 0
     assert set(re.findall(r"^(?:\$ )?make ([a-z-]+)", text, re.MULTILINE)) <= make_targets()
+
+
+@pytest.mark.parametrize("path", house.pages(), ids=house.shown)
+def test_links_of_the_pages_lead_somewhere(path: Path) -> None:
+    """A link within the project names a file that is there, and a heading that this file has."""
+    astray = []
+    for link in readme.links(path.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in readme.anchors(target.read_text(encoding="utf-8"))):
+            astray.append(link)
+    assert [] == astray
+
+
+def test_the_readme_is_a_front_door() -> None:
+    """The README is read in ten minutes, says what it has at its top, and leads to every other page."""
+    readme_path, *others = house.pages()
+    text = readme_path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= README_LINES_MAX
+    linked = set(readme.links(text))
+    assert {house.shown(path) for path in others} <= {link.partition("#")[0] for link in linked}
+    chapters = {line.removeprefix("## ") for line in readme.prose(text) if line.startswith("## ")}
+    assert [] == [
+        name for name in sorted(chapters) if not {f"#{each}" for each in readme.anchors(f"# {name}")} <= linked
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from relgraph.api.authorizer import Authorizer, open_authorizer
 from relgraph.api.bests import Ways
 from relgraph.api.dumping import Dump
+from relgraph.api.observing import Observer
 from relgraph.api.upkeep import backup, restore, verify
 from relgraph.api.watching import Selection, Watch
 
 __all__ = [
     "Authorizer",
     "Dump",
+    "Observer",
     "Selection",
     "Watch",
     "Ways",

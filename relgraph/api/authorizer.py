@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from relgraph.answers import Decision, Expansion, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.bests import Bests
 from relgraph.api.cursors import Cursor
+from relgraph.api.deciding import Deciding
 from relgraph.api.dumping import Dump
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
@@ -21,15 +22,10 @@ from relgraph.api.writing import Writing
 from relgraph.engine import (
     Budget,
     EverySubjectScope,
-    SubjectScope,
-    Walk,
     World,
-    check,
     expand,
-    valid_until,
 )
-from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, at_index, quoted
-from relgraph.instants import moment
+from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, quoted
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
 from relgraph.schema import parse
@@ -44,6 +40,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import Best, Collected, Cycles, Deleted, Imported, Log, Orphans, Status, Written
     from relgraph.api.bests import Ways
+    from relgraph.api.observing import Observer
     from relgraph.api.watching import Watch
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
@@ -75,10 +72,6 @@ def open_authorizer(url: str, *, limits: Limits | None = None, sqlite: SQLiteMod
     return Authorizer(open_store(url, clock=_now, random=os.urandom, sqlite=sqlite), limits=limits)
 
 
-def _moment(instant: int | None) -> datetime | None:
-    return None if instant is None else moment(instant)
-
-
 class Authorizer:
     """Answers what a subject may do with a resource, and why; keeps the tuples and the schema this is decided by.
 
@@ -93,6 +86,7 @@ class Authorizer:
         self._clock = clock
         self._following = Following(store, self.limits, clock, time.monotonic)
         self._writing = Writing(self._following, self.limits)
+        self._deciding = Deciding(self._following, self.limits)
         self._bests = Bests(self._following, self.limits)
         self._history = History(self._following, self.limits, clock)
 
@@ -120,6 +114,15 @@ class Authorizer:
         For a thread that keeps this process up with what others write, so that `minimize_latency` answers are new.
         """
         return self._following.follow(timeout)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell `observer`, and nobody else, how long things take from now on; None tells nobody."""
+        self._following.observer = observer
+
+    @property
+    def head(self) -> int:
+        """The newest revision that this process has taken in, and can answer from without reading the store."""
+        return self._following.head
 
     def _world(self, pinned: Pinned, deadline: float | None) -> World:
         return World(pinned.rules, pinned.view, Budget(self.limits, time.monotonic, deadline), pinned.now)
@@ -162,23 +165,14 @@ class Authorizer:
     ) -> Decision:
         """Return the verdict with its revision and, where it is CONDITIONAL, what is missing. Raises as `check`."""
         who, name, what = question_of(subject, permission, resource)
-        ends = _instant(deadline)
-        with self._following.pinned(consistency, ends) as pinned:
-            pinned.rules.schema.check_question(who, name, what)
-            decision = self._decision(pinned, Walk(SubjectScope(self._world(pinned, ends), who)), what, name)
-            if decision.verdict is Verdict.UNDECIDED:
-                raise Undecided(
-                    f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
-                    "it depends on its own negation; look for a permission that excludes itself through the tuples",
-                    {"subject": str(who), "permission": name, "resource": str(what)},
-                )
-            return decision
-
-    @staticmethod
-    def _decision(pinned: Pinned, walk: Walk, resource: Object, name: str) -> Decision:
-        verdict, missing = check(walk, resource, name)
-        until = _moment(valid_until(walk, resource, name))
-        return Decision(verdict, missing, pinned.revision.number, pinned.token, until)
+        decision = self._deciding.one(who, name, what, consistency, _instant(deadline))
+        if decision.verdict is Verdict.UNDECIDED:
+            raise Undecided(
+                f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
+                "it depends on its own negation; look for a permission that excludes itself through the tuples",
+                {"subject": str(who), "permission": name, "resource": str(what)},
+            )
+        return decision
 
     def decide_many(
         self,
@@ -192,27 +186,7 @@ class Authorizer:
         A question is a text `report:q3#view@user:anna`, or subject, permission and resource. Raises as `check`, with
         the question's place, from 0, in `details["index"]`.
         """
-        asked = questions_of(questions)
-        if not asked:
-            raise InvalidInput("a bulk of checks asks nothing; give at least one question")
-        if len(asked) > self.limits.checks_max:
-            raise InvalidInput(
-                f"{len(asked)} questions are over the limit of {self.limits.checks_max}; split them",
-                {"limit": "checks_max", "value": str(self.limits.checks_max)},
-            )
-        ends = _instant(deadline)
-        with self._following.pinned(consistency, ends) as pinned:
-            world = self._world(pinned, ends)
-            walks: dict[Subject, Walk] = {}
-            decisions = []
-            for index, (who, name, what) in enumerate(asked):
-                with at_index(index):
-                    pinned.rules.schema.check_question(who, name, what)
-                if who not in walks:
-                    walks[who] = Walk(SubjectScope(world, who))
-                world.budget.renew()
-                decisions.append(self._decision(pinned, walks[who], what, name))
-            return decisions
+        return self._deciding.many(questions_of(questions), consistency, _instant(deadline))
 
     def best(
         self,

@@ -34,6 +34,7 @@ from relgraph.schema import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from relgraph.api.observing import Observer
     from relgraph.engine import Reader
     from relgraph.limits import Limits
     from relgraph.schema import Schema
@@ -117,6 +118,12 @@ class Following:
         self._parsed: OrderedDict[str, Schema] = OrderedDict()
         self._fresh_at = timer()
         self._state = self._loaded()
+        self.observer: Observer | None = None
+
+    @property
+    def head(self) -> int:
+        """The revision that the graph stands at."""
+        return self._state.graph.head.number
 
     def _loaded(self) -> _State:
         with self.store.snapshot() as snapshot:
@@ -241,11 +248,26 @@ class Following:
         self, consistency: Consistency | None, deadline: float | None = None, page: Token | None = None
     ) -> Iterator[Pinned]:
         """Hold what to answer from: what a page before was answered from, or what `consistency` asks for."""
+        observer = self.observer
+        started = 0.0 if observer is None else self._timer()
         pinned = self.pin_again(page) if page is not None else self.pin(consistency, deadline)
+        if observer is not None:
+            began, started = started, self._timer()
+            observer.pinned(started - began)
         try:
             yield pinned
         finally:
             pinned.release()
+            if observer is not None:
+                observer.answered(self._timer() - started)
+
+    def commit(self, transaction: Transaction, before: Revision) -> None:
+        """Commit what was sealed since `before`."""
+        observer = self.observer
+        started = 0.0 if observer is None else self._timer()
+        transaction.commit()
+        if observer is not None:
+            observer.committed(transaction.head.number - before.number, self._timer() - started)
 
     def _stale(self) -> bool:
         return (self._timer() - self._fresh_at) * 1000 >= self._limits.staleness_ms_max

@@ -67,10 +67,17 @@ _Told: TypeAlias = "list[tuple[_Waiting, Outcome | Exception]]"
 
 
 class Group:
-    """Carries out the writes of many threads. `begin` prepares a transaction."""
+    """Carries out the writes of many threads. `begin` prepares a transaction, and `commit` makes it durable."""
 
-    def __init__(self, begin: Callable[[], Transaction], size_max: int = SIZE_MAX) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], Transaction],
+        commit: Callable[[Transaction, Revision], None] | None = None,
+        *,
+        size_max: int = SIZE_MAX,
+    ) -> None:
         self._begin = begin
+        self._commit = commit or _commit
         self._size_max = size_max
         self._mutex = Lock()
         self._leading = Turn()
@@ -127,7 +134,7 @@ class Group:
                     return
                 if transaction.head != before:
                     self._doubt = transaction.head, told
-                    transaction.commit()
+                    self._commit(transaction, before)
                     committed = True
         except Exception as error:  # noqa: BLE001 - told to whom it belongs; an interrupt belongs to this thread
             problem = error
@@ -204,6 +211,11 @@ class Group:
         for write, outcome in told:
             if write.outcome is None:
                 write.outcome = _copy(outcome) if isinstance(outcome, RelgraphError) else outcome
+
+
+def _commit(transaction: Transaction, before: Revision) -> None:
+    del before
+    transaction.commit()
 
 
 def _too_late() -> DeadlineExceeded:

@@ -38,7 +38,7 @@ class Writing:
     def __init__(self, following: Following, limits: Limits) -> None:
         self._following = following
         self._limits = limits
-        self._group = Group(following.store.transaction)
+        self._group = Group(following.store.transaction, following.commit)
         self.asking = Asking(limits)
 
     def by(self, principal: str) -> Writing:
@@ -70,7 +70,11 @@ class Writing:
                 raise InvalidInput(
                     "a write in your own transaction waits as its connection does; leave the deadline out"
                 )
-            revision, _ = self._alone(self._following.store.joining(conn), asked, payload, judged)
+            with self._following.store.joining(conn) as transaction:
+                before = transaction.head
+                revision, _ = self._sealed(transaction, asked, payload, judged)
+                if transaction.head != before:
+                    transaction.commit()
             # Not followed: the application has not committed it yet.
             return Receipt(revision.number, self._following.token(revision))
         revision, _ = self._group.run(lambda transaction: self._sealed(transaction, asked, payload, judged), deadline)
@@ -131,7 +135,7 @@ class Writing:
             before = transaction.head
             revision, answer = self._sealed(transaction, asked, payload, judged)
             if transaction.head != before:
-                transaction.commit()
+                self._following.commit(transaction, before)
         return revision, answer
 
     def _sealed(

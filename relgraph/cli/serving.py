@@ -25,10 +25,16 @@ __all__ = ["serve"]
 @click.option("--tls-client-ca", metavar="FILE", help="Ask clients for a certificate from this authority (PEM).")
 @click.option("--audit", metavar="FILE", help="Record every write and refusal there; see `relgraph audit`.")
 @click.option("--reflection", is_flag=True, default=None, help="Tell methods and messages on a public address too.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics, /livez and /readyz there, by plain HTTP.")
+@click.option("--traces", is_flag=True, default=None, help="Send OpenTelemetry traces to where OTEL_* variables say.")
+@click.option("--trace-ids", is_flag=True, default=None, help="Name subjects and resources in traces.")
+@click.option("--log-format", metavar="FORMAT", help="text or json: lines of the log on stderr.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+@click.option("--slow-call-ms", type=int, help="Tell calls that took so long in the log; 1000 by default.")
 @click.option("--config", metavar="FILE", help="A TOML file of settings (RELGRAPH_CONFIG).")
 @common_options
 @pass_terminal
-def serve(terminal: Terminal, /, config: str | None, **flags: str | bool | None) -> int:
+def serve(terminal: Terminal, /, config: str | None, **flags: str | int | bool | None) -> int:
     """Serve the store over gRPC until SIGTERM or Ctrl-C; a store that does not exist is made.
 
     Prints one line of JSON when ready, such as {"grpc": "127.0.0.1:50051"}. Settings are taken from the options, then

@@ -49,6 +49,11 @@ class Budget:
         self._nodes = self._nodes_look = self._nodes_max
         self._tuples = self._tuples_look = self._tuples_max
 
+    @property
+    def tuples_read(self) -> int:
+        """How many tuples were read since the counting began."""
+        return self._tuples_max - self._tuples
+
     def node(self) -> None:
         """Spend one sub-question."""
         self._nodes -= 1

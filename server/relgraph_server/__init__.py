@@ -13,6 +13,13 @@
     auditing   what a line of it is, and how to find what was changed
     summaries  what it tells of a request
     tls        the server's certificate, read again when its files change
+    lookout    what the outside sees: puts together what follows, as far as it is asked for
+    sights     what is seen of each call: how it ended, how long it took, what it read
+    metrics    what is counted, for Prometheus
+    tallies    counting, cheaply
+    tracing    spans of calls, for OpenTelemetry
+    web        the HTTP listener for metrics and probes
+    logs       what a line of the server's log is
     spool      where an import's stream waits until it is whole
     guard      which request fields are served; all others are refused
     status     which error becomes which gRPC status

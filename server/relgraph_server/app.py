@@ -23,16 +23,21 @@ from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
+from relgraph_server.logs import configure
+from relgraph_server.lookout import open_lookout
 from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, is_loopback, parse_address
 from relgraph_server.tls import server_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from relgraph.answers import Collected
     from relgraph.api import Authorizer
     from relgraph_server.gate import Gate
+    from relgraph_server.lookout import Lookout
+    from relgraph_server.metrics import Metrics
 
 __all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
@@ -74,13 +79,30 @@ class Running:
     """A server that answers on `address` (HOST:PORT, with the port it really has)."""
 
     def __init__(
-        self, server: grpc.aio.Server, service: AuthorizerService, health: Health, gate: Gate, address: str
+        self,
+        server: grpc.aio.Server,
+        service: AuthorizerService,
+        health: Health,
+        gate: Gate,
+        lookout: Lookout,
+        address: str,
     ) -> None:
         self._server = server
         self._service = service
         self._health = health
         self._gate = gate
+        self._lookout = lookout
         self.address = address
+
+    @property
+    def metrics_address(self) -> str:
+        """HOST:PORT of the HTTP listener; empty without one."""
+        return self._lookout.address
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """What is counted, if anything is."""
+        return self._lookout.metrics
 
     def announce_stop(self) -> None:
         """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
@@ -93,6 +115,7 @@ class Running:
         await self._server.stop(drain_ms_max / 1000)
         await asyncio.to_thread(self._service.close)
         await self._gate.close()
+        await self._lookout.close()
 
 
 def _look(authorizer: Authorizer, gate: Gate) -> None:
@@ -107,18 +130,24 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     credentials = server_credentials(settings)
     gate = open_gate(settings)
     service = AuthorizerService(authorizer, settings)
-    server = grpc.aio.server(
-        interceptors=[Edge(SERVICE_NAME, gate, answer_bytes_max=settings.answer_bytes_max)],
-        options=_options(settings),
-        maximum_concurrent_rpcs=settings.calls_max,
-    )
-    add_AuthorizerServiceServicer_to_server(service, server)
     health = Health(
         SERVICE_NAME,
         lambda: _look(authorizer, gate),
         every_ms=settings.ready_every_ms,
         look_ms_max=settings.ready_ms_max,
     )
+    try:
+        lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, health)
+    except BaseException:
+        service.close()
+        await gate.close()
+        raise
+    server = grpc.aio.server(
+        interceptors=[Edge(SERVICE_NAME, gate, lookout.sights, answer_bytes_max=settings.answer_bytes_max)],
+        options=_options(settings),
+        maximum_concurrent_rpcs=settings.calls_max,
+    )
+    add_AuthorizerServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
@@ -136,6 +165,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     if port == 0:
         service.close()
         await gate.close()
+        await lookout.close()
         raise InvalidSetting(
             f"cannot listen on {quoted(settings.listen)}; is the port taken, or the address another machine's? "
             "port 0 takes a free one",
@@ -144,7 +174,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     await server.start()
     health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, health, gate, f"{shown}:{port}")
+    return Running(server, service, health, gate, lookout, f"{shown}:{port}")
 
 
 class Follower:
@@ -177,6 +207,11 @@ class Follower:
                     told = problem.message
                     _log.warning("cannot follow the store: %s", told)
                 self._ended.wait(FOLLOW_S)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, later changes have to be followed
+                if repr(problem) != told:
+                    told = repr(problem)
+                    _log.exception("cannot follow the store")
+                self._ended.wait(FOLLOW_S)
 
 
 async def serve(settings: Settings) -> None:
@@ -191,8 +226,12 @@ async def serve(settings: Settings) -> None:
         running = await start(authorizer, settings)
         follower.start()
         every_s = settings.collect_every_s
-        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told))
-        sys.stdout.write(json.dumps({"grpc": running.address}) + "\n")
+        count = _uncounted if running.metrics is None else running.metrics.collected
+        keeping = loop.create_task(keep_history(authorizer, settings.history_s, every_s, told, count))
+        ready = {"grpc": running.address}
+        if running.metrics_address:
+            ready["metrics"] = running.metrics_address
+        sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         _log.info("serving %s on %s", without_password(settings.store), running.address)
         await told.wait()
@@ -209,16 +248,33 @@ async def serve(settings: Settings) -> None:
     await keeping
 
 
-async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, told: asyncio.Event) -> None:
-    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it."""
+def _uncounted(collected: Collected | None) -> None:
+    del collected
+
+
+async def keep_history(
+    authorizer: Authorizer,
+    history_s: int,
+    every_s: float,
+    told: asyncio.Event,
+    count: Callable[[Collected | None], None] = _uncounted,
+) -> None:
+    """Collect what is older than the history that is kept, now and then, until told to stop; no failure ends it.
+
+    `count` is told what went each time, None for a failure.
+    """
     span = timedelta(seconds=min(history_s, _HISTORY_S_MAX))
     while not told.is_set():
         try:
             collected = await asyncio.to_thread(authorizer.collect, span)
         except RelgraphError as error:
             if not told.is_set():
+                count(None)
                 _log.warning("history was not collected: %s", error.message)
+        except Exception:  # noqa: BLE001 - whatever it is, the next collection may go well
+            _log.exception("history was not collected")
         else:
+            count(collected)
             if collected.tuples or collected.revisions:
                 _log.info("collected %d tuples, %d revisions", collected.tuples, collected.revisions)
         with suppress(TimeoutError):
@@ -227,5 +283,5 @@ async def keep_history(authorizer: Authorizer, history_s: int, every_s: float, t
 
 def run(settings: Settings) -> None:
     """Serve from a program of its own: logs go to stderr. Raises what opening the store or binding raises."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(settings)
     asyncio.run(serve(settings))

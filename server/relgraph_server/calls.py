@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from relgraph_server.audit import AuditLog
     from relgraph_server.keys import Key
+    from relgraph_server.sights import Sight
 
 __all__ = ["CALL", "Call", "Done"]
 
@@ -34,6 +35,7 @@ class Done(Protocol):
 
 
 _Result = TypeVar("_Result", bound=Done)
+_Part = TypeVar("_Part")
 
 
 class Call:
@@ -42,6 +44,7 @@ class Call:
     def __init__(self, method: str, *, peer: str = "", audit: AuditLog | None = None) -> None:
         self.method = method
         self.key: Key | None = None
+        self.sight: Sight | None = None
         self.told: dict[str, object] = {}
         """What the entry says of the request: set once it has been read."""
         self._peer = peer
@@ -54,6 +57,15 @@ class Call:
     def principal(self) -> str:
         """Who makes the call: the name of its key."""
         return "" if self.key is None else self.key.name
+
+    def wait(self) -> None:
+        """A part of the call waits for a thread now."""
+        if self.sight is not None:
+            self.sight.waits = True
+
+    def work(self, work: Callable[[], _Part]) -> _Part:
+        """Run a part of the call in this thread."""
+        return work() if self.sight is None else self.sight.work(work)
 
     def claim(self) -> bool:
         """Take on the entry; False when somebody has already."""

@@ -21,7 +21,7 @@ from grpc_status import rpc_status
 
 from relgraph.errors import InvalidInput, LimitExceeded, RelgraphError
 from relgraph_server.calls import CALL
-from relgraph_server.status import status_of
+from relgraph_server.status import code_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from relgraph_server.calls import Call
     from relgraph_server.gate import Gate
+    from relgraph_server.sights import Sight, Sights
 
     Context = grpc.aio.ServicerContext[Message, Message]
 
@@ -56,12 +57,14 @@ def _checked(message: _Request | _Malformed) -> _Request:
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps the methods of one service; other services (health, reflection) pass untouched.
 
-    `answer_bytes_max` bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
+    `sights` sees every call. `answer_bytes_max` bounds the size of an answer: beyond it the caller is told so, instead
+    of losing the connection.
     """
 
-    def __init__(self, service_name: str, gate: Gate, *, answer_bytes_max: int) -> None:
+    def __init__(self, service_name: str, gate: Gate, sights: Sights, *, answer_bytes_max: int) -> None:
         self._prefix = f"/{service_name}/"
         self._gate = gate
+        self._sights = sights
         self._answer_bytes_max = answer_bytes_max
 
     async def intercept_service(self, continuation, handler_call_details):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN201 - gRPC types the sync form only
@@ -83,8 +86,9 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
 
             async def answer_stream(messages: AsyncIterable[Message], context: Context) -> Message:
-                def method(call: Call) -> Awaitable[Message]:
-                    reply: Awaitable[Message] = handler.stream_unary(self._admitted(call, messages), context)
+                async def method(call: Call) -> Message:
+                    self._gate.await_messages(call)
+                    reply: Message = await handler.stream_unary(self._admitted(call, messages), context)
                     return reply
 
                 return await self._answer(name, method, context)
@@ -95,8 +99,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
             async def answer_many(message: Message, context: Context) -> None:
                 async def method(call: Call) -> None:
-                    checked = _checked(message)
-                    self._gate.admit(call, checked)
+                    checked = self._admit(call, message)
                     await handler.unary_stream(checked, _Renewed(context, lambda: self._gate.renew(call)))
 
                 await self._guarded(name, method, context)
@@ -105,8 +108,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def answer(message: Message, context: Context) -> Message:
             async def method(call: Call) -> Message:
-                checked = _checked(message)
-                self._gate.admit(call, checked)
+                checked = self._admit(call, message)
                 reply: Message = await handler.unary_unary(checked, context)
                 return reply
 
@@ -114,11 +116,19 @@ class Edge(grpc.aio.ServerInterceptor):
 
         return grpc.unary_unary_rpc_method_handler(answer, deserialize, handler.response_serializer)
 
+    def _admit(self, call: Call, message: Message | _Malformed) -> Message:
+        checked = _checked(message)
+        if call.sight is not None:
+            self._sights.admit(call.sight, checked)
+        self._gate.admit(call, checked)
+        return checked
+
     async def _admitted(self, call: Call, messages: AsyncIterable[Message]) -> AsyncIterator[Message]:
         async for message in messages:
-            checked = _checked(message)
-            self._gate.admit(call, checked)
-            yield checked
+            self._gate.renew(call)
+            yield self._admit(call, message)
+        # What the stream asked for is begun now, however long ago the last message came.
+        self._gate.renew(call)
 
     async def _answer(self, name: str, method: Callable[[Call], Awaitable[Message]], context: Context) -> Message:
         """Run a method that returns its answer."""
@@ -134,14 +144,15 @@ class Edge(grpc.aio.ServerInterceptor):
         """Run a method for whom the gate lets in, and turn whatever it raises into a status."""
         call = self._gate.call(name, context.peer())
         CALL.set(call)  # a call has a task of its own, and so a context
+        metadata = _metadata(context)
+        sight = call.sight = self._sights.begin(name, metadata)
         try:
-            self._gate.identify(call, _metadata(context))
-            return await method(call)
+            self._gate.identify(call, metadata)
+            reply = await method(call)
         except RelgraphError as error:
             if type(error) is RelgraphError:
                 _log.exception("an error without a class of its own")
-            await self._gate.failed(call, error)
-            await _abort(context, error)
+            await self._refuse(call, sight, error, context)
         except (asyncio.CancelledError, grpc.aio.AbortError):
             self._gate.abandoned(call)
             raise
@@ -152,8 +163,18 @@ class Edge(grpc.aio.ServerInterceptor):
                 f"the server failed on this request; its log tells why under incident `{incident}`",
                 {"incident": incident},
             )
-            await self._gate.failed(call, problem)
-            await _abort(context, problem)
+            await self._refuse(call, sight, problem, context)
+        else:
+            self._sights.end(sight, "OK")
+            return reply
+        finally:
+            self._sights.end(sight, "CANCELLED")  # nothing, where it has ended already
+
+    async def _refuse(self, call: Call, sight: Sight, error: RelgraphError, context: Context) -> Never:
+        """End a call with an error; it is recorded and counted before its caller is told."""
+        await self._gate.failed(call, error)
+        self._sights.end(sight, code_of(error).name, error)
+        await _abort(context, error, sight.trace_id)
 
 
 class _Renewed:
@@ -186,6 +207,6 @@ def _check_size(reply: Message, bytes_max: int) -> None:
         )
 
 
-async def _abort(context: Context, error: RelgraphError) -> Never:
-    status = rpc_status.to_status(status_of(error))
+async def _abort(context: Context, error: RelgraphError, trace_id: str) -> Never:
+    status = rpc_status.to_status(status_of(error, trace_id))
     await context.abort(status.code, status.details or "", tuple(status.trailing_metadata or ()))

@@ -56,6 +56,10 @@ class Health(health_pb2_grpc.HealthServicer):
         """Begin to look whether all is well."""
         self._looking = asyncio.get_running_loop().create_task(self._keep_looking())
 
+    def tells(self, name: str) -> bool:
+        """Whether SERVING is told under a name of its own, at this moment."""
+        return self._told[name] is _SERVING
+
     def stop(self) -> None:
         """Say that the server stops, to whoever asks or watches. Stopping twice is fine."""
         self._ending.set()

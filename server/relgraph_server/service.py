@@ -66,6 +66,11 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._exports = asyncio.Semaphore(settings.exports_max)
         self._imports = asyncio.Semaphore(settings.imports_max)
 
+    @property
+    def watchers(self) -> Watchers:
+        """Everybody who watches."""
+        return self._watchers
+
     def end_streams(self) -> None:
         """End what would go on without end, and refuse more of it: the server is about to stop."""
         self._watchers.stop()
@@ -83,11 +88,13 @@ class AuthorizerService(AuthorizerServiceServicer):
         stopping.
         """
         longest = self._settings.question_ms_max / 1000
+        call = CALL.get()
 
         def begin() -> _Answer:
             left = _deadline(context)
-            return question(longest if left is None else min(left, longest))
+            return call.work(lambda: question(longest if left is None else min(left, longest)))
 
+        call.wait()
         return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
 
     async def _change(self, write: Callable[[Authorizer], _Done], context: Context) -> _Done:
@@ -97,8 +104,9 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         def begin() -> _Done:
             _deadline(context)
-            return call.carry_out(lambda: write(authorizer))
+            return call.work(lambda: call.carry_out(lambda: write(authorizer)))
 
+        call.wait()
         return await asyncio.get_running_loop().run_in_executor(self._writers, begin)
 
     def _writer(self, call: Call) -> Authorizer:
@@ -357,7 +365,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         async with self._imports:
             spool = Spool(bytes_max=self._settings.import_bytes_max, tuples_max=self._settings.limits.import_tuples_max)
             try:
-                options = await _receive(request_iterator, spool)
+                options = await _receive(request_iterator, spool, self._settings.message_ms_max)
             except BaseException:
                 spool.close()
                 raise
@@ -390,8 +398,9 @@ class AuthorizerService(AuthorizerServiceServicer):
 
         def begin() -> Imported:
             _deadline(context)
-            return call.carry_out(load)
+            return call.work(lambda: call.carry_out(load))
 
+        call.wait()
         work = self._writers.submit(begin)
         # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
         work.add_done_callback(lambda _: spool.close())
@@ -402,10 +411,10 @@ class AuthorizerService(AuthorizerServiceServicer):
             raise
 
 
-async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> pb.ImportOptions:
+async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool, ms_max: int) -> pb.ImportOptions:
     """Take the whole stream into the spool, and return its options. Raises for anything but a complete stream."""
     options: pb.ImportOptions | None = None
-    async for message in messages:
+    while (message := await _next(messages, ms_max)) is not None:
         refuse_unserved(message)
         if options is None:
             options = message.options
@@ -420,3 +429,15 @@ async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> p
         spool.add(message)
     spool.complete()
     return options or pb.ImportOptions()
+
+
+async def _next(messages: AsyncIterator[pb.ImportRequest], ms_max: int) -> pb.ImportRequest | None:
+    """Wait for one message, None at the end. Raises DeadlineExceeded for a caller who does not send it."""
+    try:
+        return await asyncio.wait_for(anext(messages, None), ms_max / 1000)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"a message was not sent within {ms_max} ms, and the import was ended; nothing was changed: send faster, "
+            "or import in parts",
+            {"limit": "message_ms_max", "value": str(ms_max)},
+        ) from None

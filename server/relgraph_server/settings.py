@@ -23,6 +23,8 @@ __all__ = ["Settings", "Value", "is_loopback", "load_settings", "parse_address"]
 Value = str | int | bool
 """What a setting can be; in the environment everything is text."""
 
+LOG_FORMATS: Final = ("text", "json")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _PREFIX: Final = "RELGRAPH_"
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -36,11 +38,23 @@ class Settings:
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the gRPC listener; port 0 takes a free one."""
     insecure: bool = False
-    """Allow a public address although there are not both keys and TLS."""
+    """Allow a public address although there are not both keys and TLS, and one for metrics."""
     keys: str = ""
     """The file of keys, as `relgraph key` writes it; without one everybody who reaches the server may do everything."""
     audit: str = ""
     """The file of the audit log; none without a name."""
+    metrics: str = ""
+    """HOST:PORT of the HTTP listener for `/metrics`, `/livez` and `/readyz`; none without one."""
+    traces: bool = False
+    """Send OpenTelemetry traces to where the OTEL_* variables say."""
+    trace_ids: bool = False
+    """Name subjects and resources in traces."""
+    log_format: str = "text"
+    """`text` or `json`: how a line of the server's log on stderr looks."""
+    log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`: what is left out of the log is less than that."""
+    slow_call_ms: int = 1_000
+    """Milliseconds from which on a call is told in the log as slow."""
     tls_cert: str = ""
     """The file of the server's certificate, PEM, with those between it and its authority; plain text without one."""
     tls_key: str = ""
@@ -70,7 +84,7 @@ class Settings:
     exports_max: int = 16
     """Exports sent at once; more wait."""
     message_ms_max: int = 60_000
-    """Milliseconds that a caller may take over one message of an export."""
+    """Milliseconds that a caller may take over one message of an export or an import."""
     watchers_max: int = 1_000
     """Watches at once; more are refused with RESOURCE_EXHAUSTED."""
     watch_threads_max: int = 2
@@ -142,6 +156,7 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
     sources = _sources(flags, environ, file, nested, config)
     settings = Settings(**given, limits=Limits(**given_limits), sources=sources)  # type: ignore[arg-type]  # _typed
     _check_address(settings)
+    _check_sights(settings)
     return settings
 
 
@@ -206,17 +221,17 @@ def _typed(name: str, value: object, default: object) -> Value:
     raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use a text", {"setting": name})
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, setting: str = "listen") -> tuple[str, int]:
     """Return host and port of `HOST:PORT`; an IPv6 host stands in brackets. Raises InvalidSetting."""
     host, colon, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not bare or (":" in bare and bare == host) or not (port.isascii() and port.isdigit()):
         raise InvalidSetting(
             f"{quoted(text)} is not an address; write HOST:PORT, as in `127.0.0.1:50051` or `[::1]:0`",
-            {"setting": "listen"},
+            {"setting": setting},
         )
     if int(port) > 65_535:
-        raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": "listen"})
+        raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": setting})
     return bare, int(port)
 
 
@@ -235,6 +250,28 @@ def _check_address(settings: Settings) -> None:
             "read and write everything; give it `--keys`, `--tls-cert` and `--tls-key`, listen on 127.0.0.1, or pass "
             "`--insecure` where the network itself is guarded",
             {"setting": "listen"},
+        )
+
+
+def _check_sights(settings: Settings) -> None:
+    """Refuse words that are none, a public address for metrics unless `insecure`, and what nothing would come of."""
+    for name, words in (("log_format", LOG_FORMATS), ("log_level", LOG_LEVELS)):
+        value = getattr(settings, name)
+        if value not in words:
+            raise InvalidSetting(
+                f"`{name}` cannot be {quoted(value)}{did_you_mean(value, words)}; use {', '.join(words)}",
+                {"setting": name},
+            )
+    if settings.trace_ids and not settings.traces:
+        raise InvalidSetting(
+            "`trace_ids` is set and `traces` is not, so there is nothing to name them in; set both or none",
+            {"setting": "trace_ids"},
+        )
+    if settings.metrics and not settings.insecure and not is_loopback(parse_address(settings.metrics, "metrics")[0]):
+        raise InvalidSetting(
+            f"{quoted(settings.metrics)} is a public address, and metrics are served without keys or TLS; use "
+            "127.0.0.1, or pass `--insecure` where the network itself is guarded",
+            {"setting": "metrics"},
         )
 
 

@@ -105,9 +105,12 @@ def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest)
     return box
 
 
-def status_of(error: errors.RelgraphError) -> status_pb2.Status:
-    """Return the whole status of an error: code, message, ErrorInfo, and BadRequest where `field` is in its details."""
-    details = dict(error.details)
+def status_of(error: errors.RelgraphError, trace_id: str = "") -> status_pb2.Status:
+    """Return the whole status of an error: code, message, ErrorInfo, and BadRequest where `field` is in its details.
+
+    The call's trace, if it is part of one, stands before the other details, which may be cut.
+    """
+    details = {"trace_id": trace_id, **error.details} if trace_id else dict(error.details)
     field = details.pop("field", "")
     boxes = [_packed(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=_metadata(details)))]
     if field:

@@ -43,6 +43,7 @@ class Watchers:
         self._authorizer = authorizer
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.watch_threads_max, thread_name_prefix="relgraph-watch")
+        self._watching: set[_Watcher] = set()
         self._count = 0
         self._feed: asyncio.Task[Feed] | None = None
         self._old: list[Feed] = []
@@ -52,6 +53,11 @@ class Watchers:
     def count(self) -> int:
         """How many watch now."""
         return self._count
+
+    @property
+    def lag(self) -> int:
+        """How many revisions the one furthest behind was not told yet."""
+        return max((watcher.lag for watcher in self._watching), default=0)
 
     def stop(self) -> None:
         """End every watch at once, and refuse new ones."""
@@ -79,7 +85,11 @@ class Watchers:
                 lambda: self._authorizer.watch(request.after or None, types=types, relations=relations, filters=filters)
             )
             watcher = _Watcher(feed, selection, heartbeat, send, self._thread)
-            await watcher.run(watch)
+            self._watching.add(watcher)
+            try:
+                await watcher.run(watch)
+            finally:
+                self._watching.discard(watcher)
         finally:
             self._count -= 1
             if not self._count:
@@ -148,6 +158,11 @@ class _Watcher:
         self._sent_at = 0.0
         self._stand = feed.base
         self._live = False
+
+    @property
+    def lag(self) -> int:
+        """How many revisions it was not told yet."""
+        return max(0, self._feed.head.number - self._stand.number)
 
     async def run(self, watch: Watch) -> None:
         """Tell from where `watch` stands, without end."""
