@@ -36,7 +36,7 @@ bench: $(VENV)/.dev ## Measure imports, checks, best access and writes; rows of 
 check: $(VENV)/.dev ## Check format, lint, types and the direction of imports.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy --strict relgraph server tests benchmarks
+	@$(BIN)/mypy --strict relgraph server tests benchmarks typing
 	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend.

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc
+import grpc.aio
 
 from relgraph.errors import InvalidSetting, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Access", "credentials_of", "dial", "host_of", "metadata_of"]
+__all__ = ["Access", "credentials_of", "dial", "dial_async", "host_of", "metadata_of"]
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 
@@ -92,6 +93,15 @@ def dial(target: str, access: Access, options: Sequence[tuple[str, int]]) -> grp
         channel = grpc.secure_channel(target, credentials, options=options)
     metadata = metadata_of(access)
     return grpc.intercept_channel(channel, _Shown(metadata)) if metadata else channel
+
+
+def dial_async(
+    target: str, credentials: grpc.ChannelCredentials | None, options: Sequence[tuple[str, int]]
+) -> grpc.aio.Channel:
+    """Return a channel of the running event loop; each call has to show the key itself."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)
 
 
 def _is_loopback(host: str) -> bool:

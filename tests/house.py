@@ -34,7 +34,17 @@ __all__ = [
 ]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FOLDERS: Final = (".ci", "benchmarks", "docs", "proto", "relgraph", "scenarios", "server", "tests")
+FOLDERS: Final = (
+    ".ci",
+    "benchmarks",
+    "docs",
+    "proto",
+    "relgraph",
+    "scenarios",
+    "server",
+    "tests",
+    "typing",
+)
 PACKAGES: Final = {"relgraph": ROOT / "relgraph", "relgraph_server": ROOT / "server" / "relgraph_server"}
 GENERATED: Final = re.compile(r"_pb2(_grpc)?\.pyi?$")
 

@@ -1,4 +1,4 @@
-"""The client is the Authorizer's twin: same methods, same answers, same errors, over a real channel."""
+"""The clients are the Authorizer's twins: same methods, same answers, same errors, over a real channel."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ import pytest
 from relgraph import errors
 from relgraph.answers import Best, Cycles, Decision, Expansion, Orphans, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api import Authorizer, open_authorizer
-from relgraph.client import Client
+from relgraph.client import AsyncClient, Client
 from relgraph.revision import Consistency, Token
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, must_exist, must_not_exist
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer, add_AuthorizerServiceServicer_to_server
 from relgraph_server.settings import Settings
+from tests import house
+from tests.awaited import awaited
 from tests.serving import SCHEMA, TUPLES, in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 Door = Authorizer | Client
 OTHER_STORE = Consistency.at_least(Token(b"another store...", 1, 1, b"n" * 16, 1))
@@ -40,14 +43,15 @@ def authorizer() -> Iterator[Authorizer]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def client(authorizer: Authorizer) -> Iterator[Client]:
-    with in_process(authorizer) as address, Client(address) as opened:
+@pytest.fixture(scope="module", params=["threads", "tasks"])
+def client(request: pytest.FixtureRequest, authorizer: Authorizer) -> Iterator[Client]:
+    opens: Callable[[str], AbstractContextManager[Client]] = Client if request.param == "threads" else awaited
+    with in_process(authorizer) as address, opens(address) as opened:
         yield opened
 
 
-# A connection of the application's own does not travel.
-LOCAL = {("write", "conn")}
+# A connection of the application's own does not travel, and what does not travel cannot break off.
+UNLIKE = {("write", "conn"), ("watch", "resume")}
 # Looking after a store is done where the store is, and a server knows by the key who writes.
 UPKEEP = {"by", "collect", "follow", "log", "observe"}
 METHODS = [
@@ -57,21 +61,49 @@ METHODS = [
 ]
 
 
+def shape(owner: type, name: str) -> list[tuple[str, object, object]]:
+    """The parameters of a method."""
+    parameters = inspect.signature(getattr(owner, name)).parameters.values()
+    return [(one.name, one.kind, one.default) for one in parameters]
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_twins_have_the_same_methods(name: str) -> None:
     """Every public method of the Authorizer is the client's too, with the same parameters, but what cannot travel."""
-
-    def shape(owner: type[Door]) -> list[tuple[str, object, object]]:
-        parameters = inspect.signature(getattr(owner, name)).parameters.values()
-        return [(one.name, one.kind, one.default) for one in parameters if (name, one.name) not in LOCAL]
-
-    assert shape(Authorizer) == shape(Client)
+    here, there = (
+        [one for one in shape(owner, name) if (name, one[0]) not in UNLIKE] for owner in (Authorizer, Client)
+    )
+    assert here == there
 
 
-def test_the_client_has_no_methods_of_its_own() -> None:
-    """What the client can do, the library can do."""
-    own = [name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")]
-    assert METHODS == own
+@pytest.mark.parametrize("name", [*METHODS, "__init__"])
+def test_the_clients_are_told_the_same(name: str) -> None:
+    """Both clients have the same parameters of the same types, and answer the same; only the streams are others."""
+    here, there = (inspect.get_annotations(getattr(owner, name)) for owner in (Client, AsyncClient))
+    assert shape(Client, name) == shape(AsyncClient, name)
+    if name in {"dump", "watch"}:
+        assert f"Async{here.pop('return')}" == there.pop("return")
+    if name == "load":
+        facts = here.pop("tuples")
+        assert f"{facts} | Async{facts}" == there.pop("tuples")
+    assert here == there
+
+
+def test_the_types_of_all_methods_are_checked() -> None:
+    """The file of typical uses, which the type checker reads, calls every method of the library and of each client."""
+    text = (house.ROOT / "typing" / "api.py").read_text(encoding="utf-8")
+    for name in METHODS:
+        assert f"door.{name}(" in text or name == "close"
+        assert f" client.{name}(" in text
+    assert all(f"authorizer.{name}(" in text for name in UPKEEP)
+
+
+def test_the_clients_have_no_methods_of_their_own() -> None:
+    """What the clients can do, the library can do."""
+    for owner in (Client, AsyncClient):
+        assert METHODS == [
+            name for name, _ in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")
+        ]
 
 
 QUESTIONS: dict[str, Callable[[Door], object]] = {
@@ -140,7 +172,9 @@ REFUSED: dict[str, Callable[[Door], object]] = {
     "delete too many": lambda door: door.delete(TupleFilter("report"), limit=1),
     "delete of an unknown type": lambda door: door.delete(TupleFilter("repot")),
     "precondition": lambda door: door.write(touch=TUPLES[:1], preconditions=[must_exist(TupleFilter("user"))]),
-    "last moment": lambda door: door.write(touch=TUPLES[:1], not_after=datetime(2020, 1, 1, tzinfo=UTC)),
+    "last moment": lambda door: door.write(
+        touch=TUPLES[:1], request_id="late", not_after=datetime(2020, 1, 1, tzinfo=UTC)
+    ),
     "not allowed": lambda door: door.write(touch=["report:q3#viewer@group:board#member"]),
     "not a tuple": lambda door: door.write(touch=["report:q3"]),
     "permission written": lambda door: door.write(touch=["report:q3#observe@user:anna"]),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import relgraph
-from relgraph import streams
 from relgraph.client import Client
+from relgraph.client.streams import Dump
+from relgraph.client.terms import Terms
 from relgraph.errors import DeadlineExceeded, NoSchema, RevisionUnavailable, ServerUnavailable, UnknownDefinition
 from relgraph.revision import Consistency
 from relgraph.tuples import TupleFilter
@@ -114,11 +115,11 @@ def test_a_stream_that_was_cut_short_is_not_whole() -> None:
     some = pb.ExportResponse(tuples=[pb.RelationTuple(resource="doc:a", relation="viewer", subject="user:anna")])
     for rest in ((), (some,), (some, pb.ExportResponse(tuples_total=2)), (pb.ExportResponse(tuples_total=1),)):
         with pytest.raises(ServerUnavailable, match="not whole"):
-            list(streams.Dump(Call(first, *rest), "server", 30))
-    whole = streams.Dump(Call(first, some, pb.ExportResponse(tuples_total=1)), "server", 30)
+            list(Dump(Call(first, *rest), Terms("server:1")))
+    whole = Dump(Call(first, some, pb.ExportResponse(tuples_total=1)), Terms("server:1"))
     assert ["doc:a#viewer@user:anna"] == list(map(str, whole))
     with pytest.raises(ServerUnavailable):
-        streams.Dump(Call(), "server", 30)
+        Dump(Call(), Terms("server:1"))
 
 
 def test_who_does_not_read_an_export_makes_room() -> None:

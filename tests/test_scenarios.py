@@ -20,18 +20,20 @@ from relgraph.instants import moment
 from relgraph.revision import Consistency, Token
 from relgraph.tuples import RelationTuple
 from tests.api_kit import lent
+from tests.awaited import awaited
 from tests.scenario_doors import BestAnswer, Door, MethodsDoor, TerminalDoor
 from tests.serving import in_process, program, program_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 SCENARIOS_MIN = 40
 CATGLOBE = next(path for path in FILES if path.stem == "catglobe")
 
 
-@pytest.fixture(params=["library", "gRPC", "terminal", "PostgreSQL"])
+@pytest.fixture(params=["library", "gRPC", "tasks", "terminal", "PostgreSQL"])
 def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
     if request.param == "terminal":
         yield TerminalDoor(tmp_path)
@@ -44,7 +46,8 @@ def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
         if request.param == "library":
             yield MethodsDoor(authorizer)
         else:
-            with in_process(authorizer) as address, Client(address) as client:
+            opens: Callable[[str], AbstractContextManager[Client]] = awaited if request.param == "tasks" else Client
+            with in_process(authorizer) as address, opens(address) as client:
                 yield MethodsDoor(client)
 
 

@@ -79,7 +79,7 @@ def test_every_write_is_told(authorizer: Authorizer, path: Path, tmp_path: Path)
     secret = add_key(tmp_path / "keys", "billing", ["admin"])
     with (
         in_process(authorizer, guarded(tmp_path / "keys", path)) as address,
-        Client(address, access=Access(secret)) as client,
+        Client(address, access=Access(secret), retries=None) as client,
     ):
         written = client.write(touch=[FACT], delete=[TUPLES[3]], reason="why not", request_id="r1")
         deleted = client.delete(TupleFilter("report", "q9"), reason="enough")
@@ -125,9 +125,9 @@ def test_refusals_and_failures_are_told(authorizer: Authorizer, path: Path, tmp_
         call(channel, "ReadSchema", b"", shown(secret))
         call(channel, "Write", b"", shown(writer))
         call(channel, "Write", b"\xff\xff", shown(writer))
-        with Client(address, access=Access(writer)) as client, pytest.raises(TupleNotAllowed):
+        with Client(address, access=Access(writer), retries=None) as client, pytest.raises(TupleNotAllowed):
             client.write(touch=["report:q3#manager@group:board#member"])
-        with Client(address, access=Access(writer)) as client, pytest.raises(TupleNotAllowed):
+        with Client(address, access=Access(writer), retries=None) as client, pytest.raises(TupleNotAllowed):
             client.load(["report:q3#manager@group:board#member"])
     outcomes = [(entry["principal"], entry["method"], entry["outcome"]) for entry in entries(path)]
     assert [("", method, "UNAUTHENTICATED") for method in METHODS] == outcomes[: len(METHODS)]
@@ -146,7 +146,7 @@ def test_in_whose_name_is_told(authorizer: Authorizer, path: Path, tmp_path: Pat
     secret = add_key(tmp_path / "keys", "app", ["write"], "required")
     with (
         in_process(authorizer, guarded(tmp_path / "keys", path)) as address,
-        Client(address, access=Access(secret)) as client,
+        Client(address, access=Access(secret), retries=None) as client,
     ):
         with pytest.raises(NotPermitted):
             client.write(touch=[FACT], actor="user:anna", reason="mine")
@@ -159,7 +159,7 @@ def test_in_whose_name_is_told(authorizer: Authorizer, path: Path, tmp_path: Pat
 
 def test_one_entry_each_under_load(authorizer: Authorizer, path: Path) -> None:
     """What many clients write at once has one entry a write, and every acknowledged revision is among them."""
-    with in_process(authorizer, guarded(audit=path)) as address, Client(address) as client:
+    with in_process(authorizer, guarded(audit=path)) as address, Client(address, retries=None) as client:
 
         def write(n: int) -> int:
             return client.write(touch=[f"report:q{n}#manager@user:anna"], request_id=f"r{n}").revision
@@ -175,7 +175,7 @@ def test_one_entry_each_under_load(authorizer: Authorizer, path: Path) -> None:
 
 def test_a_log_that_was_moved_away_stops_writes(authorizer: Authorizer, path: Path) -> None:
     """Without its log the server refuses writes before it makes them, answers questions, and says it is not ready."""
-    with in_process(authorizer, guarded(audit=path)) as address, Client(address) as client:
+    with in_process(authorizer, guarded(audit=path)) as address, Client(address, retries=None) as client:
         first = client.write(touch=[FACT])
         path.rename(path.with_suffix(".old"))
         for write in (
@@ -201,7 +201,7 @@ def test_a_log_that_was_moved_away_stops_writes(authorizer: Authorizer, path: Pa
 
 def test_a_full_disk_stops_writes(authorizer: Authorizer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With hardly any room left, writes are refused before they are made."""
-    with in_process(authorizer, guarded(audit=path)) as address, Client(address) as client:
+    with in_process(authorizer, guarded(audit=path)) as address, Client(address, retries=None) as client:
         monkeypatch.setattr("relgraph_server.audit.FREE_BYTES_MIN", 1 << 62)
         with pytest.raises(NotReady, match="the disk is full"):
             client.write(touch=[FACT])
@@ -224,7 +224,7 @@ def test_a_write_that_could_not_be_recorded(
             raise OSError(28, "No space left on device")
         return real(file, data)
 
-    with in_process(authorizer, guarded(audit=path)) as address, Client(address) as client:
+    with in_process(authorizer, guarded(audit=path)) as address, Client(address, retries=None) as client:
         monkeypatch.setattr(os, "write", torn)
         with pytest.raises(OutcomeUnknown, match="was made, as revision"):
             client.write(touch=[FACT], request_id="r")
@@ -240,7 +240,7 @@ def test_a_sync_that_fails_is_no_acknowledgement(
     authorizer: Authorizer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An entry counts when it is on the disk: a failing fsync leaves the write unacknowledged."""
-    with in_process(authorizer, guarded(audit=path)) as address, Client(address) as client:
+    with in_process(authorizer, guarded(audit=path)) as address, Client(address, retries=None) as client:
         log_file = path.stat().st_ino
         real = os.fsync
 
@@ -284,7 +284,10 @@ def test_who_has_gone_before_the_start_is_not_written_for(path: Path) -> None:
 
 def test_a_caller_that_goes_has_one_entry(authorizer: Authorizer, path: Path) -> None:
     """A write whose caller gives up has one entry at most, and certainly one if it was made."""
-    with in_process(authorizer, guarded(audit=path, write_threads_max=2)) as address, Client(address) as client:
+    with (
+        in_process(authorizer, guarded(audit=path, write_threads_max=2)) as address,
+        Client(address, retries=None) as client,
+    ):
 
         def give_up(n: int) -> None:
             with suppress(RelgraphError):

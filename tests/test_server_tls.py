@@ -14,12 +14,14 @@ from relgraph.api import open_authorizer
 from relgraph.client import Access, Client
 from relgraph.errors import InvalidSetting, ServerUnavailable, Unauthenticated
 from relgraph_server.settings import load_settings
+from tests.awaited import awaited
 from tests.certificates import Authority, Signed
 from tests.keys_kit import add_key, guarded
 from tests.serving import SCHEMA, TUPLES, in_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from relgraph.api import Authorizer
@@ -55,8 +57,12 @@ def over_tls(signed: Signed, *, keys: Path | None = None, tls_client_ca: str = "
 
 def asks(address: str, access: Access) -> bool:
     """Ask something over a new connection."""
-    with Client(address, access=access, timeout=10) as client:
-        return client.check("user:anna", "administer", "report:q3")
+    answers = set()
+    for opens in (Client, awaited):
+        with opens(address, access=access, timeout=10) as client:
+            answers.add(client.check("user:anna", "administer", "report:q3"))
+    (answer,) = answers
+    return answer
 
 
 def test_tls_and_nothing_else(authorizer: Authorizer, authority: Authority, stranger: Authority, mine: Signed) -> None:
@@ -254,12 +260,24 @@ def test_a_key_is_not_shown() -> None:
     assert "rg_secret" not in repr(Access("rg_secret"))
 
 
-def test_every_kind_of_call_shows_the_key(authorizer: Authorizer, tmp_path: Path) -> None:
-    """The key is sent with calls of every kind, an import's stream among them."""
+@pytest.mark.parametrize("opens", [Client, awaited])
+def test_every_kind_of_call_shows_the_key(
+    authorizer: Authorizer, tmp_path: Path, opens: Callable[..., AbstractContextManager[Client]]
+) -> None:
+    """The key is sent with calls of every kind, the streams of imports, exports and watches among them."""
     secret = add_key(tmp_path / "keys", "app", ["admin"])
     with in_process(authorizer, guarded(tmp_path / "keys")) as address:
-        with Client(address, access=Access(secret)) as client:
-            assert 1 == client.load(["report:q77#manager@user:anna"]).changed
+        with opens(address, access=Access(secret)) as client:
+            assert 1 == client.load(["report:q77#manager@user:anna"], on_duplicate="touch").read
             assert client.check("user:anna", "manage", "report:q77")
-        with Client(address) as client, pytest.raises(Unauthenticated):
-            client.load(["report:q78#manager@user:anna"])
+            with client.dump() as dump, client.watch() as watch:
+                assert dump.revision == watch.revision
+        with opens(address) as client:
+            for act in (
+                lambda: client.load(["report:q78#manager@user:anna"]),
+                client.dump,
+                client.watch,
+                client.schema,
+            ):
+                with pytest.raises(Unauthenticated):
+                    act()

@@ -150,6 +150,7 @@ def _client(address: str, access: Mapping[str, str]) -> Door:
     token = _token(access.get("token_file", ""))
     return Client(
         address,
+        retries=None,  # whoever sits before it decides
         access=Access(
             token=token,
             tls=_is_true(access.get("tls", ""), "RELGRAPH_TLS"),

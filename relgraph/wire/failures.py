@@ -5,13 +5,16 @@ The server's side of this is `relgraph_server.status`; both lean on the same tre
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # carries no py.typed
 
 from relgraph import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["DOMAIN", "error_from"]
 
@@ -23,12 +26,12 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 _WITHOUT_DETAILS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
     grpc.StatusCode.UNAVAILABLE: errors.ServerUnavailable,
     grpc.StatusCode.CANCELLED: errors.ServerUnavailable,
+    grpc.StatusCode.ABORTED: errors.StoreUnavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
     grpc.StatusCode.UNIMPLEMENTED: errors.Unsupported,
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidInput,
     grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
-    grpc.StatusCode.PERMISSION_DENIED: errors.NotPermitted,
     grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
     grpc.StatusCode.OUT_OF_RANGE: errors.RevisionUnavailable,
     grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
@@ -47,31 +50,35 @@ def _by_code(cls: type[errors.RelgraphError]) -> dict[str, type[errors.RelgraphE
 _CLASS_OF: Final = _by_code(errors.RelgraphError)
 
 
-def _error_info(problem: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
-    """Return relgraph's ErrorInfo of a failed call, None when there is none that can be read."""
-    for datum in problem.trailing_metadata() or ():
-        value = datum.value
-        if datum.key != _DETAILS_KEY or not isinstance(value, bytes):
+def _details(problem: grpc.RpcError) -> tuple[error_details_pb2.ErrorInfo | None, dict[str, str]]:
+    """Return relgraph's ErrorInfo of a failed call, None when there is none that can be read; and what else is told."""
+    found: error_details_pb2.ErrorInfo | None = None
+    told: dict[str, str] = {}
+    # Pairs, whoever waited for the call: a thread's have names, a task's have not.
+    for key, value in cast("Iterable[tuple[str, str | bytes]]", problem.trailing_metadata() or ()):
+        if key != _DETAILS_KEY or not isinstance(value, bytes):
             continue
-        info = error_details_pb2.ErrorInfo()
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
         try:
             for box in status_pb2.Status.FromString(value).details:
-                if box.Unpack(info) and info.domain == DOMAIN:
-                    return info
-        except DecodeError:
-            return None
-    return None
+                if box.Unpack(retry):
+                    told["retry_after_s"] = str(retry.retry_delay.ToTimedelta().total_seconds())
+                elif found is None and box.Unpack(info) and info.domain == DOMAIN:
+                    found = info
+        except (DecodeError, OverflowError, ValueError):
+            return found, {}
+    return found, told
 
 
 def error_from(problem: grpc.RpcError, target: str) -> errors.RelgraphError:
     """Return a failed call as the error it was on the server, or as trouble on the way there."""
     code = problem.code()
     text = problem.details() or ""
-    info = _error_info(problem)
+    info, told = _details(problem)
     if info is not None:
         # a reason that only a newer server knows still has its canonical code
         cls = _CLASS_OF.get(info.reason) or _WITHOUT_DETAILS.get(code, errors.RelgraphError)
-        return cls(text, dict(info.metadata))
+        return cls(text, dict(info.metadata) | told)
     shown = errors.quoted(target)
     said = errors.quoted(text, 200)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -79,7 +86,7 @@ def error_from(problem: grpc.RpcError, target: str) -> errors.RelgraphError:
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return errors.ServerUnavailable(
             f"the server at {shown} cannot be reached: {said}; is it running, and is the address right?",
-            {"target": target},
+            {"target": target} | told,
         )
     cls = _WITHOUT_DETAILS.get(code, errors.RelgraphError)
-    return cls(f"the server at {shown} answered {code.name}: {said}; is it a relgraph server of this version?")
+    return cls(f"the server at {shown} answered {code.name}: {said}; is it a relgraph server of this version?", told)

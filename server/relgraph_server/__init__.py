@@ -16,6 +16,7 @@
     lookout    what the outside sees: puts together what follows, as far as it is asked for
     sights     what is seen of each call: how it ended, how long it took, what it read
     metrics    what is counted, for Prometheus
+    tallies    counting, cheaply
     tracing    spans of calls, for OpenTelemetry
     web        the HTTP listener for metrics and probes
     logs       what a line of the server's log is

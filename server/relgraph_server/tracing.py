@@ -8,6 +8,7 @@ Rule 1: a span's name is a method or a step. Subjects and resources stand in att
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -33,13 +34,14 @@ _HEADERS: Final = ("traceparent", "tracestate")
 _NAMED: Final = ("subject", "permission", "resource")
 _LENGTH_MAX: Final = 256
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_FLUSH_MS_MAX: Final = 2_000
+_FLUSH_S_MAX: Final = 2.0
 
 
 class Tracing:
     """Follows the calls of one server; a `relgraph_server.sights.Tracer`. With `ids`, spans say who asked for what."""
 
     def __init__(self, exporter: SpanExporter, service: str, *, ids: bool) -> None:
+        self._exporter = exporter
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("relgraph")
@@ -49,8 +51,13 @@ class Tracing:
 
     def close(self) -> None:
         """Send what was not sent yet, for a while, and end."""
-        self._provider.force_flush(_FLUSH_MS_MAX)
-        self._provider.shutdown()
+        ending = threading.Thread(target=self._provider.shutdown, name="relgraph-traces", daemon=True)
+        ending.start()
+        ending.join(_FLUSH_S_MAX)
+        if ending.is_alive():
+            # The provider would wait for half a minute; an exporter that is ended drops what it still has.
+            self._exporter.shutdown()
+            ending.join(_FLUSH_S_MAX)
 
     def begun(self, sight: Sight) -> None:
         """See `relgraph_server.sights.Tracer`."""

@@ -1,0 +1,392 @@
+"""The Authorizer's twin over the wire: the same methods, parameters, answers and errors, asked of a server.
+
+with Client("127.0.0.1:50051") as client:
+    client.check("user:anna", "view", "report:q3")
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import grpc
+
+from relgraph.client import requests
+from relgraph.client.requests import Dated, Requests
+from relgraph.client.retrying import Retries
+from relgraph.client.streams import Dump, Told, Watch, send
+from relgraph.client.telling import Watched
+from relgraph.client.terms import OPTIONS, Terms
+from relgraph.dialing import Access, dial
+from relgraph.errors import RelgraphError
+from relgraph.tuples import TupleFilter
+from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph.wire.failures import error_from
+from relgraph.wire.questions import import_options_message
+from relgraph.wire.watches import watch_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Literal, Self
+
+    from relgraph.answers import (
+        Best,
+        Cycles,
+        Decision,
+        Deleted,
+        Expansion,
+        Imported,
+        Orphans,
+        Page,
+        SchemaDiff,
+        SchemaText,
+        Status,
+        Written,
+    )
+    from relgraph.client.requests import Asked
+    from relgraph.client.retrying import Attempts
+    from relgraph.revision import Consistency, Token
+    from relgraph.tuples import Object, Precondition, Question, RelationTuple, Subject
+
+__all__ = ["Client"]
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response", bound=Dated)
+_Message = TypeVar("_Message")
+_Answer = TypeVar("_Answer")
+
+_ANY_TUPLE: Final = TupleFilter()
+_PLAIN: Final = Access()
+_RETRIES: Final = Retries()
+
+
+class Client:
+    """An authorizer somewhere else, at `target` (HOST:PORT). May be used from many threads; close it when done.
+
+    `timeout` is in seconds and bounds each call that is not given a `deadline` of its own, with all its attempts; an
+    import has no bound. Nothing connects before the first call, which raises ServerUnavailable when nobody answers.
+    `access` has the key and the files of TLS; without TLS, a key is sent to this machine only.
+
+    With `retries`, what got no answer is asked again, and so is a write: it is sent under a request id, of the
+    client's own if it was given none, so that it is made once, and takes a revision even where it changes nothing. None
+    makes each call once. With `read_your_writes`,
+    questions without a `consistency` are answered in any state that has all that this client has seen, its own writes
+    among it, instead of the newest one: faster, and never back in time. Raises InvalidSetting.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = 30.0,
+        access: Access = _PLAIN,
+        retries: Retries | None = _RETRIES,
+        read_your_writes: bool = False,
+    ) -> None:
+        self._terms = Terms(target, timeout, retries, read_your_writes=read_your_writes)
+        self._requests = Requests(self._terms)
+        self._over = threading.Event()
+        self._pause: Callable[[float], object] = self._over.wait
+        self._channel = dial(target, access, OPTIONS)
+        self._stub = AuthorizerServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls in progress fail. Closing twice is fine."""
+        self._terms.closed = True
+        self._over.set()
+        self._channel.close()
+
+    # --- questions ---
+
+    def check(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+        on_conditional: Literal["raise", "deny"] = "raise",
+        deadline: float | None = None,
+    ) -> bool:
+        """Whether the subject has the permission; also as one text, `check("report:q3#view@user:anna")`.
+
+        Raises Conditional when it depends on context that was not given, unless `on_conditional` is "deny".
+        """
+        requests.check_on_conditional(on_conditional)
+        decision = self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        return requests.allowed(decision, on_conditional)
+
+    def decide(
+        self,
+        subject: str | Subject,
+        permission: str | None = None,
+        resource: str | Object | None = None,
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Decision:
+        """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
+        asked = self._requests.decide(subject, permission, resource, consistency)
+        return self._call(self._stub.Check, asked, deadline)
+
+    def decide_many(
+        self,
+        questions: Sequence[Question],
+        *,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Decision]:
+        """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
+        return self._call(self._stub.CheckBulk, self._requests.decide_many(questions, consistency), deadline)
+
+    def best(
+        self,
+        subject: str | Subject,
+        resource: str | Object,
+        *,
+        ways: Literal["none", "one", "all"] = "one",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Best:
+        """The best access of the subject on one resource."""
+        return self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline)[0]
+
+    def best_many(
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        *,
+        ways: Literal["none", "one", "all"] = "none",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Best]:
+        """The best access of the subject on each resource, in their order, all at one revision."""
+        asked = self._requests.best_many(subject, resources, ways, consistency)
+        return self._call(self._stub.BestAccess, asked, deadline)
+
+    def best_subjects(
+        self,
+        subjects: Sequence[str | Subject],
+        resource: str | Object,
+        *,
+        ways: Literal["none", "one", "all"] = "none",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> list[Best]:
+        """The best access of each subject on one resource, in their order, all at one revision."""
+        asked = self._requests.best_subjects(subjects, resource, ways, consistency)
+        return self._call(self._stub.BestAccess, asked, deadline)
+
+    def expand(
+        self,
+        resource: str | Object,
+        permission: str,
+        *,
+        usersets: bool = False,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Expansion:
+        """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
+        asked = self._requests.expand(resource, permission, consistency, usersets=usersets)
+        return self._call(self._stub.Expand, asked, deadline)
+
+    def orphans(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Orphans:
+        """The resources that nobody can reach, among all objects ever named and the candidates."""
+        return self._call(self._stub.ListOrphans, self._requests.orphans(candidates, types, consistency), deadline)
+
+    def cycles(
+        self,
+        candidates: Iterable[str | Object] = (),
+        *,
+        types: Iterable[str] = (),
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Cycles:
+        """What leads back to itself through tuples, among all objects ever named and the candidates."""
+        return self._call(self._stub.ListCycles, self._requests.cycles(candidates, types, consistency), deadline)
+
+    def status(self) -> Status:
+        """What the server runs on, how it is set, what its store holds, and what is wrong with any of it."""
+        return self._call(self._stub.Status, self._requests.status())
+
+    def read(
+        self,
+        filter: TupleFilter = _ANY_TUPLE,
+        *,
+        limit: int = 1000,
+        cursor: str = "",
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Page:
+        """One page of living tuples that match the filter; `cursor` continues after the page before."""
+        return self._call(self._stub.Read, self._requests.read(filter, limit, cursor, consistency), deadline)
+
+    def dump(self, filter: TupleFilter = _ANY_TUPLE, *, consistency: Consistency | None = None) -> Dump:
+        """Every tuple that matches, and the schema, all at one revision."""
+        request = self._requests.dump(filter, consistency)
+        return self._repeat(
+            lambda _: Dump(self._stream(self._stub.Export, request), self._terms), self._terms.attempts()
+        )
+
+    def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
+        """The schema as it was written. Raises NoSchema before the first."""
+        return self._call(self._stub.ReadSchema, self._requests.schema(consistency), deadline)
+
+    def diff_schema(
+        self, text: str, *, consistency: Consistency | None = None, deadline: float | None = None
+    ) -> SchemaDiff:
+        """What `text` would change, were it written in place of the schema in force."""
+        return self._call(self._stub.DiffSchema, self._requests.diff_schema(text, consistency), deadline)
+
+    # --- writes ---
+
+    def write(
+        self,
+        *,
+        touch: Sequence[str | RelationTuple] = (),
+        create: Sequence[str | RelationTuple] = (),
+        delete: Sequence[str | RelationTuple] = (),
+        preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
+        reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
+        deadline: float | None = None,
+    ) -> Written:
+        """Change tuples, all or none, in one revision.
+
+        When the connection breaks, or the `deadline` passes, only a `request_id` tells a write that was made from one
+        that was not: repeat it. The one that the write was sent under is in the error's details.
+        """
+        asked = self._requests.write(touch, create, delete, preconditions, actor, reason, request_id, not_after)
+        return self._call(self._stub.Write, asked, deadline)
+
+    def delete(
+        self,
+        filter: TupleFilter,
+        *,
+        limit: int | None = None,
+        partial: bool = False,
+        preconditions: Sequence[Precondition] = (),
+        actor: str | Object | None = None,
+        reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
+    ) -> Deleted:
+        """Delete all tuples that match, in one revision; with `partial`, at most `limit` of them."""
+        asked = self._requests.delete(
+            filter, limit, preconditions, actor, reason, request_id, not_after, partial=partial
+        )
+        return self._call(self._stub.Delete, asked)
+
+    def write_schema(self, text: str, *, actor: str | Object | None = None, reason: str = "") -> Written:
+        """Replace the schema. This is sent once: it has no request id, and another one may write a schema meanwhile."""
+        return self._call(self._stub.WriteSchema, self._requests.write_schema(text, actor, reason))
+
+    def load(
+        self,
+        tuples: Iterable[str | RelationTuple],
+        *,
+        on_duplicate: Literal["error", "touch", "skip"] = "error",
+        allow_universal: bool = False,
+        allow_wildcards: bool = False,
+        actor: str | Object | None = None,
+        reason: str = "",
+        request_id: str = "",
+        not_after: datetime | None = None,
+    ) -> Imported:
+        """Load many tuples in one revision, all or nothing. `tuples` is read here, in the caller's thread.
+
+        It is sent again, as a write is, only where `tuples` is a list, a tuple or a set, which can be read again.
+        """
+        request_id = self._terms.request_id(request_id)
+        options = import_options_message(
+            on_duplicate,
+            allow_universal=allow_universal,
+            allow_wildcards=allow_wildcards,
+            actor=actor,
+            reason=reason,
+            request_id=request_id,
+            not_after=not_after,
+        )
+        return self._repeat(
+            lambda _: send(self._stub.Import, tuples, options, self._terms),
+            self._terms.load_attempts(tuples, request_id),
+        )
+
+    def watch(
+        self,
+        after: str | Token | None = None,
+        *,
+        types: Iterable[str] = (),
+        relations: Iterable[str] = (),
+        filters: Iterable[TupleFilter] = (),
+        heartbeat: float = 10.0,
+        resume: bool = False,
+    ) -> Watch:
+        """Tell what is committed behind a token, or from now on, revision by revision as it happens, without end.
+
+        With `resume`, a stream that breaks off is gone on with behind what was told, without a gap or a repeat; only
+        when that fails for as long as the client's `timeout` is it an error.
+        """
+        request = watch_message(after, types, relations, filters, heartbeat)
+        watched = Watched(request, self._terms, resumes=resume)
+        return Watch(lambda wanted: self._stream(self._stub.Watch, wanted), watched, self._terms)
+
+    def _call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        asked: Asked[_Request, _Response, _Answer],
+        deadline: float | None = None,
+    ) -> _Answer:
+        """Make one call. Raises what the server raised."""
+
+        def act(left: float | None) -> _Answer:
+            try:
+                response = method(asked.request, timeout=left)
+            except grpc.RpcError as problem:
+                raise error_from(problem, self._terms.target) from None
+            except ValueError:  # all that gRPC says about a channel that was closed
+                raise self._terms.shut() from None
+            self._terms.note(response.token)
+            return asked.read(response)
+
+        attempts = self._terms.attempts(deadline, repeatable=asked.repeatable, request_id=asked.request_id)
+        return self._repeat(act, attempts)
+
+    def _repeat(self, act: Callable[[float | None], _Answer], attempts: Attempts) -> _Answer:
+        """Act until there is an answer, or nothing more to be done about it."""
+        while True:
+            self._terms.check_process()
+            try:
+                return act(attempts.left)
+            except RelgraphError as error:
+                pause = error if self._terms.closed else attempts.after(error)
+                if isinstance(pause, RelgraphError):
+                    raise pause from None
+            self._pause(pause)
+
+    def _stream(self, method: grpc.UnaryStreamMultiCallable[_Request, _Message], request: _Request) -> Told[_Message]:
+        """Begin a call that is answered with a stream."""
+        self._terms.check_process()
+        try:
+            return method(request)
+        except ValueError:
+            raise self._terms.shut() from None
