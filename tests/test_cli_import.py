@@ -167,6 +167,26 @@ def test_resume_through_the_terminal(where: list[str], capsys: Screen, tmp_path:
     assert "10 tuples read (10 of them by earlier runs)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("door", DOORS)
+def test_a_journal_is_of_one_store(capsys: Screen, tmp_path: Path, door: str, finished: bool) -> None:
+    """What a journal notes as loaded is not skipped where it was not loaded: another store, or one set back."""
+    path, journal = written(tmp_path / "t.txt", TUPLES), tmp_path / "journal"
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with behind(door, tmp_path / "first", SCHEMA, []) as where:
+        assert main([*where, "import", path, "--batch", "4", "--resume", str(journal)]) == 0
+    if not finished:
+        journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
+    noted = journal.read_text()
+    with behind(door, tmp_path / "second", SCHEMA, []) as where:
+        capsys.readouterr()
+        assert main([*where, "import", path, "--batch", "4", "--resume", str(journal)]) == 2
+        assert "is of an import into another store, or into this one before it was set back" in capsys.readouterr().err
+        assert read(capsys, where) == []
+    assert journal.read_text() == noted
+
+
 FORMATS = {
     "csv": (
         "resource,relation,subject\n",

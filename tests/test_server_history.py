@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Double:
-    """An authorizer that fails at its first collection and lets the server stop at its third."""
+    """An authorizer that fails at its first two collections and lets the server stop at its third."""
 
     def __init__(self, told: asyncio.Event) -> None:
         self._told = told
@@ -27,13 +27,15 @@ class Double:
         self.spans.append(keep)
         if len(self.spans) == 1:
             raise StoreUnavailable("locked for too long")
+        if len(self.spans) == 2:
+            raise RuntimeError
         if len(self.spans) == 3:
             self._loop.call_soon_threadsafe(self._told.set)
         return Collected(1, 1, 1)
 
 
 def test_history_is_collected_again_and_again() -> None:
-    """A collection that fails does not end the next ones, and being told to stop does."""
+    """A collection that fails, as foreseen or not, does not end the next ones, and being told to stop does."""
 
     async def run() -> list[timedelta]:
         told = asyncio.Event()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from relgraph.errors import InvalidFile, InvalidSetting, KeyRefused, NotReady, R
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph_server import keyfile
 from relgraph_server.keyfile import read_keys, revoke_key
 from relgraph_server.keyring import Keyring
 from relgraph_server.keys import find_key, new_key
@@ -224,6 +227,66 @@ def test_a_stream_ends_with_its_key(channel: grpc.Channel, authorizer: Authorize
         next(watch)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert not first.changes
+
+
+def test_a_failure_to_read_the_keys_passes(path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be read for once (too many open files) is read again, although it did not change."""
+    keyring = Keyring(str(path), lambda: 0)
+    revoke_key(path, "root", NOW)
+    os.utime(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(keyfile, "_content", _too_many_files)
+        patched.setattr(time, "time_ns", lambda: 1 << 62)  # the file is not fresh any more
+        with pytest.raises(NotReady):
+            keyring.find(root)
+        assert not keyring.ready
+    assert keyring.find(root) is None
+
+
+def _too_many_files(path: Path) -> bytes:
+    raise OSError(errno.EMFILE, "Too many open files", path)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_an_import_ends_with_its_key(channel: grpc.Channel, authorizer: Authorizer, path: Path, last: bool) -> None:
+    """An import whose key was revoked before its end has come changes nothing, with or without one more message."""
+    secret = add_key(path, "k", ["write"])
+    taken = threading.Event()
+
+    def messages() -> Iterator[pb.ImportRequest]:
+        fact = pb.RelationTuple(resource="report:q9", relation="manager", subject="user:anna")
+        yield pb.ImportRequest(tuples=[fact], tuples_total=None if last else 1)
+        # By now the first message is on its way, and the key good; whether it has arrived makes no difference.
+        taken.wait(10)
+        if last:
+            yield pb.ImportRequest(tuples_total=1)
+
+    sending = AuthorizerServiceStub(channel).Import.future(messages(), timeout=10, metadata=shown(secret))
+    # An answered call was sent after the first message, on the same connection.
+    assert call(channel, "ReadSchema", b"", shown(secret))[0] is grpc.StatusCode.PERMISSION_DENIED
+    revoke_key(path, "k", NOW)
+    taken.set()
+    with pytest.raises(grpc.RpcError) as caught:
+        sending.result()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert not authorizer.read(TupleFilter("report", "q9")).tuples
+
+
+def test_a_key_without_the_scope_takes_no_place_among_imports(authorizer: Authorizer, path: Path) -> None:
+    """Who may not import is told before the first message: streams that are opened and left idle hold up nobody."""
+    weak, writer = add_key(path, "weak", ["check"]), add_key(path, "writer", ["write"])
+    ended = threading.Event()
+
+    def idle() -> Iterator[pb.ImportRequest]:
+        ended.wait(10)
+        yield from ()
+
+    with in_process(authorizer, guarded(path, imports_max=1)) as address, grpc.insecure_channel(address) as channel:
+        waiting = AuthorizerServiceStub(channel).Import.future(idle(), timeout=10, metadata=shown(weak))
+        assert waiting.code() is grpc.StatusCode.PERMISSION_DENIED
+        ended.set()
+        whole = pb.ImportRequest(tuples_total=0)
+        assert call(channel, "Import", whole, shown(writer))[0] is grpc.StatusCode.OK
 
 
 @pytest.mark.parametrize("broken", ["garbage", "missing", "readable", "one line too many", "a secret"])

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
@@ -16,10 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import relgraph
 from relgraph.client import Client
-from relgraph.errors import RelgraphError, ServerUnavailable, StoreUnavailable
+from relgraph.errors import DeadlineExceeded, RelgraphError, ServerUnavailable, StoreUnavailable
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
-from relgraph_server.app import SERVICE_NAME, start
+from relgraph.wire.failures import error_from
+from relgraph_server.app import SERVICE_NAME, Follower, start
 from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import Settings
 from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program
@@ -27,6 +28,8 @@ from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from relgraph.api import Authorizer
 
 PATIENCE_S = 60
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -205,3 +208,49 @@ def test_a_server_that_stops_fails_no_call_begun_before(tmp_path: Path) -> None:
     assert len(before) >= 200
     assert {""} == set(before)
     assert {said for _, said in calls} <= {"", "ServerUnavailable"}
+
+
+def test_who_does_not_go_on_with_an_import_makes_room() -> None:
+    """A caller who sends nothing more is cut off after a while, with nothing changed, and who waits gets its turn."""
+    settings = Settings("unused:", listen="127.0.0.1:0", imports_max=1, message_ms_max=200)
+    ended, begun = threading.Event(), threading.Event()
+
+    def halting() -> Iterator[pb.ImportRequest]:
+        yield pb.ImportRequest(tuples=[pb.RelationTuple(resource="report:q9", relation="manager", subject="user:a")])
+        begun.set()
+        ended.wait(10)
+
+    with relgraph.open("sqlite://") as authorizer, in_process(authorizer, settings) as address:
+        authorizer.write_schema(SCHEMA)
+        with grpc.insecure_channel(address) as channel, Client(address) as client:
+            idle = AuthorizerServiceStub(channel).Import.future(halting(), timeout=10)
+            assert begun.wait(10)
+            assert 1 == client.load(["report:q8#manager@user:anna"]).changed
+            with pytest.raises(grpc.RpcError) as caught:
+                idle.result()
+            ended.set()
+        error = error_from(caught.value, address)
+        assert isinstance(error, DeadlineExceeded)
+        assert "message_ms_max" == error.details["limit"]
+        assert ["report:q8#manager@user:anna"] == [str(each) for each in authorizer.read().tuples]
+
+
+@pytest.mark.parametrize("problem", [StoreUnavailable("gone; try again"), RuntimeError()])
+def test_following_goes_on_after_a_failure(problem: Exception) -> None:
+    """A look at the store that fails, as foreseen or not, is not the last one."""
+    again = threading.Event()
+
+    class Failing:
+        looks = 0
+
+        def follow(self, timeout: float) -> bool:  # noqa: ARG002 - nothing is waited for
+            self.looks += 1
+            if self.looks == 1:
+                raise problem
+            again.set()
+            return False
+
+    follower = Follower(cast("Authorizer", Failing()))
+    follower.start()
+    assert again.wait(10)
+    follower.stop()

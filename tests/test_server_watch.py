@@ -11,6 +11,7 @@ import pytest
 
 import relgraph
 from relgraph.answers import Checkpoint, LogEntry
+from relgraph.api import Watch
 from relgraph.client import Client
 from relgraph.errors import (
     InvalidInput,
@@ -185,6 +186,23 @@ def test_the_end_of_the_store_ends_every_watch(tmp_path: Path) -> None:
         for watch in watches:
             next(watch)
             with pytest.raises(StoreUnavailable):
+                next(watch)
+
+
+def test_a_fault_of_the_server_ends_every_watch(
+    authorizer: relgraph.Authorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever makes the reading fail, watches say so: none goes on with heartbeats and without what was written."""
+
+    def faulty(watch: Watch) -> bool:
+        raise RuntimeError(watch.revision)
+
+    with in_process(authorizer) as address, Client(address) as client:
+        watches = [client.watch(heartbeat=QUIET) for _ in range(2)]
+        monkeypatch.setattr(Watch, "_read", faulty)
+        for watch in watches:
+            next(watch)
+            with pytest.raises(ServerUnavailable, match="watch again behind the last token"):
                 next(watch)
 
 

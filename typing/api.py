@@ -41,7 +41,7 @@ from relgraph.answers import (
     Way,
     Written,
 )
-from relgraph.api import Watch
+from relgraph.api import Observer, Watch
 from relgraph.client import Access, AsyncClient, Client, Retries
 
 if TYPE_CHECKING:
@@ -136,6 +136,15 @@ def streaming(door: Authorizer | Client) -> None:
         assert_type(watch.token, str)
 
 
+class _Idle:
+    """Whoever has its methods observes an Authorizer."""
+
+    def pinned(self, seconds: float) -> None: ...
+    def answered(self, seconds: float) -> None: ...
+    def checked(self, verdict: Verdict, tuples: int) -> None: ...
+    def committed(self, revisions: int, seconds: float) -> None: ...
+
+
 def opening() -> None:
     """An Authorizer looks after its store as well."""
     with relgraph.open("sqlite://", sqlite=relgraph.sqlite3) as authorizer:
@@ -145,6 +154,10 @@ def opening() -> None:
         assert_type(authorizer.log(limit=10), Log)
         assert_type(authorizer.collect(timedelta(days=30)), Collected)
         assert_type(authorizer.watch(), Watch)
+        observer: Observer = _Idle()
+        authorizer.observe(observer)
+        authorizer.observe(None)
+        authorizer.observe("nobody")  # type: ignore[arg-type]
         # A connection is the application's own, so it has no type of relgraph's.
         connection: Any = None
         assert_type(authorizer.write(touch=[FACT], conn=connection), Written)

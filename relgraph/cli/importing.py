@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from relgraph.bulk import Sieve
 from relgraph.cli.journal import Journal, Progress
 from relgraph.cli.output import printable
-from relgraph.errors import InvalidInput, InvalidSetting, NoSchema, RelgraphError, quoted
+from relgraph.errors import InvalidInput, InvalidSetting, NoSchema, RelgraphError, RevisionUnavailable, quoted
+from relgraph.revision import Consistency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -184,6 +185,8 @@ def imported(
         pass
     with ExitStack() as stack, terminal.open() as door:
         journal = manner.journal()
+        if journal and journal.progress.token:
+            _check_store(door, journal.progress.token, str(manner.resume))
         refused = None if manner.refused is None else RefusedLines(manner.refused, journal)
         source = stack.enter_context(source_of(refused))
         if refused:
@@ -205,6 +208,19 @@ def imported(
             # Over the wire, a reader that broke off arrives here as a cancelled stream; the cause is the reader's.
             raise source.failure or source.located(error) from error
         return done, skipped, time.monotonic() - started
+
+
+def _check_store(door: Door, token: str, journal: str) -> None:
+    """Raise InvalidInput unless the store has the revision that a journal noted last: what it skips has to be there."""
+    try:
+        door.schema(consistency=Consistency.at_least(token))
+    except RevisionUnavailable as error:
+        raise InvalidInput(
+            f"the journal {quoted(journal)} is of an import into another store, or into this one before it was set "
+            "back, so what it notes as loaded is not there; begin with a new journal (`--on-duplicate skip` passes "
+            "over what is loaded)",
+            {"file": journal},
+        ) from error
 
 
 def bring_in(

@@ -207,6 +207,11 @@ class Follower:
                     told = problem.message
                     _log.warning("cannot follow the store: %s", told)
                 self._ended.wait(FOLLOW_S)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, later changes have to be followed
+                if repr(problem) != told:
+                    told = repr(problem)
+                    _log.exception("cannot follow the store")
+                self._ended.wait(FOLLOW_S)
 
 
 async def serve(settings: Settings) -> None:
@@ -266,6 +271,8 @@ async def keep_history(
             if not told.is_set():
                 count(None)
                 _log.warning("history was not collected: %s", error.message)
+        except Exception:  # noqa: BLE001 - whatever it is, the next collection may go well
+            _log.exception("history was not collected")
         else:
             count(collected)
             if collected.tuples or collected.revisions:

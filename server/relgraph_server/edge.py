@@ -86,8 +86,9 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
 
             async def answer_stream(messages: AsyncIterable[Message], context: Context) -> Message:
-                def method(call: Call) -> Awaitable[Message]:
-                    reply: Awaitable[Message] = handler.stream_unary(self._admitted(call, messages), context)
+                async def method(call: Call) -> Message:
+                    self._gate.await_messages(call)
+                    reply: Message = await handler.stream_unary(self._admitted(call, messages), context)
                     return reply
 
                 return await self._answer(name, method, context)
@@ -124,7 +125,10 @@ class Edge(grpc.aio.ServerInterceptor):
 
     async def _admitted(self, call: Call, messages: AsyncIterable[Message]) -> AsyncIterator[Message]:
         async for message in messages:
+            self._gate.renew(call)
             yield self._admit(call, message)
+        # What the stream asked for is begun now, however long ago the last message came.
+        self._gate.renew(call)
 
     async def _answer(self, name: str, method: Callable[[Call], Awaitable[Message]], context: Context) -> Message:
         """Run a method that returns its answer."""

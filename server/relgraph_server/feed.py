@@ -8,6 +8,7 @@ itself is kept all the same, alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from contextlib import suppress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from relgraph_server.settings import Settings
 
 __all__ = ["Feed", "Item", "Stand"]
+
+_log: Final = logging.getLogger(__name__)
 
 _TAKEN_MAX: Final = 100
 
@@ -92,14 +95,19 @@ class Feed:
         self._thread.join()
 
     def _read(self) -> None:
-        problem: RelgraphError | None = None
+        problem: RelgraphError = ServerUnavailable("the watch was ended; watch again behind the last token")
         try:
             for event in self._watch:
                 if isinstance(event, LogEntry):
                     self._hand(self._take, Item.of(event))
         except RelgraphError as error:
             problem = error
-        self._hand(self.end, problem or ServerUnavailable("the watch was ended; watch again behind the last token"))
+        except Exception:  # noqa: BLE001 - whatever it is, nobody must go on waiting for what is not read any more
+            _log.exception("the feed of the watches failed")
+            problem = ServerUnavailable(
+                "the server failed while it read what is watched; its log tells why, watch again behind the last token"
+            )
+        self._hand(self.end, problem)
 
     def _hand(self, take: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended before the thread did

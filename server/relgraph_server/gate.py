@@ -15,7 +15,7 @@ from relgraph.errors import KeyRefused, Unauthenticated
 from relgraph_server.audit import AuditLog
 from relgraph_server.calls import Call
 from relgraph_server.keyring import Keyring
-from relgraph_server.scopes import WRITES, check_scopes
+from relgraph_server.scopes import WRITES, check_method, check_scopes
 from relgraph_server.summaries import summary_of
 
 if TYPE_CHECKING:
@@ -70,6 +70,14 @@ class Gate:
                 "this server wants a valid key; send one as `authorization: Bearer rg_…` (RELGRAPH_TOKEN in the "
                 "terminal), or have one made with `relgraph key create`"
             )
+
+    def await_messages(self, call: Call) -> None:
+        """Judge a call before its first message, which may never come. Raises KeyRefused for a method it may not call.
+
+        Who may not send holds up nobody who may.
+        """
+        if call.key is not None:
+            check_method(call.method, call.key.scopes)
 
     def admit(self, call: Call, message: Message) -> None:
         """Judge a message of the call. Raises KeyRefused for what its key is not made for."""

@@ -40,6 +40,8 @@ class Keyring:
         self._reading = Lock()
         self._seen: tuple[int, ...] | None = None
         self._keys: tuple[Key, ...] | None = None
+        # What the log was told last: whoever calls meanwhile must not fill it.
+        self._told = ""
         self._read(self._state())
 
     def find(self, secret: str) -> Key | None:
@@ -67,9 +69,11 @@ class Keyring:
                 try:
                     self._read(state)
                 except RelgraphError as problem:
-                    self._keys = None
-                    self._seen = state
-                    _log.error("no call is let in: %s", problem.message)
+                    # The failure may be the machine's (too many open files): it is read again although it is the same.
+                    self._keys = self._seen = None
+                    if problem.message != self._told:
+                        self._told = problem.message
+                        _log.error("no call is let in: %s", problem.message)
             keys = self._keys
         if keys is None:
             raise NotReady(
@@ -80,6 +84,7 @@ class Keyring:
     def _read(self, state: tuple[int, ...]) -> None:
         """Read the file, which was in that state before."""
         self._keys = read_keys(self._path)
+        self._told = ""
         # A file may change twice within one tick of its clock: as long as it is that fresh, it is read each time.
         settled = bool(state) and time.time_ns() - state[_CHANGED] > _TICK_NS
         self._seen = state if settled else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-__all__ = ["NEEDS", "WRITES", "Row", "check_scopes", "needed"]
+__all__ = ["NEEDS", "WRITES", "Row", "check_method", "check_scopes", "needed"]
 
 _WAYS: Final = (pb.WAYS_UNSPECIFIED, pb.WAYS_NONE)
 
@@ -72,17 +72,30 @@ _IS_SET: Final[dict[str, Callable[[Message], bool]]] = {
 }
 
 
-def needed(method: str, message: Message) -> frozenset[str]:
-    """Return the scopes that a request needs. Raises KeyRefused for a method without a row."""
+def _row(method: str) -> Row:
     row = NEEDS.get(method)
     if row is None:
         raise KeyRefused(f"no key opens {quoted(method)} in this version; use another method", {"method": method})
+    return row
+
+
+def needed(method: str, message: Message) -> frozenset[str]:
+    """Return the scopes that a request needs. Raises KeyRefused for a method without a row."""
+    row = _row(method)
     return frozenset({row.scope, *(scope for name, scope in row.fields.items() if _IS_SET[name](message))})
+
+
+def check_method(method: str, held: frozenset[str]) -> None:
+    """Raise KeyRefused where a key with these scopes may not call the method, whatever it would ask."""
+    _check(method, frozenset({_row(method).scope}), held)
 
 
 def check_scopes(method: str, message: Message, held: frozenset[str]) -> None:
     """Raise KeyRefused unless a key with these scopes may make the call. `admin` is all of them."""
-    wanted = needed(method, message)
+    _check(method, needed(method, message), held)
+
+
+def _check(method: str, wanted: frozenset[str], held: frozenset[str]) -> None:
     missing = sorted(wanted - held)
     if missing and "admin" not in held:
         raise KeyRefused(

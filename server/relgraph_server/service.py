@@ -365,7 +365,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         async with self._imports:
             spool = Spool(bytes_max=self._settings.import_bytes_max, tuples_max=self._settings.limits.import_tuples_max)
             try:
-                options = await _receive(request_iterator, spool)
+                options = await _receive(request_iterator, spool, self._settings.message_ms_max)
             except BaseException:
                 spool.close()
                 raise
@@ -411,10 +411,10 @@ class AuthorizerService(AuthorizerServiceServicer):
             raise
 
 
-async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> pb.ImportOptions:
+async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool, ms_max: int) -> pb.ImportOptions:
     """Take the whole stream into the spool, and return its options. Raises for anything but a complete stream."""
     options: pb.ImportOptions | None = None
-    async for message in messages:
+    while (message := await _next(messages, ms_max)) is not None:
         refuse_unserved(message)
         if options is None:
             options = message.options
@@ -429,3 +429,15 @@ async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool) -> p
         spool.add(message)
     spool.complete()
     return options or pb.ImportOptions()
+
+
+async def _next(messages: AsyncIterator[pb.ImportRequest], ms_max: int) -> pb.ImportRequest | None:
+    """Wait for one message, None at the end. Raises DeadlineExceeded for a caller who does not send it."""
+    try:
+        return await asyncio.wait_for(anext(messages, None), ms_max / 1000)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"a message was not sent within {ms_max} ms, and the import was ended; nothing was changed: send faster, "
+            "or import in parts",
+            {"limit": "message_ms_max", "value": str(ms_max)},
+        ) from None

@@ -84,7 +84,7 @@ class Settings:
     exports_max: int = 16
     """Exports sent at once; more wait."""
     message_ms_max: int = 60_000
-    """Milliseconds that a caller may take over one message of an export."""
+    """Milliseconds that a caller may take over one message of an export or an import."""
     watchers_max: int = 1_000
     """Watches at once; more are refused with RESOURCE_EXHAUSTED."""
     watch_threads_max: int = 2
