@@ -272,6 +272,7 @@ async def keep_history(
                 count(None)
                 _log.warning("history was not collected: %s", error.message)
         except Exception:  # noqa: BLE001 - whatever it is, the next collection may go well
+            count(None)
             _log.exception("history was not collected")
         else:
             count(collected)
