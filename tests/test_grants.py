@@ -169,6 +169,10 @@ def test_nobody_writes_for_every_object(door: Door) -> None:
         assert refused(door.write(ANNA, delete=[tuple_]), tuple_)
         assert refused(door.load(ANNA, tuple_), tuple_)
         assert refused(door.delete(ANNA, tuple_), tuple_)
+    # nor asked about, whether or not there are any
+    for filter_ in ("report:*#administrator", "report:*#observer@user:bob"):
+        assert refused(door.delete(ANNA, filter_), filter_)
+        assert refused(door.write(ANNA, touch=[NEW], must_not=[filter_]), filter_)
     assert MADE == door.write(ANNA, touch=["report:other#observer@user:bob"])
 
 

@@ -18,6 +18,7 @@ from grpc_status import rpc_status
 
 import relgraph
 from relgraph.answers import Receipt, Written
+from relgraph.api import following
 from relgraph.errors import (
     InvalidFilter,
     LimitExceeded,
@@ -26,6 +27,7 @@ from relgraph.errors import (
     RequestIdReused,
     TooManyMatches,
 )
+from relgraph.graph import RowsView
 from relgraph.limits import Limits
 from relgraph.tuples import TupleFilter
 from relgraph.v1 import authorizer_pb2 as pb
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from relgraph.store.base import Reads
     from tests.postgres_kit import Server
 
 NEW = "report:q3#observer@user:new"
@@ -121,6 +124,29 @@ def test_a_right_that_was_just_taken_away_is_none(authorizer: relgraph.Authorize
     assert {NEW, "report:fresh#observer@user:new"} == living - set(TUPLES)
 
 
+def test_evidence_is_read_from_the_graph_where_it_stands_there(
+    authorizer: relgraph.Authorizer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's lock is not held for as many queries as the evidence has steps, unless the graph is behind."""
+    asked: list[int] = []
+
+    class Noted(RowsView):
+        def __init__(self, rows: Reads, revision: int) -> None:
+            super().__init__(rows, revision)
+            asked.append(revision)
+
+    monkeypatch.setattr(following, "RowsView", Noted)
+    authorizer.write(touch=[NEW], actor="user:anna")
+    authorizer.delete(TupleFilter("report", "q3", "observer"), actor="user:anna")
+    authorizer.load([NEW], actor="user:anna")
+    assert not asked
+    with relgraph.open(url) as other:
+        other.write(delete=[RIGHT])
+    with pytest.raises(NotPermitted):
+        authorizer.write(delete=[NEW], actor="user:anna")
+    assert asked
+
+
 def test_an_actor_in_an_applications_transaction(authorizer: relgraph.Authorizer, url: str) -> None:
     """A write in an application's own transaction judges the actor as any other write does, and names him."""
     with closing(connected(url)) as connection:
@@ -173,6 +199,10 @@ def test_a_partial_delete_is_judged_by_what_it_reaches(authorizer: relgraph.Auth
     authorizer.write(touch=["report:q3#observer@user:*"])
     with pytest.raises(NotPermitted):
         authorizer.delete(everything, limit=100, partial=True, actor="user:anna")
+    # how many match is nothing that he is told who may not delete them all
+    for limit in (1, 2, 3):
+        with pytest.raises(NotPermitted):
+            authorizer.delete(everything, limit=limit, actor="user:anna")
     with pytest.raises(InvalidFilter):
         authorizer.delete(TupleFilter("report", "q3"), limit=2, partial=True, actor="user:anna")
 
@@ -325,16 +355,16 @@ def test_no_sequence_of_writes_goes_beyond_the_law(seed: int) -> None:
 
 def test_a_compiled_schema_serves_its_own_chain_alone(authorizer: relgraph.Authorizer) -> None:
     """A write is judged with the schema as the graph has it compiled, unless the store's chain is another one's."""
-    following = authorizer._following
+    mine = authorizer._following
     with authorizer._store.transaction() as transaction:
         version = transaction.schema(transaction.head.number)
         assert version is not None
-        compiled = following.program(transaction, version)
-        assert compiled is following.program(transaction, version)
+        compiled = mine.program(transaction, version)
+        assert compiled is mine.program(transaction, version)
     with begun(relgraph.open("sqlite://")) as other, other._store.transaction() as transaction:
         # the same text and numbers of revisions, and another history
-        assert compiled is not following.program(transaction, version)
-        assert compiled is not following.program(transaction, version)
+        assert compiled is not mine.program(transaction, version)
+        assert compiled is not mine.program(transaction, version)
 
 
 def test_every_write_in_the_log_was_right_when_it_was_made(url: str) -> None:

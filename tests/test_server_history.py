@@ -35,15 +35,17 @@ class Double:
 
 
 def test_history_is_collected_again_and_again() -> None:
-    """A collection that fails, as foreseen or not, does not end the next ones, and being told to stop does."""
+    """A collection that fails does not end the next ones, and being told to stop does; each is counted."""
+    counted: list[Collected | None] = []
 
     async def run() -> list[timedelta]:
         told = asyncio.Event()
         double = Double(told)
-        await asyncio.wait_for(keep_history(cast("Authorizer", double), 7, 0.001, told), 60)
+        await asyncio.wait_for(keep_history(cast("Authorizer", double), 7, 0.001, told, counted.append), 60)
         return double.spans
 
     assert [timedelta(seconds=7)] * 3 == asyncio.run(run())
+    assert [None, None, Collected(1, 1, 1)] == counted
 
 
 def test_the_longest_history() -> None:

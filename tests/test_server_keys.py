@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -169,6 +170,25 @@ def test_reflection_is_for_loopback(authorizer: Authorizer, listen: str, flag: b
 
 
 # --- a file that changes ----------------------------------------------------------------------------------------------
+
+
+def test_strangers_who_watch_health_leave_room_for_calls(authorizer: Authorizer, path: Path, root: str) -> None:
+    """Of the calls that may be in progress a tenth at most are watches of health, which need no key."""
+    with in_process(authorizer, guarded(path, calls_max=20)) as address, grpc.insecure_channel(address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch  # type: ignore[attr-defined]
+        request = health_pb2.HealthCheckRequest()
+        watches = [watch(request) for _ in range(2)]
+        assert [health_pb2.HealthCheckResponse.SERVING] * 2 == [next(each).status for each in watches]
+        for _ in range(20):
+            with pytest.raises(grpc.RpcError) as caught:
+                next(watch(request, timeout=10))
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert call(channel, "ReadSchema", b"", shown(root))[0] is grpc.StatusCode.OK
+        watches[0].cancel()
+        told = None
+        while told is None:  # until the server has heard of it
+            with suppress(grpc.RpcError):
+                told = next(watch(request, timeout=10))
 
 
 def test_a_revoked_key_is_refused_at_once(channel: grpc.Channel, path: Path, root: str) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import grpc
@@ -10,12 +14,12 @@ import pytest
 
 import relgraph
 from relgraph.client import Client
-from relgraph.errors import DeadlineExceeded, InvalidSetting, LimitExceeded, RelgraphError
+from relgraph.errors import AlreadyExists, DeadlineExceeded, InvalidSetting, LimitExceeded, RelgraphError
 from relgraph.revision import Consistency
 from relgraph_server.settings import Settings, load_settings
 from tests.keys_kit import add_key, guarded
 from tests.metrics_kit import get, scrape
-from tests.serving import SCHEMA, TUPLES, raw_call, running
+from tests.serving import SCHEMA, TUPLES, program_environment, raw_call, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,14 +130,14 @@ def test_commits_and_the_head_are_counted(server: Running, authorizer: relgraph.
         thread.start()
     for thread in threads:
         thread.join()
-    with Client(server.address) as client:
-        client.write(touch=["group:g0#member@user:bob"])
+    with Client(server.address) as client, pytest.raises(AlreadyExists):
+        client.write(create=["group:g0#member@user:bob"])
     told = scrape(server.metrics_address)
     assert 8 == told.value("relgraph_write_group_size_sum")
     assert 1 <= told.value("relgraph_write_group_size_count") <= 8
     assert told.value("relgraph_write_group_size_count") == told.value("relgraph_db_commit_seconds_count")
     assert first + 8 == told.value("relgraph_revision_head") == authorizer.head
-    assert 9 == told.calls()["Write", "OK", "none"]
+    assert {("Write", "OK", "none"): 8, ("Write", "ALREADY_EXISTS", "none"): 1} == told.calls()
 
 
 def test_questions_are_counted_by_their_pin(server: Running) -> None:
@@ -287,3 +291,58 @@ def test_a_port_that_is_taken_is_told(authorizer: relgraph.Authorizer, server: R
     settings = Settings("unused:", listen="127.0.0.1:0", metrics=server.metrics_address)
     with pytest.raises(InvalidSetting, match="for metrics; is the port taken"), running(authorizer, settings):
         pass
+
+
+def test_who_says_nothing_holds_nobody_up(server: Running) -> None:
+    """Connections that ask for nothing leave room for those that do; more than may be are cut off."""
+    host, _, port = server.metrics_address.rpartition(":")
+    with ExitStack() as stack:
+        for _ in range(20):
+            idle = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            idle.sendall(b"GET /livez HTTP/1.1\r\n")
+        assert 200 == get(server.metrics_address, "/livez")[0]
+        crowd = [stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(80)]
+        gone = 0
+        for each in crowd:
+            try:
+                gone += each.recv(1) == b""
+            except ConnectionError:
+                gone += 1
+        assert 80 == gone
+    assert 200 == get(server.metrics_address, "/livez")[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "module", "package", "extra"),
+    [
+        ("metrics", "metrics", "prometheus_client", "server"),
+        ("traces", "tracing", "opentelemetry.sdk.trace", "otel"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(
+    setting: str,
+    module: str,
+    package: str,
+    extra: str,
+    authorizer: relgraph.Authorizer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where what is asked for needs a package that is not there, the server says which, and how to get it."""
+    monkeypatch.delitem(sys.modules, f"relgraph_server.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    wanted = guarded(metrics="127.0.0.1:0") if setting == "metrics" else guarded(traces=True)
+    with pytest.raises(InvalidSetting) as refused, running(authorizer, wanted):
+        pass
+    assert f"`{setting}` needs `{package}`" in refused.value.message
+    assert f"relgraph[{extra}]" in refused.value.message
+
+
+def test_what_is_not_asked_for_is_not_loaded() -> None:
+    """A server that is not looked at imports neither Prometheus's client nor OpenTelemetry."""
+    code = "import sys, relgraph_server.app; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=program_environment()
+    )
+    loaded = set(done.stdout.split())
+    assert "relgraph_server.lookout" in loaded
+    assert set() == {name for name in loaded if name.startswith(("prometheus_client", "opentelemetry"))}

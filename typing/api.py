@@ -154,6 +154,7 @@ def opening() -> None:
         assert_type(authorizer.log(limit=10), Log)
         assert_type(authorizer.collect(timedelta(days=30)), Collected)
         assert_type(authorizer.watch(), Watch)
+        assert_type(authorizer.head, int)
         observer: Observer = _Idle()
         authorizer.observe(observer)
         authorizer.observe(None)

@@ -26,7 +26,7 @@ from relgraph.errors import (
     RevisionUnavailable,
     quoted,
 )
-from relgraph.graph import Graph, GraphView, PastView
+from relgraph.graph import Graph, GraphView, PastView, RowsView
 from relgraph.instants import instant_text, moment
 from relgraph.revision import Consistency, Revision, Token
 from relgraph.schema import parse
@@ -212,6 +212,20 @@ class Following:
             if known is not None:
                 return known
         return Program(self.parsed(version), transaction.name_id)
+
+    @contextmanager
+    def before(self, transaction: Transaction) -> Iterator[Reader]:
+        """Hold the tuples that a write in the making finds: the graph's where it stands there, nonce by nonce.
+
+        Otherwise they are the store's own rows, a query for each step, while everybody who writes waits.
+        """
+        state, head = self._state, transaction.head
+        view = state.graph.view(head.number) if not state.torn and state.graph.head == head else None
+        if view is None:
+            yield RowsView(transaction, head.number)
+            return
+        with view:
+            yield view
 
     def token(self, revision: Revision) -> str:
         """Return the token of a committed revision."""

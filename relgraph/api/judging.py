@@ -7,6 +7,7 @@ Rule 2: whatever is refused is refused before or undone by whoever began; nothin
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,7 @@ from relgraph.store.base import Commit
 from relgraph.tuples import WILDCARD, RelationTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from relgraph.api.asking import Asked
     from relgraph.api.following import Following
@@ -108,7 +109,8 @@ class Judge:
                 schema.admit(each)
         self._check_filters(schema)
         if self._asked.actor is not None:
-            self._rights(self._asked.actor).update(parts, self._asked.preconditions)
+            with self._rights(self._asked.actor) as rights:
+                rights.update(parts, self._asked.preconditions)
         self._check_preconditions()
         self._transaction.apply(delete=parts["delete"], touch=parts["touch"], create=parts["create"])
 
@@ -119,7 +121,8 @@ class Judge:
         self._check_filters(schema)
         if self._asked.actor is not None:
             reached_max = count_max if partial else None
-            self._rights(self._asked.actor).delete(filter, reached_max, self._asked.preconditions)
+            with self._rights(self._asked.actor) as rights:
+                rights.delete(filter, reached_max, self._asked.preconditions)
         self._check_preconditions()
         at, now = transaction.head.number, transaction.stamp
         universal = 0 if filter.resource_id == WILDCARD else transaction.count(filter, at, now, universal=True)
@@ -170,11 +173,14 @@ class Judge:
                 with at_index(index):
                     schema.admit(each)
         if self._asked.actor is not None:
-            self._rights(self._asked.actor).load(staged)
+            with self._rights(self._asked.actor) as rights:
+                rights.load(staged)
 
-    def _rights(self, actor: Object) -> ActorRights:
+    @contextmanager
+    def _rights(self, actor: Object) -> Iterator[ActorRights]:
         program = self._following.program(self._transaction, self._version())
-        return ActorRights(self._transaction, program, actor, self._limits)
+        with self._following.before(self._transaction) as before:
+            yield ActorRights(self._transaction, program, before, actor, self._limits)
 
     def _check_filters(self, schema: Schema) -> None:
         """Judge the preconditions' names: one that is mistyped matches nothing, which is not "there is none"."""

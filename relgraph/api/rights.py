@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.engine import END_OF_TIME, Budget, Rights, World
 from relgraph.errors import LimitExceeded, NotPermitted, UnknownDefinition, did_you_mean, quoted
-from relgraph.graph import RowsView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from relgraph.engine import Claim, Program
+    from relgraph.engine import Claim, Program, Reader
     from relgraph.limits import Limits
     from relgraph.store.base import Transaction
     from relgraph.tuples import Object, Precondition, RelationTuple, TupleFilter
@@ -48,9 +47,14 @@ class _Refusal:
 
 
 class ActorRights:
-    """What one actor may write, judged inside a write; create one for each. Raises NotPermitted and LimitExceeded."""
+    """What one actor may write, judged inside a write; create one for each. Raises NotPermitted and LimitExceeded.
 
-    def __init__(self, transaction: Transaction, program: Program, actor: Object, limits: Limits) -> None:
+    `before` reads the tuples as they are before the write.
+    """
+
+    def __init__(
+        self, transaction: Transaction, program: Program, before: Reader, actor: Object, limits: Limits
+    ) -> None:
         definitions = program.schema.definitions
         if actor.type not in definitions:
             raise UnknownDefinition(
@@ -62,8 +66,7 @@ class ActorRights:
         self._budget = Budget(
             replace(limits, nodes_max=limits.rights_nodes_max, tuples_max=limits.rights_tuples_max), time.monotonic
         )
-        view = RowsView(transaction, transaction.head.number)
-        self._rights = Rights(World(program, view, self._budget, transaction.stamp), actor)
+        self._rights = Rights(World(program, before, self._budget, transaction.stamp), actor)
 
     def update(self, parts: dict[str, list[RelationTuple]], preconditions: Sequence[Precondition]) -> None:
         """Judge a write of tuples and its preconditions."""

@@ -48,6 +48,8 @@ METADATA_BYTES_MAX: Final = 16 << 10
 HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
+# Whoever watches health takes the place of a call: a tenth of them at most.
+_HEALTH_PART: Final = 10
 FOLLOW_S: Final = 0.5
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_REPLY_MS_MAX: Final = 20_000
@@ -135,6 +137,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         lambda: _look(authorizer, gate),
         every_ms=settings.ready_every_ms,
         look_ms_max=settings.ready_ms_max,
+        watches_max=max(1, settings.calls_max // _HEALTH_PART),
     )
     try:
         lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, health)
@@ -280,6 +283,7 @@ async def keep_history(
                 count(None)
                 _log.warning("history was not collected: %s", error.message)
         except Exception:  # noqa: BLE001 - whatever it is, the next collection may go well
+            count(None)
             _log.exception("history was not collected")
         else:
             count(collected)

@@ -38,10 +38,13 @@ _UNKNOWN: Final = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckRe
 class Health(health_pb2_grpc.HealthServicer):
     """Tells that the process serves, and by `look`, every so many milliseconds, whether the service called `name` can.
 
-    A look that raises, or takes longer than `look_ms_max`, says that it cannot.
+    A look that raises, or takes longer than `look_ms_max`, says that it cannot. Anybody may watch, without a key: no
+    more than `watches_max` do at once.
     """
 
-    def __init__(self, name: str, look: Callable[[], object], *, every_ms: int, look_ms_max: int) -> None:
+    def __init__(
+        self, name: str, look: Callable[[], object], *, every_ms: int, look_ms_max: int, watches_max: int
+    ) -> None:
         self._readiness = (name, "")
         self._look = look
         self._every_s = every_ms / 1000
@@ -49,6 +52,7 @@ class Health(health_pb2_grpc.HealthServicer):
         self._told = dict.fromkeys((*self._readiness, LIVENESS), _SERVING)
         self._moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = asyncio.Event()
+        self._room = watches_max
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="relgraph-ready")
         self._looking: asyncio.Task[None] | None = None
 
@@ -111,6 +115,17 @@ class Health(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> None:
         """Tell each change of a service's health, until the server stops."""
+        if not self._room:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch this server's health already; use Check"
+            )
+        self._room -= 1
+        try:
+            await self._watch(request, context)
+        finally:
+            self._room += 1
+
+    async def _watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
         last = None
         while True:
             moved, ending = self._moved, self._ending.is_set()
