@@ -381,12 +381,21 @@ class Forked(RelgraphError):
 
 # A key of a server, and a URL's password: whatever they were mistaken for, nobody wants to read them in a message.
 _KEY = re.compile(r"rg_[A-Za-z0-9_-]{32,}")
-_PASSWORD = re.compile(r"((?:[A-Za-z][\w+.-]*:/+|//)[^\s:@/`]*):[^\s`]*@")
+_LOOKED_AT_MAX = 4_096
+_NAME_SIZE = 200
+# INVARIANT: no text makes these search one part of it over and over. What they redact may be megabytes from anybody:
+# a scheme begins where a word does, and whatever follows a colon is taken whole, whether it holds a password or not.
+_PASSWORD = re.compile(r"((?:(?<![\w+.-])[\w+.-]+:/+|//)[^\s:@/`]*+):([^\s`]*+)")
+
+
+def _without_password(found: re.Match[str]) -> str:
+    _, at, rest = found[2].rpartition("@")
+    return f"{found[1]}:…@{rest}" if at else found[0]
 
 
 def redacted(text: str) -> str:
     """Return `text` without what looks like a server's key, or a password in a URL."""
-    return _PASSWORD.sub(r"\1:…@", _KEY.sub("rg_…", text))
+    return _PASSWORD.sub(_without_password, _KEY.sub("rg_…", text))
 
 
 def quoted(text: str, length_max: int = 80) -> str:
@@ -394,7 +403,10 @@ def quoted(text: str, length_max: int = 80) -> str:
 
     What looks like a key or a URL's password is left out.
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in redacted(text))
+    # Of a text from anybody only the beginning is looked at, with an end that completes any secret that is cut there.
+    head = text if len(text) <= _LOOKED_AT_MAX else text[:_LOOKED_AT_MAX] + "-" * 32 + "@"
+    kept = redacted(head)[: length_max + 1]
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in kept)
     shown = shown.replace("`", "\\x60")
     if len(shown) > length_max:
         shown = shown[:length_max] + "…"
@@ -404,7 +416,8 @@ def quoted(text: str, length_max: int = 80) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `", did you mean `x`?"` for the closest known word, else the known words, else an empty text."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    # No name is as long, and comparing a text without end with each of them takes its time.
+    close = difflib.get_close_matches(word[:_NAME_SIZE], names, n=1, cutoff=0.6)
     if close:
         return f", did you mean {quoted(close[0])}?"
     if not names:

@@ -12,7 +12,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import grpc
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # carries no py.typed
@@ -22,7 +22,7 @@ from relgraph_server.app import start
 from relgraph_server.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from relgraph.api import Authorizer
     from relgraph_server.app import Running
@@ -137,16 +137,29 @@ def program_environment() -> dict[str, str]:
 
 
 @contextmanager
-def program(store: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Serve a store from a process of its own; gives its address and the process, which is ended by its own id."""
+def program(
+    store: str,
+    listen: str = "127.0.0.1:0",
+    *,
+    flags: Mapping[str, str] | None = None,
+    log: IO[str] | None = None,
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve a store from a process of its own; gives its address and the process, which is ended by its own id.
+
+    `flags` are further settings; `log` takes what the server says, this process's own stderr where there is none.
+    """
     code = (
-        "import sys\n"
+        "import json, sys\n"
         "from relgraph_server.app import run\n"
         "from relgraph_server.settings import load_settings\n"
-        "run(load_settings({'store': sys.argv[1], 'listen': sys.argv[2]}, {}))\n"
+        "run(load_settings({'store': sys.argv[1], 'listen': sys.argv[2], **json.loads(sys.argv[3])}, {}))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, store, listen], stdout=subprocess.PIPE, text=True, env=program_environment()
+        [sys.executable, "-c", code, store, listen, json.dumps(dict(flags or {}))],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env=program_environment(),
     )
     assert process.stdout is not None
     try:

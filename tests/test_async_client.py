@@ -112,6 +112,13 @@ def test_a_cancelled_task_is_cancelled(stuck: tuple[Stuck, str], name: str) -> N
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert task.cancelled()
+            both = asyncio.ensure_future(CALLS[name](client))
+            await asyncio.to_thread(door.asked.acquire, timeout=PATIENCE_S)
+            both.cancel()
+            await client.close()
+            with pytest.raises(asyncio.CancelledError):
+                await both
+        async with AsyncClient(served) as client:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await CALLS[name](client)
@@ -180,8 +187,8 @@ def test_a_stream_begins_when_it_is_used(authorizer: relgraph.Authorizer, addres
     asyncio.run(main())
 
 
-def test_an_import_is_read_in_the_callers_task(address: str) -> None:
-    """Tuples come from a plain or an asynchronous iterator; when that fails, nothing is loaded."""
+def test_an_import_is_read_in_the_callers_task(authorizer: relgraph.Authorizer) -> None:
+    """Tuples come from a plain or an asynchronous iterator; when that fails, nothing is loaded or waits."""
 
     async def facts(count: int, problem: Exception | None = None) -> AsyncIterator[str | RelationTuple]:
         for number in range(count):
@@ -190,17 +197,20 @@ def test_an_import_is_read_in_the_callers_task(address: str) -> None:
         if problem is not None:
             raise problem
 
-    async def main() -> None:
-        async with AsyncClient(address) as client:
-            with pytest.raises(OSError, match="the disk is gone"):
+    async def main(served: str) -> None:
+        async with AsyncClient(served) as client:
+            with pytest.raises(OSError, match="the disk is gone") as kept:
                 await client.load(facts(2_500, OSError("the disk is gone")))
+            # One import at a time: the one before must be over, though its frames are still held.
             with pytest.raises(errors.InvalidTuple):
                 await client.load([*(f"doc:d{number}#viewer@user:anna" for number in range(1_500)), "doc"])
             assert () == (await client.read()).tuples
             assert 2_500 == (await client.load(facts(2_500))).changed
             assert 0 == (await client.load(facts(2_500), on_duplicate="skip")).changed
+            del kept
 
-    asyncio.run(main())
+    with in_process(authorizer, Settings("unused:", listen="127.0.0.1:0", imports_max=1)) as served:
+        asyncio.run(main(served))
 
 
 def test_an_endless_import_stops_when_the_server_refuses(authorizer: relgraph.Authorizer) -> None:

@@ -185,7 +185,7 @@ def drawn(edges: list[tuple[int, int, str]]) -> Graph:
     )
 )
 def test_pictures_are_sound(edges: list[tuple[int, int, str]]) -> None:
-    """A picture of any graph is XML with every node once, inside the frame, no two of them over each other."""
+    """A picture of any graph is XML with every node once and every label, inside the frame, none over another."""
     graph = drawn(edges)
     lines = [line.replace("\x1b", "?") for line in svg_lines(graph)]
     assert not [line for line in lines if "\n" in line or "nan" in line]
@@ -193,13 +193,15 @@ def test_pictures_are_sound(edges: list[tuple[int, int, str]]) -> None:
     width, height = float(picture.attrib["width"]), float(picture.attrib["height"])
     assert sorted(text.text or "" for text in picture.findall(f"{SVG}g/{SVG}text")) == sorted(graph)
     assert len(picture.findall(f"{SVG}path")) == graph.number_of_edges()
-    boxes = [
-        tuple(float(rect.attrib[key]) for key in ("x", "y", "width", "height"))
-        for rect in picture.findall(f"{SVG}g/{SVG}rect")
-    ]
-    assert all(x >= 0 and y >= 0 and x + w <= width and y + h <= height for x, y, w, h in boxes)
-    for (x, y, w, h), (x2, y2, w2, h2) in itertools.combinations(boxes, 2):
-        assert x + w < x2 or x2 + w2 < x or y + h < y2 or y2 + h2 < y
+    assert len(picture.findall(f"{SVG}text")) == sum(1 for *_, label in edges if label)
+    for which in (f"{SVG}g/{SVG}rect", f"{SVG}rect[@class='plate']"):
+        boxes = [
+            tuple(float(rect.attrib[key]) for key in ("x", "y", "width", "height")) for rect in picture.findall(which)
+        ]
+        assert all(x >= 0 and y >= 0 and x + w <= width + 0.1 and y + h <= height + 0.1 for x, y, w, h in boxes)
+        for (x, y, w, h), (x2, y2, w2, h2) in itertools.combinations(boxes, 2):
+            # Places are written with one decimal.
+            assert x + w < x2 + 0.2 or x2 + w2 < x + 0.2 or y + h < y2 + 0.2 or y2 + h2 < y + 0.2
 
 
 def test_drawings_are_the_same_at_every_run() -> None:

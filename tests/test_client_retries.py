@@ -340,6 +340,20 @@ def test_the_deadline_is_for_all_attempts(flaky: Flaky, address: str, opens: Ope
         assert not client.check(FACT, deadline=math.inf)
 
 
+def test_many_threads_use_one_client(address: str) -> None:
+    """Many threads write and ask at once through one client; each sees its own write, and all are made."""
+    with Client(address, read_your_writes=True) as client, ThreadPoolExecutor(20) as pool:
+
+        def one(number: int) -> int:
+            fact = f"doc:d{number}#viewer@user:anna"
+            revision = client.write(create=[fact]).revision
+            assert client.check(fact)
+            return revision
+
+        assert 200 == len(set(pool.map(one, range(200))))
+        assert 200 == len(client.read().tuples)
+
+
 def test_closing_ends_the_waiting(flaky: Flaky, address: str) -> None:
     """A client that is closed while it waits for the next attempt fails at once, and says that it was closed."""
     flaky.before = [errors.ServerUnavailable("gone")] * 2

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 import relgraph
 from relgraph.errors import RelgraphError
 from relgraph.v1 import authorizer_pb2
-from tests import house
+from tests import house, readme
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT_PATH: Final = re.compile(
+    r"`((?:benchmarks|deploy|docs|proto|relgraph|scenarios|server|tests|typing)/[\w./-]*|\w+\.md)`"
+)
 TABLE_ROW: Final = re.compile(r"^\| (?P<names>`[^|]+`) \|", re.MULTILINE)
 
 
@@ -24,6 +30,15 @@ def names_in_tables(page: str) -> set[str]:
 def service_methods() -> set[str]:
     """Return the methods of the service."""
     return {method.name for method in authorizer_pb2.DESCRIPTOR.services_by_name["AuthorizerService"].methods}
+
+
+@pytest.mark.parametrize("path", house.pages(), ids=house.shown)
+def test_files_that_a_page_names_are_there(path: Path) -> None:
+    """What a page names between backticks as a file or folder of the project is one."""
+    named = {
+        found[1] for line in readme.prose(path.read_text(encoding="utf-8")) for found in PROJECT_PATH.finditer(line)
+    }
+    assert [] == sorted(name for name in named if not (house.ROOT / name).exists())
 
 
 def test_the_library_page_names_every_method() -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
-from relgraph.errors import InvalidTuple, Unsupported
+from relgraph.errors import InvalidTuple, LimitExceeded, Unsupported
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire import questions
-from relgraph_server.guard import SERVED, refuse_unserved
+from relgraph_server.guard import SERVED, check_items, refuse_unserved
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -119,3 +119,36 @@ def test_the_error_names_the_way_to_a_nested_field() -> None:
 def test_every_request_of_the_service_has_a_row() -> None:
     """No method takes a message that the table of served fields does not know."""
     assert set() == set(REQUESTS) - set(SERVED)
+
+
+def test_a_list_of_nothing_but_items_is_refused_unread() -> None:
+    """Millions of empty items, in a list or in columns, are refused by their number, and named by the limit."""
+    updates = pb.WriteRequest.FromString(b"\x0a\x00" * 2_000_000)
+    columns = pb.CheckBulkRequest(columns=pb.QuestionColumns(subject=[0] * 8_000, permission=[0] * 8_000, resource=[0]))
+    for message, count in ((updates, 2_000_000), (columns, 16_001)):
+        check_items(message, count)
+        with pytest.raises(LimitExceeded, match=f"hold {count} items") as caught:
+            check_items(message, count - 1)
+        assert caught.value.details == {"limit": "request_items_max", "value": str(count - 1)}
+
+
+def _served_lists(descriptor: Descriptor) -> list[FieldDescriptor]:
+    message = GetMessageClass(descriptor)()
+    served = SERVED.get(descriptor.full_name, frozenset())
+    return [
+        each for each in descriptor.fields if each.name in served and hasattr(getattr(message, each.name), "append")
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_no_item_of_a_list_has_a_list(name: str) -> None:
+    """What is in a list has no list of its own that is served: counting the outer items counts all there are."""
+    items = [field.message_type for field in _served_lists(MESSAGES[name]) if field.message_type is not None]
+    assert [] == [each.full_name for item in items for each in _served_lists(item)]
+
+
+def test_megabytes_of_strange_fields_are_refused_unread() -> None:
+    """A message with a million fields that are not known is refused by their size."""
+    message = pb.CheckRequest.FromString(b"\xfa\x3f\x00" * 1_000_000)
+    with pytest.raises(Unsupported, match="`CheckRequest` carries 3000000 bytes of fields"):
+        refuse_unserved(message)

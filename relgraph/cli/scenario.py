@@ -150,8 +150,10 @@ def read_scenario(path: Path) -> Scenario:
     """Read a scenario file. Raises InvalidFile naming the file and what is wrong in it."""
     try:
         loaded = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506  # builds text, lists, dicts
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InvalidFile(f"{path}: cannot be read as YAML: {error}") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        # What is wrong is shown with a piece of the file, which may hold anything.
+        shown = "\n".join(quoted(line, 200)[1:-1] for line in str(error).splitlines())
+        raise InvalidFile(f"{path}: cannot be read as YAML: {shown}") from None
     reader = _Reader(path)
     content = reader.mapping(loaded, "the file", _FILE_KEYS)
     schema, schema_file = reader.inline_or_file(content, _SCHEMA_KEYS)

@@ -7,6 +7,7 @@ and nodes stand near what they are tied to (Sugiyama, Tagawa and Toda 1981).
 from __future__ import annotations
 
 import itertools
+import math
 from statistics import mean
 from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["svg_lines"]
 
 _CHARACTER: Final = 7.3
+_SMALL_CHARACTER: Final = 6.7
+_SMALL_HEIGHT: Final = 13
 _HEIGHT: Final = 28
 _ROW: Final = 46
 _GAP: Final = 60
@@ -31,8 +34,9 @@ _SWEEPS: Final = 8
 
 _STYLE: Final = """
   text { font: 12px "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1b2733; text-anchor: middle; }
-  .label { font-size: 11px; fill: #52606d; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }
+  .label { font-size: 11px; fill: #52606d; }
   rect { fill: #eef4fb; stroke: #4a6fa5; }
+  .plate { fill: #ffffff; stroke: none; opacity: 0.85; }
   .userset rect, .claim rect { fill: #f4f1fa; stroke: #7a5ea8; }
   .center rect { stroke-width: 2.5; }
   path { fill: none; stroke: #52606d; marker-end: url(#tip); }
@@ -56,6 +60,26 @@ class _Line(NamedTuple):
     kind: str
 
 
+class _Label(NamedTuple):
+    """A text above a point of a line, on a plate: every viewer draws that, and what crosses stays behind it."""
+
+    text: str
+    x: float
+    y: float
+
+    @property
+    def width(self) -> float:
+        return len(self.text) * _SMALL_CHARACTER + 4
+
+    def covers(self, other: _Label) -> bool:
+        return abs(self.x - other.x) < (self.width + other.width) / 2 and abs(self.y - other.y) < _SMALL_HEIGHT
+
+    def drawn(self) -> Iterator[str]:
+        left, top = self.x - self.width / 2, self.y - _SMALL_HEIGHT - 1
+        yield f'<rect class="plate" x="{left:.1f}" y="{top:.1f}" width="{self.width:.1f}" height="{_SMALL_HEIGHT}"/>'
+        yield f'<text class="label" x="{self.x:.1f}" y="{self.y - 4:.1f}">{escape(self.text)}</text>'
+
+
 def svg_lines(graph: Graph) -> Iterator[str]:
     """Yield the lines of an SVG; nodes have a `kind`, edges a `kind` and what `label_of` reads."""
     lines = [
@@ -63,7 +87,10 @@ def svg_lines(graph: Graph) -> Iterator[str]:
         for source, target, attributes in graph.edges(data=True)
     ]
     picture = _Picture(graph, lines)
+    labels = _placed([(line.label, *picture.middle(number, line)) for number, line in enumerate(lines) if line.label])
     width, height = picture.size()
+    width = max([width, *(math.ceil(label.x + label.width / 2) for label in labels)])
+    height = max([height, *(math.ceil(label.y) for label in labels)])
     yield f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
     yield f"<style>{' '.join(_STYLE.split())}</style>"
     yield (
@@ -73,13 +100,22 @@ def svg_lines(graph: Graph) -> Iterator[str]:
     yield f'<rect width="{width}" height="{height}" style="fill:#ffffff;stroke:none"/>'
     for number, line in enumerate(lines):
         yield picture.path(number, line)
-    for number, line in enumerate(lines):
-        if line.label:
-            x, y = picture.middle(number, line)
-            yield f'<text class="label" x="{x:.1f}" y="{y - 4:.1f}">{escape(line.label)}</text>'
+    for label in labels:
+        yield from label.drawn()
     for name, attributes in graph.nodes(data=True):
         yield picture.box(name, attributes)
     yield "</svg>"
+
+
+def _placed(wanted: list[tuple[str, float, float]]) -> list[_Label]:
+    """Return texts above points of lines, each below those that already stand in its place."""
+    placed: list[_Label] = []
+    for text, x, y in wanted:
+        label = _Label(text, x, y)
+        while any(label.covers(other) for other in placed):
+            label = label._replace(y=label.y + _SMALL_HEIGHT)
+        placed.append(label)
+    return placed
 
 
 class _Picture:

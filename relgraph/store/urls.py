@@ -13,9 +13,9 @@ __all__ = ["without_password"]
 _BEHIND_USER: Final = re.compile(r"(?s)^((?:[\w+.-]*+:(?=/))?+/*[^:@?/]*):.*@")
 # Mistyped names included: what they hold is a password all the same.
 _SECRET: Final = re.compile(r"(?i)pas|pwd|secret")
-_SECRET_WORD: Final = re.compile(
-    rf"\w*(?:{_SECRET.pattern.removeprefix('(?i)')})\w*\s*=\s*('[^']*'|\S+)", re.IGNORECASE
-)
+# Each word is looked at once, however long it is: what stands for a URL may be anything.
+_WORD: Final = re.compile(r"(?<!\w)\w++\s*+=\s*+")
+_VALUE: Final = re.compile(r"'[^']*'|\S+")
 
 
 def without_password(url: str) -> str:
@@ -25,6 +25,16 @@ def without_password(url: str) -> str:
     """
     base, _, query = _BEHIND_USER.sub(r"\1@", url).partition("?")
     if "://" not in base:
-        base = _SECRET_WORD.sub("", base)
+        base = _without_secret_words(base)
     kept = [part for part in re.split("[&;]", query) if part and not _SECRET.search(unquote(part.partition("=")[0]))]
     return "?".join((base, "&".join(kept))) if kept else base
+
+
+def _without_secret_words(text: str) -> str:
+    kept, at = [], 0
+    for word in _WORD.finditer(text):
+        if word.start() >= at and _SECRET.search(word[0]):
+            kept.append(text[at : word.start()])
+            value = _VALUE.match(text, word.end())
+            at = value.end() if value else word.end()
+    return "".join((*kept, text[at:]))

@@ -146,7 +146,15 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         await gate.close()
         raise
     server = grpc.aio.server(
-        interceptors=[Edge(SERVICE_NAME, gate, lookout.sights, answer_bytes_max=settings.answer_bytes_max)],
+        interceptors=[
+            Edge(
+                SERVICE_NAME,
+                gate,
+                lookout.sights,
+                request_items_max=settings.request_items_max,
+                answer_bytes_max=settings.answer_bytes_max,
+            )
+        ],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.calls_max,
     )

@@ -21,6 +21,7 @@ from grpc_status import rpc_status
 
 from relgraph.errors import InvalidInput, LimitExceeded, RelgraphError
 from relgraph_server.calls import CALL
+from relgraph_server.guard import check_items
 from relgraph_server.status import code_of, status_of
 
 if TYPE_CHECKING:
@@ -32,39 +33,29 @@ if TYPE_CHECKING:
     from relgraph_server.sights import Sight, Sights
 
     Context = grpc.aio.ServicerContext[Message, Message]
+    _Parse = Callable[[bytes], Message]
 
 __all__ = ["Edge"]
 
 _log: Final = logging.getLogger(__name__)
 
 _Reply = TypeVar("_Reply")
-_Request = TypeVar("_Request")
-
-
-class _Malformed:
-    """Stands for a request whose bytes are no message of its type."""
-
-
-_MALFORMED: Final = _Malformed()
-
-
-def _checked(message: _Request | _Malformed) -> _Request:
-    if isinstance(message, _Malformed):
-        raise InvalidInput("the request's bytes are not a message of its type; use a client made from the same proto")
-    return message
 
 
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps the methods of one service; other services (health, reflection) pass untouched.
 
-    `sights` sees every call. `answer_bytes_max` bounds the size of an answer: beyond it the caller is told so, instead
-    of losing the connection.
+    `sights` sees every call. `request_items_max` bounds what is in the lists of a request message. `answer_bytes_max`
+    bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
     """
 
-    def __init__(self, service_name: str, gate: Gate, sights: Sights, *, answer_bytes_max: int) -> None:
+    def __init__(
+        self, service_name: str, gate: Gate, sights: Sights, *, request_items_max: int, answer_bytes_max: int
+    ) -> None:
         self._prefix = f"/{service_name}/"
         self._gate = gate
         self._sights = sights
+        self._request_items_max = request_items_max
         self._answer_bytes_max = answer_bytes_max
 
     async def intercept_service(self, continuation, handler_call_details):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN201 - gRPC types the sync form only
@@ -73,60 +64,58 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler is None or not handler_call_details.method.startswith(self._prefix):
             return handler
         parse = handler.request_deserializer
-
-        def deserialize(data: bytes) -> Message | _Malformed:
-            # gRPC itself would answer INTERNAL, as if the fault were the server's
-            try:
-                message: Message = parse(data)
-            except DecodeError:
-                return _MALFORMED
-            return message
-
         name = handler_call_details.method.removeprefix(self._prefix)
         if handler.request_streaming:
 
-            async def answer_stream(messages: AsyncIterable[Message], context: Context) -> Message:
+            async def answer_stream(messages: AsyncIterable[bytes], context: Context) -> Message:
                 async def method(call: Call) -> Message:
                     self._gate.await_messages(call)
-                    reply: Message = await handler.stream_unary(self._admitted(call, messages), context)
+                    reply: Message = await handler.stream_unary(self._admitted(call, parse, messages), context)
                     return reply
 
                 return await self._answer(name, method, context)
 
-            return grpc.stream_unary_rpc_method_handler(answer_stream, deserialize, handler.response_serializer)
+            return grpc.stream_unary_rpc_method_handler(answer_stream, None, handler.response_serializer)
 
         if handler.response_streaming:
 
-            async def answer_many(message: Message, context: Context) -> None:
+            async def answer_many(data: bytes, context: Context) -> None:
                 async def method(call: Call) -> None:
-                    checked = self._admit(call, message)
-                    await handler.unary_stream(checked, _Renewed(context, lambda: self._gate.renew(call)))
+                    message = self._admit(call, parse, data)
+                    await handler.unary_stream(message, _Renewed(context, lambda: self._gate.renew(call)))
 
                 await self._guarded(name, method, context)
 
-            return grpc.unary_stream_rpc_method_handler(answer_many, deserialize, handler.response_serializer)
+            return grpc.unary_stream_rpc_method_handler(answer_many, None, handler.response_serializer)
 
-        async def answer(message: Message, context: Context) -> Message:
+        async def answer(data: bytes, context: Context) -> Message:
             async def method(call: Call) -> Message:
-                checked = self._admit(call, message)
-                reply: Message = await handler.unary_unary(checked, context)
+                reply: Message = await handler.unary_unary(self._admit(call, parse, data), context)
                 return reply
 
             return await self._answer(name, method, context)
 
-        return grpc.unary_unary_rpc_method_handler(answer, deserialize, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
-    def _admit(self, call: Call, message: Message | _Malformed) -> Message:
-        checked = _checked(message)
+    def _admit(self, call: Call, parse: _Parse, data: bytes) -> Message:
+        """Read a message of a call whose key was found, and have it judged. Raises InvalidInput, LimitExceeded."""
+        try:
+            message = parse(data)
+        except DecodeError:
+            # gRPC itself would answer INTERNAL, as if the fault were the server's
+            raise InvalidInput(
+                "the request's bytes are not a message of its type; use a client made from the same proto"
+            ) from None
+        check_items(message, self._request_items_max)
         if call.sight is not None:
-            self._sights.admit(call.sight, checked)
-        self._gate.admit(call, checked)
-        return checked
+            self._sights.admit(call.sight, message)
+        self._gate.admit(call, message)
+        return message
 
-    async def _admitted(self, call: Call, messages: AsyncIterable[Message]) -> AsyncIterator[Message]:
-        async for message in messages:
+    async def _admitted(self, call: Call, parse: _Parse, messages: AsyncIterable[bytes]) -> AsyncIterator[Message]:
+        async for data in messages:
             self._gate.renew(call)
-            yield self._admit(call, message)
+            yield self._admit(call, parse, data)
         # What the stream asked for is begun now, however long ago the last message came.
         self._gate.renew(call)
 
@@ -135,6 +124,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def answered(call: Call) -> Message:
             reply = await method(call)
+            self._gate.seal(call, reply)
             _check_size(reply, self._answer_bytes_max)
             return reply
 
@@ -185,9 +175,12 @@ class _Renewed:
         self._renew = renew
 
     async def write(self, message: Message) -> None:
-        """Send a message."""
+        """Send a message. Ends the call's task, as gRPC itself does it a moment later, when the caller has gone."""
         self._renew()
-        await self._context.write(message)
+        try:
+            await self._context.write(message)
+        except grpc.aio.InternalError:
+            raise asyncio.CancelledError from None
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._context, name)

@@ -12,10 +12,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import KeyRefused, Unauthenticated
+from relgraph.v1 import authorizer_pb2 as pb
 from relgraph_server.audit import AuditLog
 from relgraph_server.calls import Call
 from relgraph_server.keyring import Keyring
 from relgraph_server.scopes import WRITES, check_method, check_scopes
+from relgraph_server.seals import Seals
 from relgraph_server.summaries import summary_of
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Gate:
     ) -> None:
         self._keyring = keyring
         self._audit = audit
+        self._seals = Seals()
         self._strangers = _Bound(monotonic)
         self._recording: set[asyncio.Future[None]] = set()
 
@@ -86,8 +89,21 @@ class Gate:
         if self._keyring is None or call.key is None:
             return
         check_scopes(call.method, message, call.key.scopes)
+        if isinstance(message, pb.ReadRequest) and message.cursor:
+            message.cursor, ours = self._seals.opened(message.cursor, call.key.name)
+            if not ours and not call.key.scopes & {"history", "admin"}:
+                raise KeyRefused(
+                    "the cursor is not one that this server gave to the key, and others read the past, which needs the "
+                    "scope `history`; start from the first page, or use a key that has it",
+                    {"scope": "history", "method": call.method, "field": "cursor"},
+                )
         if call.method in WRITES:
             _check_actor(call, message)
+
+    def seal(self, call: Call, reply: Message) -> None:
+        """Mark what an answer holds that only this caller may come back with."""
+        if isinstance(reply, pb.ReadResponse) and call.key is not None:
+            reply.cursor = self._seals.sealed(reply.cursor, call.key.name)
 
     def renew(self, call: Call) -> None:
         """Judge once more, in the middle of a stream, whether its key is valid. Raises Unauthenticated, NotReady."""

@@ -14,9 +14,9 @@ from typing import Final
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from relgraph.errors import Unsupported
+from relgraph.errors import LimitExceeded, Unsupported
 
-__all__ = ["SERVED", "refuse_unserved"]
+__all__ = ["SERVED", "check_items", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
 _WRITTEN: Final = frozenset({"actor", "reason"})
@@ -58,11 +58,50 @@ SERVED: Final[dict[str, frozenset[str]]] = {
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-def refuse_unserved(message: Message, path: str = "") -> None:
-    """Raise Unsupported for the first field, at any depth, that is set and not served, or not known at all.
+STRANGE_BYTES_MAX: Final = 4 << 10
+"""Fields that are not known are looked at one by one only while they take so little."""
 
-    `path` is where the message stands in its request, ending in a dot, and empty for the request itself.
+
+def check_items(message: Message, items_max: int) -> None:
+    """Raise LimitExceeded when the lists of a message hold more: a few bytes an item would cost a thousand times that.
+
+    A list within an item of a list is not looked for: no request has one that is served.
     """
+    items = _items(message)
+    if items > items_max:
+        raise LimitExceeded(
+            f"the lists of the request hold {items} items, and at most {items_max} are taken in one message; send "
+            "fewer at once, or raise the server's `request_items_max`",
+            {"limit": "request_items_max", "value": str(items_max)},
+        )
+
+
+def _items(message: Message) -> int:
+    count = 0
+    for _, value in message.ListFields():
+        if isinstance(value, Message):
+            count += _items(value)
+        elif not isinstance(value, str | bytes | int | float):
+            count += len(value)
+    return count
+
+
+def refuse_unserved(message: Message) -> None:
+    """Raise Unsupported for the first field, at any depth, that is set and not served, or not known at all."""
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    strange = message.ByteSize() - known.ByteSize()
+    if strange > STRANGE_BYTES_MAX:
+        raise Unsupported(
+            f"`{message.DESCRIPTOR.name}` carries {strange} bytes of fields that this version does not know, and "
+            "nothing is ignored; use a server as new as the client, or leave them unset"
+        )
+    _refuse(message, "", strange=strange > 0)
+
+
+def _refuse(message: Message, path: str, *, strange: bool) -> None:
+    """Look at a message at `path`, which ends in a dot; for fields not known too where there are `strange` ones."""
     served = SERVED.get(message.DESCRIPTOR.full_name, _NONE)
     for field, value in message.ListFields():
         if field.name not in served:
@@ -74,12 +113,11 @@ def refuse_unserved(message: Message, path: str = "") -> None:
         if field.message_type is None:
             continue
         if isinstance(value, Message):
-            refuse_unserved(value, f"{path}{field.name}.")
+            _refuse(value, f"{path}{field.name}.", strange=strange)
         else:
             for index, child in enumerate(value):
-                refuse_unserved(child, f"{path}{field.name}[{index}].")
-    unknown = UnknownFieldSet(message)
-    if len(unknown):
+                _refuse(child, f"{path}{field.name}[{index}].", strange=strange)
+    if strange and len(unknown := UnknownFieldSet(message)):
         number = str(unknown[0].field_number)
         raise Unsupported(
             f"`{path or message.DESCRIPTOR.name}` carries field number {number}, which this version does not know, "

@@ -24,6 +24,7 @@ from relgraph.wire.status import status_message
 from relgraph_server.calls import CALL, Done
 from relgraph_server.condition import server_status
 from relgraph_server.guard import refuse_unserved
+from relgraph_server.places import Places
 from relgraph_server.spool import Spool
 from relgraph_server.watchers import Watchers
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from relgraph.answers import Imported
     from relgraph.api import Authorizer
     from relgraph_server.calls import Call
+    from relgraph_server.places import Place
     from relgraph_server.settings import Settings
 
     Context = grpc.aio.ServicerContext[Message, Message]
@@ -63,8 +65,8 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
         self._writers = ThreadPoolExecutor(settings.write_threads_max, thread_name_prefix="relgraph-write")
         self._watchers = Watchers(authorizer, settings)
-        self._exports = asyncio.Semaphore(settings.exports_max)
-        self._imports = asyncio.Semaphore(settings.imports_max)
+        self._exports = Places("export", settings.exports_max, settings)
+        self._imports = Places("import", settings.imports_max, settings)
 
     @property
     def watchers(self) -> Watchers:
@@ -329,12 +331,12 @@ class AuthorizerService(AuthorizerServiceServicer):
         refuse_unserved(request)
         wanted = questions.read_filter(request.filter)
         consistency = questions.read_consistency(request)
-        async with self._exports:
+        async with self._exports.place() as place:
             dump = await self._ask(lambda _: self._authorizer.dump(wanted, consistency=consistency), context)
             message = pb.ExportResponse(revision=dump.revision, token=dump.token, schema=dump.schema)
             total = 0
             while True:
-                await self._send(message, context)
+                await place.within(context.write(message))
                 page = await self._ask(
                     lambda _: answers.export_message(dump.page(), dump.revision, dump.token), context
                 )
@@ -342,18 +344,8 @@ class AuthorizerService(AuthorizerServiceServicer):
                     break
                 total += len(page.tuples)
                 message = page
-            await self._send(pb.ExportResponse(revision=dump.revision, token=dump.token, tuples_total=total), context)
-
-    async def _send(self, message: pb.ExportResponse, context: Context) -> None:
-        """Send one message of a stream. Raises DeadlineExceeded for a caller who does not take it."""
-        longest = self._settings.message_ms_max
-        try:
-            await asyncio.wait_for(context.write(message), longest / 1000)
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"a message was not taken within {longest} ms, and the export was ended; read faster, or export again",
-                {"limit": "message_ms_max", "value": str(longest)},
-            ) from None
+            last = pb.ExportResponse(revision=dump.revision, token=dump.token, tuples_total=total)
+            await place.within(context.write(last))
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
         """Tell what is committed, until the caller goes or something ends it."""
@@ -362,10 +354,10 @@ class AuthorizerService(AuthorizerServiceServicer):
 
     async def Import(self, request_iterator: AsyncIterator[pb.ImportRequest], context: Context) -> pb.ImportResponse:
         """Load a whole stream in one revision, once it has arrived completely."""
-        async with self._imports:
+        async with self._imports.place() as place:
             spool = Spool(bytes_max=self._settings.import_bytes_max, tuples_max=self._settings.limits.import_tuples_max)
             try:
-                options = await _receive(request_iterator, spool, self._settings.message_ms_max)
+                options = await _receive(request_iterator, spool, place)
             except BaseException:
                 spool.close()
                 raise
@@ -411,10 +403,10 @@ class AuthorizerService(AuthorizerServiceServicer):
             raise
 
 
-async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool, ms_max: int) -> pb.ImportOptions:
+async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool, place: Place) -> pb.ImportOptions:
     """Take the whole stream into the spool, and return its options. Raises for anything but a complete stream."""
     options: pb.ImportOptions | None = None
-    while (message := await _next(messages, ms_max)) is not None:
+    while (message := await place.within(anext(messages, None))) is not None:
         refuse_unserved(message)
         if options is None:
             options = message.options
@@ -429,15 +421,3 @@ async def _receive(messages: AsyncIterator[pb.ImportRequest], spool: Spool, ms_m
         spool.add(message)
     spool.complete()
     return options or pb.ImportOptions()
-
-
-async def _next(messages: AsyncIterator[pb.ImportRequest], ms_max: int) -> pb.ImportRequest | None:
-    """Wait for one message, None at the end. Raises DeadlineExceeded for a caller who does not send it."""
-    try:
-        return await asyncio.wait_for(anext(messages, None), ms_max / 1000)
-    except TimeoutError:
-        raise DeadlineExceeded(
-            f"a message was not sent within {ms_max} ms, and the import was ended; nothing was changed: send faster, "
-            "or import in parts",
-            {"limit": "message_ms_max", "value": str(ms_max)},
-        ) from None

@@ -26,6 +26,7 @@ Value = str | int | bool
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _PREFIX: Final = "RELGRAPH_"
+_DIGITS_MAX: Final = 18
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -84,9 +85,15 @@ class Settings:
     exports_max: int = 16
     """Exports sent at once; more wait."""
     message_ms_max: int = 60_000
-    """Milliseconds that a caller may take over one message of an export or an import."""
-    watchers_max: int = 1_000
-    """Watches at once; more are refused with RESOURCE_EXHAUSTED."""
+    """Milliseconds that a caller may take over one message of an import or export."""
+    crowded_ms_max: int = 5_000
+    """The same, while another import or export waits for its place."""
+    stream_ms_max: int = 600_000
+    """Milliseconds after which an import or export makes room for another one that waits."""
+    waiting_max: int = 100
+    """Imports that wait for their place, and as many exports; more are refused with RESOURCE_EXHAUSTED."""
+    watchers_max: int = 500
+    """Watches at once, fewer than calls; more are refused with RESOURCE_EXHAUSTED."""
     watch_threads_max: int = 2
     """Threads that read the log for watches that are behind."""
     watch_backlog_revisions_max: int = 10_000
@@ -97,6 +104,8 @@ class Settings:
     """Milliseconds between two heartbeats of a watch, at the least."""
     request_bytes_max: int = 4 << 20
     """Bytes of one request message."""
+    request_items_max: int = 20_000
+    """Items in all lists of one request message, those of an import's among them."""
     answer_bytes_max: int = 64 << 20
     """Bytes of one answer."""
     import_bytes_max: int = 4 << 30
@@ -187,7 +196,7 @@ def _read_file(path: str) -> dict[str, object]:
         raise InvalidSetting(
             f"the settings file {quoted(path)} cannot be read: {problem}; check its path", {"file": path}
         ) from None
-    except tomllib.TOMLDecodeError as problem:
+    except (ValueError, RecursionError) as problem:  # numbers without end, and lists in lists, among them
         raise InvalidSetting(
             f"the settings file {quoted(path)} is not TOML: {problem}; mend it there", {"file": path}
         ) from None
@@ -210,7 +219,7 @@ def _typed(name: str, value: object, default: object) -> Value:
             return _WORDS[value.lower()]
         raise InvalidSetting(f"`{name}` cannot be {quoted(str(value))}; use true or false", {"setting": name})
     if isinstance(default, int):
-        if isinstance(value, str) and value.isascii() and value.isdigit():
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
@@ -230,7 +239,7 @@ def parse_address(text: str, setting: str = "listen") -> tuple[str, int]:
             f"{quoted(text)} is not an address; write HOST:PORT, as in `127.0.0.1:50051` or `[::1]:0`",
             {"setting": setting},
         )
-    if int(port) > 65_535:
+    if len(port) > _DIGITS_MAX or int(port) > 65_535:
         raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": setting})
     return bare, int(port)
 
