@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +29,7 @@ from relgraph.errors import (
 )
 from relgraph.graph import GraphView, RowsView
 from relgraph.limits import Limits
-from relgraph.tuples import TupleFilter
+from relgraph.tuples import TupleFilter, must_not_exist
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph_server.status import status_of
@@ -257,6 +257,30 @@ def test_an_undecided_right_is_none(url: str) -> None:
         ):
             with pytest.raises(NotPermitted):
                 write()
+
+
+def test_a_filter_that_only_wildcards_match_takes_the_line_of_each(url: str) -> None:
+    """Where one of two wildcards has a line, a filter that could match the other as well is refused, by either use."""
+    with relgraph.open(url) as opened:
+        opened.write_schema(
+            "use grants; definition user {}; definition robot {}; definition page { relation editor: user; "
+            "relation reader: user:* | robot:*; grant reader to user:* by editor }"
+        )
+        opened.write(touch=["page:one#editor@user:anna"])
+        for text, allowed in (
+            ("page:one#reader", False),
+            ("page:one#reader@robot", False),
+            ("page:one#reader@user", True),
+        ):
+            filter_ = TupleFilter.parse(text)
+            for write in (
+                lambda asked=filter_: opened.delete(asked, actor="user:anna"),
+                lambda asked=filter_: opened.write(
+                    touch=["page:one#reader@user:*"], preconditions=[must_not_exist(asked)], actor="user:anna"
+                ),
+            ):
+                with nullcontext() if allowed else pytest.raises(NotPermitted):
+                    write()
 
 
 def test_evidence_may_be_deep(authorizer: relgraph.Authorizer) -> None:
