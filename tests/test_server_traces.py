@@ -122,6 +122,17 @@ def test_a_call_is_a_span_of_its_callers_trace(collector: Collector, authorizer:
     } == attributes
 
 
+def test_what_a_stranger_sends_is_not_logged(
+    collector: Collector, authorizer: relgraph.Authorizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A trace's parent and state that are none are left out, and stand in no log."""
+    for name in ("traceparent", "tracestate"):
+        assert [grpc.StatusCode.OK] == ask(authorizer, ("Check", QUESTION, ((name, "forged line"),)))
+    assert [grpc.StatusCode.OK] == ask(authorizer, ("Check", QUESTION, (*SAMPLED, ("tracestate", "forged line"))))
+    assert "forged" not in caplog.text
+    assert TRACE in {span.trace_id.hex() for span in collector.spans}
+
+
 def test_nobody_is_named_unless_asked(collector: Collector, authorizer: relgraph.Authorizer) -> None:
     """Nothing that is sent names a subject or a resource, not even of a call that failed."""
     wrong = pb.CheckRequest(subject="user:anna", permission="nonsense", resource="report:q3")

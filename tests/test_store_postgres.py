@@ -129,6 +129,7 @@ def test_urls_that_cannot_be_read(url: str, hint: str) -> None:
         "postgresql://127.0.0.1:1/db?user=anna&password=sesame&sslpassword=sesame",
         "postgresql://127.0.0.1:1/db?pass%77ord=sesame",
         "postgresql://127.0.0.1:1/db?user=anna&pasword=sesame",
+        "postgresql://127.0.0.1:1/db?user=anna&scram_client_key=sesame",
         "postgresql+psycopg://anna:sesame@h/db",
         "postgresql:/anna:sesame@h/db",
         "anna:sesame@h/db",
