@@ -6,6 +6,7 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 FACT = "doc:one#viewer@user:anna"
 AT_ONCE = Retries(attempts_max=4, first_pause_s_max=0.001, pause_s_max=0.001)
+WITH_IDS = replace(AT_ONCE, own_ids=True)
 
 
 @pytest.fixture(params=["threads", "tasks"])
@@ -263,8 +265,8 @@ def test_a_watch_is_given_up(flaky: Flaky, opens: Opens) -> None:
 
 
 def test_a_write_is_made_once(flaky: Flaky, address: str, opens: Opens) -> None:
-    """A write is sent again under one id of the client's, and made once, though its answers were lost."""
-    with opens(address, retries=AT_ONCE) as client:
+    """A write is sent again under one id of the client's if it gives any, and made once, though answers were lost."""
+    with opens(address, retries=WITH_IDS) as client:
         flaky.after = [errors.OutcomeUnknown("lost"), errors.ServerUnavailable("lost")]
         flaky.before = [errors.StoreUnavailable("away")]
         assert 2 == client.write(create=[FACT]).revision
@@ -282,7 +284,7 @@ def test_a_write_is_made_once(flaky: Flaky, address: str, opens: Opens) -> None:
 
 def test_a_write_in_doubt_names_its_id(flaky: Flaky, address: str, opens: Opens) -> None:
     """When asking again does not help, the error says under which id to ask; then the first result comes back."""
-    with opens(address, retries=AT_ONCE) as client:
+    with opens(address, retries=WITH_IDS) as client:
         flaky.after = [errors.OutcomeUnknown("lost")]
         flaky.then = [errors.NotReady("keys")] * 3
         with pytest.raises(errors.OutcomeUnknown) as caught:
@@ -294,20 +296,22 @@ def test_a_write_in_doubt_names_its_id(flaky: Flaky, address: str, opens: Opens)
             client.write(create=[FACT])
 
 
-def test_without_retries_nothing_is_added(flaky: Flaky, address: str, opens: Opens) -> None:
-    """A client that makes each call once gives a write no id."""
-    with opens(address, retries=None) as client:
+@pytest.mark.parametrize("retries", [AT_ONCE, None])
+def test_nothing_is_added_to_a_write(retries: Retries | None, flaky: Flaky, address: str, opens: Opens) -> None:
+    """A write without an id is sent without one, and once, unless the client is to give it an id of its own."""
+    with opens(address, retries=retries) as client:
         flaky.after = [errors.OutcomeUnknown("lost")]
         with pytest.raises(errors.OutcomeUnknown):
             client.write(create=[FACT])
         client.load(["doc:two#viewer@user:anna"])
         assert [""] * 2 == [flaky.made(name)[0]["request_id"] for name in ("write", "load")]
         assert 1 == len(flaky.made("write"))
+        assert client.write(touch=[FACT]).revision == client.write(delete=["doc:none#viewer@user:anna"]).revision
 
 
 def test_an_answer_is_never_asked_for_again(flaky: Flaky, address: str, opens: Opens) -> None:
     """Refusals are answers; a schema and an import that was read once are sent once."""
-    with opens(address, retries=AT_ONCE) as client:
+    with opens(address, retries=WITH_IDS) as client:
         for cls in (errors.AlreadyExists, errors.PreconditionFailed, errors.LimitExceeded, errors.KeyRefused):
             flaky.before, flaky.calls = [cls("no")], []
             with pytest.raises(cls):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 120.0
 STEPS_MAX = 10
-STUBBORN = Retries(attempts_max=1_000_000, first_pause_s_max=0.05, pause_s_max=0.2)
+STUBBORN = Retries(attempts_max=1_000_000, first_pause_s_max=0.05, pause_s_max=0.2, own_ids=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -173,7 +173,7 @@ def dialing() -> None:
     with Client("127.0.0.1:50051", timeout=5, access=access, retries=None, read_your_writes=True) as client:
         assert_type(client, Client)
     client.close()
-    Client("127.0.0.1:50051", retries=Retries(attempts_max=10, first_pause_s_max=0.5, pause_s_max=10))
+    Client("127.0.0.1:50051", retries=Retries(attempts_max=10, first_pause_s_max=0.5, pause_s_max=10, own_ids=True))
     with client.watch(resume=True) as watch:
         assert_type(next(watch), LogEntry | Checkpoint)
 

@@ -69,11 +69,10 @@ class Client:
     import has no bound. Nothing connects before the first call, which raises ServerUnavailable when nobody answers.
     `access` has the key and the files of TLS; without TLS, a key is sent to this machine only.
 
-    With `retries`, what got no answer is asked again, and so is a write: it is sent under a request id, of the
-    client's own if it was given none, so that it is made once, and takes a revision even where it changes nothing. None
-    makes each call once. With `read_your_writes`,
-    questions without a `consistency` are answered in any state that has all that this client has seen, its own writes
-    among it, instead of the newest one: faster, and never back in time. Raises InvalidSetting.
+    With `retries`, what got no answer is asked again, and a write only under a request id, so that it is made once.
+    None makes each call once. With `read_your_writes`, questions without a `consistency` are answered in any state that
+    has all that this client has seen, its own writes among it, instead of the newest one: faster, and never back in
+    time. Raises InvalidSetting.
     """
 
     def __init__(

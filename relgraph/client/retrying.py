@@ -40,12 +40,15 @@ class Retries:
     """How often a call is made at most, and the longest pause after the first attempt and after any.
 
     The longest pause doubles with each attempt. How long it really is, is drawn anew each time, from nothing up to
-    that, so that many clients do not come back at once. Raises InvalidSetting.
+    that, so that many clients do not come back at once. With `own_ids`, a write that was given no request id gets one
+    of the client's, so that it may be made again too; it then takes a revision even where it changes nothing. Raises
+    InvalidSetting.
     """
 
     attempts_max: int = 4
     first_pause_s_max: float = 0.2
     pause_s_max: float = 2.0
+    own_ids: bool = False
 
     def __post_init__(self) -> None:
         if self.attempts_max < 1:

@@ -75,10 +75,8 @@ class Terms:
             self._memory.note(token)
 
     def request_id(self, given: str) -> str:
-        """Return the request id that a write is sent under: the caller's, else one of its own where it may be sent
-        again.
-        """
-        return given or ("" if self._retries.attempts_max == 1 else secrets.token_urlsafe(16))
+        """Return the request id that a write is sent under: the caller's, else the client's where it gives any."""
+        return given or (secrets.token_urlsafe(16) if self._retries.own_ids else "")
 
     def attempts(
         self, deadline: float | None = None, *, repeatable: bool = True, request_id: str = "", endless: bool = False
