@@ -172,9 +172,7 @@ REFUSED: dict[str, Callable[[Door], object]] = {
     "delete too many": lambda door: door.delete(TupleFilter("report"), limit=1),
     "delete of an unknown type": lambda door: door.delete(TupleFilter("repot")),
     "precondition": lambda door: door.write(touch=TUPLES[:1], preconditions=[must_exist(TupleFilter("user"))]),
-    "last moment": lambda door: door.write(
-        touch=TUPLES[:1], request_id="late", not_after=datetime(2020, 1, 1, tzinfo=UTC)
-    ),
+    "last moment": lambda door: door.write(touch=TUPLES[:1], not_after=datetime(2020, 1, 1, tzinfo=UTC)),
     "not allowed": lambda door: door.write(touch=["report:q3#viewer@group:board#member"]),
     "not a tuple": lambda door: door.write(touch=["report:q3"]),
     "permission written": lambda door: door.write(touch=["report:q3#observe@user:anna"]),
