@@ -44,16 +44,13 @@ class NotAdditive(Exception):
     """A condition stands in the way."""
 
 
-_Step = tuple[int, "Edge | None"]
-"""The node that another one holds by, and the tuple that leads there.
+_Onward = dict[int, "Edge | None"]
+"""The nodes that one leads to, each with the first tuple that leads there.
 
-Without a tuple, the node stands for the universal tuples of the same object; _NOWHERE is below a tuple or an identity
-that is the grant itself.
+Without a tuple, a node stands for the universal tuples of the same object.
 """
 
-_Onward = dict[int, "Edge | None"]
-"""The nodes that one leads to, each with the first tuple that leads there, as in a step."""
-
+# Below a node that the subject holds by identity, or by a tuple of its own or a wildcard's.
 _NOWHERE = -1
 
 
@@ -64,8 +61,10 @@ class Reach:
         self._scope = scope
         self._conditions = conditions
         self._plans = plans
-        # How each node that holds does so, and when the first tuple on its path expires, where one does.
-        self._granted: dict[int, _Step] = {}
+        # The node that each one that holds does so by; where that is none, the tuple that grants it, None for identity.
+        self._granted: dict[int, int] = {}
+        self._grants: dict[int, Edge | None] = {}
+        # When the first tuple on a node's path expires, where one does.
         self._untils: dict[int, int] = {}
         self._refuted: set[int] = set()
         # What nodes lead to that a successful search has read, for the next search.
@@ -87,9 +86,7 @@ class Reach:
             return self._search(root)
         self._scope.budget.node()
         onward: _Onward = {}
-        held = self._look(root, onward)
-        if held is not None:
-            self._granted[root] = held
+        if self._look(root, onward):
             self._hold(root, {root: root}, {})
             return True
         if onward:
@@ -109,9 +106,7 @@ class Reach:
             onward = known.get(node)
             if onward is None:
                 onward = {}
-                held = look(node, onward)
-                if held is not None:
-                    granted[node] = held
+                if look(node, onward):
                     self._hold(node, above, read)
                     return True
             else:
@@ -131,14 +126,14 @@ class Reach:
     def _hold(self, node: int, above: dict[int, int], read: dict[int, _Onward]) -> None:
         """Keep that every node on the path down to `node`, which is granted, holds; and what the search has read."""
         granted, untils = self._granted, self._untils
-        edge = granted[node][1]
+        edge = self._grants.get(node)
         until = untils.get(node, NEVER)
         if edge is not None and edge.expires is not None and edge.expires < until:
             until = untils[node] = edge.expires
         while (upper := above[node]) != node:
             # The first step that leads there: the search has passed over any other.
             edge = read[upper][node]
-            granted[upper] = node, edge
+            granted[upper] = node
             if edge is not None and edge.expires is not None and edge.expires < until:
                 until = edge.expires
             if until != NEVER:
@@ -146,8 +141,8 @@ class Reach:
             node = upper
         self._read.update(read)
 
-    def _look(self, node: int, onward: _Onward) -> _Step | None:
-        """Return how the subject holds at this node itself; where it does not, add where it leads.
+    def _look(self, node: int, onward: _Onward) -> bool:
+        """Return whether the subject holds at this node itself; where it does not, add where it leads.
 
         It holds there by identity, by a tuple of its own, or by a wildcard.
         """
@@ -156,16 +151,16 @@ class Reach:
         object_, plan, universal = node >> _SHIFT, self._plans.made[index >> 1], index & 1 == 1
         if not universal:
             if object_ == scope.subject_number and scope.subject.relation in plan.names:
-                return (_NOWHERE, None)
+                return self._grant(node, None)
             star = scope.star(plan.type)
             if star is not None:
                 onward[(star << _SHIFT) + plan.number + 1] = None
             if object_ < 0:
-                return None
+                return False
         for relation, _, kinds, _, _ in plan.grants:
             for edge in scope.own_edges(object_, relation, kinds, universal=universal):
                 if self._counts(edge):
-                    return (_NOWHERE, edge)
+                    return self._grant(node, edge)
         reader = scope.reader
         for reading in plan.grants:
             if reading.leads_on and (edges := reader.usersets(object_, reading.relation)):
@@ -173,7 +168,11 @@ class Reach:
         for reading in plan.arrows:
             if edges := reader.edges(object_, reading.relation):
                 self._follow(reading, edges, onward, universal=universal)
-        return None
+        return False
+
+    def _grant(self, node: int, edge: Edge | None) -> bool:
+        self._granted[node], self._grants[node] = _NOWHERE, edge
+        return True
 
     def _follow(self, reading: Reading, edges: Sequence[Edge], onward: _Onward, *, universal: bool) -> None:
         """Add where the living tuples of one reading lead."""
@@ -197,13 +196,15 @@ class Reach:
     def operand(self, atom: Atom) -> Term | None:
         """Return the one operand that an atom holds by, on the path found for it; None where none was."""
         plan = self._plans.of(atom.formula)
-        step = None if plan is None else self._granted.get((atom.object << _SHIFT) + plan.number)
-        if step is None:
+        if plan is None:
             return None
-        if step[0] != _NOWHERE and step[1] is None:
+        node = (atom.object << _SHIFT) + plan.number
+        below = self._granted.get(node)
+        if below is None:
+            return None
+        if below != _NOWHERE and self._read[node][below] is None:
             # Only a name's universal tuples are below it without a tuple that leads there.
-            step = self._granted[step[0]]
-        node, edge = step
-        if node == _NOWHERE:
-            return Term(edge, None)
-        return Term(edge, Atom(node >> _SHIFT, self._plans.made[(node & _MASK) >> 1].member))
+            node, below = below, self._granted[below]
+        if below == _NOWHERE:
+            return Term(self._grants[node], None)
+        return Term(self._read[node][below], Atom(below >> _SHIFT, self._plans.made[(below & _MASK) >> 1].member))
