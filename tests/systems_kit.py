@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from relgraph.cli import main
-from relgraph.cli.crowds import write_crowd
+from relgraph.cli.demo_crowds import write_crowd
 from relgraph.client import Client
 from tests.api_kit import clocked
 from tests.serving import in_process

@@ -14,7 +14,7 @@ import pytest
 import relgraph
 from relgraph.cli import demo as cli_demo
 from relgraph.cli import main
-from relgraph.cli.asking import System
+from relgraph.cli.demo_asking import System
 from relgraph.cli.exits import INTERRUPTED, TEST_FAILED
 from relgraph.cli.scenario import find_scenario, read_scenario
 from relgraph.client import Client

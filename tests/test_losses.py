@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import relgraph
-from relgraph.cli.losses import write_and_ask
+from relgraph.cli.demo_losses import write_and_ask
 from relgraph.cli.schema_files import composed
 from tests.oracle import YES, Name, Oracle, Schema, World, define, object_of, tuple_of
 from tests.systems_kit import FOLDER

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from relgraph.answers import OrphanClass
-from relgraph.cli.losses import write_and_ask
+from relgraph.cli.demo_losses import write_and_ask
 from relgraph.cli.schema_files import composed
 from relgraph.instants import instant_text, moment
 from relgraph.schema import parse

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from relgraph.bulk import TupleFile
-from relgraph.cli.asking import System
-from relgraph.cli.crowds import write_crowd
+from relgraph.cli.demo_asking import System
+from relgraph.cli.demo_crowds import write_crowd
+from relgraph.cli.demo_telling import Teller
 from relgraph.cli.exits import OK, TEST_FAILED
 from relgraph.cli.options import Terminal, pass_terminal
 from relgraph.cli.scenario import find_scenario, read_scenario
 from relgraph.cli.schema_files import composed
-from relgraph.cli.telling import Teller
 from relgraph.client import Client
 from relgraph.errors import InvalidSetting, RelgraphError, ServerUnavailable
 

@@ -9,9 +9,9 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from relgraph.cli.crowds import PILOTS, PILOTS_WITH_ANOTHER_SOURCE
-from relgraph.cli.losses import write_and_ask
-from relgraph.cli.telling import Teller
+from relgraph.cli.demo_crowds import PILOTS, PILOTS_WITH_ANOTHER_SOURCE
+from relgraph.cli.demo_losses import write_and_ask
+from relgraph.cli.demo_telling import Teller
 from relgraph.errors import RelgraphError, Undecided
 from relgraph.revision import Consistency
 from relgraph.tuples import RelationTuple
