@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 import pytest
 
 import relgraph
-from relgraph.api.grouping import Group
+from relgraph.api.grouping import SIZE_MAX, Group
 from relgraph.errors import AlreadyExists, DeadlineExceeded, OutcomeUnknown, RelgraphError, StoreUnavailable
 from relgraph.store import open_store
 from relgraph.store.base import Commit
@@ -49,6 +49,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made = open_store(url, clock=FakeClock(), random=os.urandom)
     yield made
     made.close()
+
+
+def grouped(begin: Callable[[], Transaction], size_max: int = SIZE_MAX) -> Group:
+    """A group whose commit is the transaction's own."""
+    return Group(begin, lambda transaction, _: transaction.commit(), size_max=size_max)
 
 
 def creating(*tuples: str) -> Work:
@@ -172,7 +177,7 @@ TUPLES = [f"report:q{n}#viewer@user:anna" for n in range(6)]
 def test_one_commit_for_all(store: Store) -> None:
     """Writes that wait together are committed together, each a revision of its own, in the order they came."""
     begin = Tampering(store)
-    found = together(store, Group(begin), [creating(text) for text in TUPLES])
+    found = together(store, grouped(begin), [creating(text) for text in TUPLES])
     assert ([1, 2, 3, 4, 5, 6], 1) == (numbers(found), begin.steps.count("commit"))
     assert [set(TUPLES[:n]) for n in range(7)] == [texts(store, at=n) for n in range(7)]
 
@@ -180,14 +185,14 @@ def test_one_commit_for_all(store: Store) -> None:
 def test_a_group_is_bounded(store: Store) -> None:
     """More writes than a group holds are committed in several."""
     begin = Tampering(store)
-    found = together(store, Group(begin, size_max=4), [creating(text) for text in TUPLES])
+    found = together(store, grouped(begin, size_max=4), [creating(text) for text in TUPLES])
     assert ([1, 2, 3, 4, 5, 6], 2) == (sorted(numbers(found)), begin.steps.count("commit"))
 
 
 def test_a_single_caller_has_no_savepoint(store: Store) -> None:
     """A write that is alone pays nothing for groups, and a refusal of it leaves the next one unharmed."""
     begin = Tampering(store)
-    group = Group(begin)
+    group = grouped(begin)
     group.run(creating(TUPLES[0]))
     with pytest.raises(AlreadyExists):
         group.run(creating(TUPLES[0]))
@@ -199,7 +204,7 @@ def test_a_refusal_undoes_its_own_write_alone(store: Store) -> None:
     """A write that is refused, also because of one before it in the group, takes no other with it."""
     works = [creating(*TUPLES[:2]), creating(TUPLES[2], TUPLES[1]), creating(TUPLES[2]), creating(TUPLES[3])]
     begin = Tampering(store)
-    found = together(store, Group(begin), works)
+    found = together(store, grouped(begin), works)
     assert ([1, 2, 3], 1) == (numbers(found), begin.steps.count("commit"))
     assert isinstance(found[1], AlreadyExists)
     assert set(TUPLES[:4]) == texts(store)
@@ -207,7 +212,7 @@ def test_a_refusal_undoes_its_own_write_alone(store: Store) -> None:
 
 def test_a_failing_commit_fails_all(store: Store) -> None:
     """When the commit fails nothing was written, everybody is told so, and the next write is made."""
-    group = Group(Tampering(store, StoreUnavailable("the disk is full"), "commit"))
+    group = grouped(Tampering(store, StoreUnavailable("the disk is full"), "commit"))
     found = together(store, group, [creating(TUPLES[0]), creating(TUPLES[0]), creating(TUPLES[1])])
     assert ["the disk is full"] * 3 == [each.message for each in found if type(each) is StoreUnavailable]
     assert len(set(map(id, found))) == len(found)
@@ -218,7 +223,7 @@ def test_a_failing_commit_fails_all(store: Store) -> None:
 @pytest.mark.parametrize("after", [False, True])
 def test_a_lost_answer_is_looked_up(store: Store, after: bool) -> None:
     """When the commit's answer is lost, the store says what became of it: all made, or all not made."""
-    group = Group(Tampering(store, OutcomeUnknown("lost"), "commit", after=after))
+    group = grouped(Tampering(store, OutcomeUnknown("lost"), "commit", after=after))
     found = together(store, group, [creating(TUPLES[0]), creating(TUPLES[1]), creating(TUPLES[1])])
     if after:
         assert ([1, 2], set(TUPLES[:2])) == (numbers(found), texts(store))
@@ -245,7 +250,7 @@ class Cut(Tampering):
 
 def test_an_unknown_outcome_is_unknown_for_all(store: Store) -> None:
     """When nobody can look, everybody is told that the outcome is unknown; a request id resolves it."""
-    group = Group(Cut(store))
+    group = grouped(Cut(store))
 
     def once(name: str) -> Work:
         def work(transaction: Transaction) -> Outcome:
@@ -285,7 +290,7 @@ def test_a_lost_answer_that_is_no_longer_kept(tmp_path: Path) -> None:
     clock = FakeClock()
     store = open_store(f"sqlite:///{tmp_path / 's.db'}", clock=clock, random=os.urandom)
     with pytest.raises(OutcomeUnknown):
-        Group(Overtaken(store, clock)).run(creating(TUPLES[0]))
+        grouped(Overtaken(store, clock)).run(creating(TUPLES[0]))
     assert {TUPLES[0], TUPLES[5]} == texts(store, now=clock.now)
     store.close()
 
@@ -293,7 +298,7 @@ def test_a_lost_answer_that_is_no_longer_kept(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     """When the lock cannot be had in time, all who waited for it are told, and nobody waits once more."""
     with_lock = open_store(f"sqlite:///{tmp_path / 's.db'}", clock=FakeClock(), random=os.urandom, wait_ms_max=300)
-    group = Group(with_lock.transaction)
+    group = grouped(with_lock.transaction)
     found: list[RelgraphError] = []
 
     def run(text: str) -> None:
@@ -319,7 +324,7 @@ def test_an_interrupt_anywhere(tmp_path: Path, after: bool) -> None:
         store = open_store(f"sqlite:///{tmp_path / str(step)}.db", clock=FakeClock(), random=os.urandom)
         begin = Tampering(store, KeyboardInterrupt(), after=after)
         begin.at = step
-        found = together(store, Group(begin), [creating(text) for text in TUPLES[:4]])
+        found = together(store, grouped(begin), [creating(text) for text in TUPLES[:4]])
         assert steps[: step + 1] == begin.steps[: step + 1]
         interrupted = [place for place, each in enumerate(found) if isinstance(each, KeyboardInterrupt)]
         assert (1, 3) == (len(interrupted), len(set(numbers(found))))
@@ -335,7 +340,7 @@ def test_an_interrupt_anywhere(tmp_path: Path, after: bool) -> None:
 
 def test_a_write_that_waited_too_long(store: Store) -> None:
     """A write whose deadline passes before it is begun is not made, then or later."""
-    group = Group(store.transaction)
+    group = grouped(store.transaction)
     found: list[type[Exception]] = []
 
     def run(deadline: float, text: str) -> None:
@@ -366,7 +371,7 @@ def test_a_defect_fails_its_own_write(store: Store) -> None:
         transaction.apply(create=many(TUPLES[5]))
         raise ZeroDivisionError
 
-    found = together(store, Group(store.transaction), [creating(TUPLES[0]), broken, creating(TUPLES[1])])
+    found = together(store, grouped(store.transaction), [creating(TUPLES[0]), broken, creating(TUPLES[1])])
     assert (ZeroDivisionError, set(TUPLES[:2])) == (type(found[1]), texts(store))
 
 
@@ -430,7 +435,7 @@ def test_a_write_with_a_deadline() -> None:
 
 def test_a_write_beside_others(store: Store) -> None:
     """Whoever writes to the store itself stands between groups, not inside one."""
-    group = Group(store.transaction)
+    group = grouped(store.transaction)
     threads = [threading.Thread(target=group.run, args=(creating(text),)) for text in TUPLES[:3]]
     for thread in threads:
         thread.start()

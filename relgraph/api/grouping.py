@@ -67,17 +67,17 @@ _Told: TypeAlias = "list[tuple[_Waiting, Outcome | Exception]]"
 
 
 class Group:
-    """Carries out the writes of many threads. `begin` prepares a transaction, and `commit` makes it durable."""
+    """Carries out the writes of many threads. `begin` prepares a transaction, `commit` makes what it holds durable."""
 
     def __init__(
         self,
         begin: Callable[[], Transaction],
-        commit: Callable[[Transaction, Revision], None] | None = None,
+        commit: Callable[[Transaction, Revision], None],
         *,
         size_max: int = SIZE_MAX,
     ) -> None:
         self._begin = begin
-        self._commit = commit or _commit
+        self._commit = commit
         self._size_max = size_max
         self._mutex = Lock()
         self._leading = Turn()
@@ -211,11 +211,6 @@ class Group:
         for write, outcome in told:
             if write.outcome is None:
                 write.outcome = _copy(outcome) if isinstance(outcome, RelgraphError) else outcome
-
-
-def _commit(transaction: Transaction, before: Revision) -> None:
-    del before
-    transaction.commit()
 
 
 def _too_late() -> DeadlineExceeded:
