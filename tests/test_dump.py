@@ -101,11 +101,17 @@ class Call:
 
     def __init__(self, *messages: pb.ExportResponse) -> None:
         self._messages = iter(messages)
+        self.ended = self.cancelled = False
 
     def __next__(self) -> pb.ExportResponse:
-        return next(self._messages)
+        try:
+            return next(self._messages)
+        except StopIteration:
+            self.ended = True
+            raise
 
     def cancel(self) -> bool:
+        self.cancelled = True
         return True
 
 
@@ -113,11 +119,15 @@ def test_a_stream_that_was_cut_short_is_not_whole() -> None:
     """Without a total, or with another one than was received, the tuples end with an error."""
     first = pb.ExportResponse(revision=1, token="t", schema=SCHEMA)
     some = pb.ExportResponse(tuples=[pb.RelationTuple(resource="doc:a", relation="viewer", subject="user:anna")])
-    for rest in ((), (some,), (some, pb.ExportResponse(tuples_total=2)), (pb.ExportResponse(tuples_total=1),)):
+    total = pb.ExportResponse(tuples_total=1)
+    for rest in ((), (some,), (some, pb.ExportResponse(tuples_total=2)), (total,), (some, total, some)):
         with pytest.raises(ServerUnavailable, match="not whole"):
             list(Dump(Call(first, *rest), Terms("server:1")))
-    whole = Dump(Call(first, some, pb.ExportResponse(tuples_total=1)), Terms("server:1"))
+    call = Call(first, some, total)
+    whole = Dump(call, Terms("server:1"))
     assert ["doc:a#viewer@user:anna"] == list(map(str, whole))
+    assert call.ended
+    assert not call.cancelled
     with pytest.raises(ServerUnavailable):
         Dump(Call(), Terms("server:1"))
 

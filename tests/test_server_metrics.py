@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import grpc
 import pytest
 
 import relgraph
-from relgraph.client import Client
+from relgraph.client import AsyncClient, Client
 from relgraph.errors import AlreadyExists, DeadlineExceeded, InvalidSetting, LimitExceeded, RelgraphError
 from relgraph.revision import Consistency
 from relgraph_server.settings import Settings, load_settings
@@ -81,6 +82,21 @@ def test_calls_are_counted_as_they_were_made(server: Running) -> None:
     assert 0 == told.value("relgraph_grpc_server_in_progress")
     assert 13 == told.value("relgraph_grpc_server_handling_seconds_bucket", le="+Inf")
     assert SETTINGS.calls_max == told.value("relgraph_grpc_server_in_progress_max")
+
+
+def test_exports_that_were_read_to_their_end_are_ok(server: Running) -> None:
+    """Whoever takes all of an export is not counted as one who left, through either client."""
+
+    async def dump() -> None:
+        async with AsyncClient(server.address) as client:
+            for _ in range(5):
+                assert [each async for each in client.dump()]
+
+    with Client(server.address) as client:
+        for _ in range(5):
+            assert list(client.dump())
+    asyncio.run(dump())
+    assert {("Export", "OK", "safe"): 10} == scrape(server.metrics_address).calls()
 
 
 def test_checks_are_counted_by_their_answer(server: Running) -> None:

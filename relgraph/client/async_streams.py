@@ -128,10 +128,28 @@ class AsyncDump:
         while not self._closed and (message := await self._receive()) is not None:
             tuples = self._dumped.take(message)
             if self._dumped.whole:
-                await self.close()
+                await self._end()
             if tuples:
                 return tuples
         return ()
+
+    async def _end(self) -> None:
+        """Wait for the end of a call that told all: called off, it would count as one whose caller left."""
+        assert self._call is not None
+        self._closed = True
+        try:
+            async with asyncio.timeout(self._terms.timeout):
+                with broken_off(self._terms):
+                    more = await self._call.read()
+        except (RelgraphError, TimeoutError):
+            more = None
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            more = None
+        self._call.cancel()  # nothing, where it has ended
+        if isinstance(more, pb.ExportResponse):
+            raise self._dumped.short()
 
     def _ended(self) -> bool:
         return self._closed

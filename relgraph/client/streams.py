@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 import grpc
@@ -82,10 +82,18 @@ class Dump:
         while not self._closed and (message := self._receive()) is not None:
             tuples = self._dumped.take(message)
             if self._dumped.whole:
-                self.close()
+                self._end()
             if tuples:
                 return tuples
         return ()
+
+    def _end(self) -> None:
+        """Wait for the end of a call that told all: called off, it would count as one whose caller left."""
+        self._closed = True
+        with _in_time(self._call, self._terms), suppress(StopIteration, grpc.RpcError):
+            next(self._call)
+            self._call.cancel()
+            raise self._dumped.short()
 
     def _receive(self) -> pb.ExportResponse | None:
         """Wait for the next message; None once it was closed."""
