@@ -24,12 +24,13 @@ _Result = TypeVar("_Result")
 
 _STALLED: Final = {
     "export": ("was not taken", "read faster, or export again"),
+    "lookup": ("was not taken", "read faster, or ask by the page"),
     "import": ("was not sent", "nothing was changed: send faster, or import in parts"),
 }
 
 
 class Places:
-    """The places of a kind of stream, `import` or `export`."""
+    """The places of a kind of stream: `import`, `export` or `lookup`."""
 
     def __init__(self, kind: str, count: int, settings: Settings) -> None:
         self.kind = kind
