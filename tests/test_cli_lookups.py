@@ -1,8 +1,9 @@
-"""The terminal's lookups without a store: what is asked, shapes, texts and exit codes, over a stand-in."""
+"""The terminal's lookups: shapes, texts and exit codes over a stand-in, and their pages through both doors."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,7 +11,11 @@ from relgraph.answers import Count, Found, Held, Lookup, Permissions, Verdict
 from relgraph.cli import main
 from relgraph.errors import LimitExceeded
 from relgraph.revision import Consistency
+from tests.cli_doors import DOORS, behind
 from tests.cli_double import TOKEN, Double
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Screen = pytest.CaptureFixture[str]
 
@@ -186,3 +191,71 @@ def test_permissions(double: Double, capsys: Screen) -> None:
         {"name": "manage", "verdict": "yes", "missing": []},
         {"name": "view", "verdict": "conditional", "missing": ["ip"]},
     ]
+
+
+WORLD = """use universal
+definition user {}
+definition group { relation member: user | group#member }
+definition report {
+  relation owner: user | group#member with universal
+  relation viewer: user | user:* | group#member
+  relation banned: user | user with universal
+  permission view = owner + viewer - banned
+}
+definition gate {
+  relation keeper: user
+  permission left = keeper - right
+  permission right = keeper - left
+}
+"""
+FACTS = (
+    "group:eng#member@user:anna",
+    "group:all#member@group:eng#member",
+    "group:staff#member@user:root",
+    "report:*#owner@group:staff#member",
+    "report:a#viewer@group:all#member",
+    "report:b#viewer@user:*",
+    "report:b#banned@user:bob",
+    "report:c#banned@user:root",
+    "gate:one#keeper@user:anna",
+)
+LOOKUPS = {
+    "what user:anna view report": ["report:a yes", "report:b yes"],
+    "what user:root view report": ["report:* yes", "report:c no"],
+    "what user:bob view report": [],
+    "what group:eng#member view report": ["report:a yes"],
+    "what user:anna left gate": ["gate:one undecided"],
+    "who report:a view user": ["user:anna yes", "user:root yes"],
+    "who report:b view user": ["user:* yes", "user:bob no"],
+    "who report:a view group#member": ["group:all#member yes", "group:eng#member yes", "group:staff#member yes"],
+    "who gate:one left user": ["user:anna undecided"],
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_pages_add_up_through_each_door(door: str, tmp_path: Path, capsys: Screen) -> None:
+    """At every size of page, the pages of a lookup are its rows, once and in order, and its count counts them."""
+    with behind(door, tmp_path, WORLD, FACTS) as at:
+        for words, expected in LOOKUPS.items():
+            for limit in (None, 1, 2, 3):
+                paged = [] if limit is None else ["--limit", str(limit)]
+                rows, cursor = [], []
+                while True:
+                    main([*at, *words.split(), *paged, *cursor, "--json"])
+                    shown = capsys.readouterr()
+                    told = [json.loads(line) for line in shown.out.splitlines()]
+                    rows += [f"{row.get('resource') or row['subject']} {row['verdict']}" for row in told]
+                    if not shown.err:
+                        break
+                    assert len(told) == limit
+                    cursor = ["--cursor", json.loads(shown.err)["cursor"]]
+                assert rows == expected, (words, limit)
+            main([*at, *words.split(), "--count", "--json"])
+            count = json.loads(capsys.readouterr().out)
+            others, named = [each for each in rows if ":* " in each], [each for each in rows if ":* " not in each]
+            assert count["everyone"] == (others[0].split()[1] if others else "no")
+            counts = {"yes": "yes", "undecided": "undecided", "no": "excluded", "conditional": "conditional"}
+            for verdict, name in counts.items():
+                assert count[name] == sum(each.endswith(f" {verdict}") for each in named)
+        assert main([*at, "permissions", "user:anna", "report:a"]) == 0
+        assert capsys.readouterr().out.splitlines()[:4] == ["owner   no", "viewer  yes", "banned  no", "view    yes"]
