@@ -141,9 +141,10 @@ class Graph:
         with self._holders_lock:
             for key in touched:
                 self._nodes[key] = self._nodes[key].without(floor)
-            for subject in () if self._holders is None else held:
-                edges = self._holders[subject]
-                self._holders[subject] = [one for one in edges if one.deleted is None or one.deleted > floor]
+            index = self._holders or {}
+            for subject in held if index else ():
+                edges = index[subject]
+                index[subject] = [one for one in edges if one.deleted is None or one.deleted > floor]
         self._dead = keep
 
     @property

@@ -74,6 +74,10 @@ class RowsView:
         rows = list(self._rows.holders(subject, subject_relation, self.revision))
         return [self._edge(row) for row in rows]
 
+    def objects(self, type_number: int) -> Sequence[int]:
+        """Return the numbers of all objects of a type, `*` and those that later writes named among them."""
+        return list(self._rows.objects(type_number))
+
     def _edges(self, resource: int, relation: int, *, usersets: bool) -> list[TupleEdge]:
         # The rows are taken at once: what an edge names is read through the same snapshot.
         rows = list(self._rows.tuples(resource, relation, self.revision, usersets=usersets))
@@ -91,15 +95,6 @@ class PastView(RowsView):
     def __init__(self, snapshot: Snapshot, revision: int) -> None:
         super().__init__(snapshot, revision)
         self._snapshot = snapshot
-
-    def objects(self, type_number: int) -> Sequence[int]:
-        """Return the numbers of a type's objects that a row kept since names, living then or not; never `*`."""
-        found = []
-        for number, key in list(self._snapshot.objects_in_history(self.revision)):
-            object_ = self._snapshot.object_id(number, key) if number == type_number else None
-            if object_ is not None:
-                found.append(object_)
-        return found
 
     @property
     def snapshot(self) -> Snapshot:
