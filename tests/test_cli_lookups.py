@@ -237,9 +237,11 @@ def test_pages_add_up_through_each_door(door: str, tmp_path: Path, capsys: Scree
     """At every size of page, the pages of a lookup are its rows, once and in order, and its count counts them."""
     with behind(door, tmp_path, WORLD, FACTS) as at:
         for words, expected in LOOKUPS.items():
+            rows: list[str] = []
             for limit in (None, 1, 2, 3):
                 paged = [] if limit is None else ["--limit", str(limit)]
-                rows, cursor = [], []
+                rows = []
+                cursor: list[str] = []
                 while True:
                     main([*at, *words.split(), *paged, *cursor, "--json"])
                     shown = capsys.readouterr()

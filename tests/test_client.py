@@ -166,8 +166,10 @@ def _plain(answer: object) -> object:
         return [_plain(one) for one in answer]
     if isinstance(answer, DATED):
         assert Token.parse(answer.token).revision == answer.revision
-        # A cursor carries the token too.
-        return replace(answer, token="", **({"cursor": bool(answer.cursor)} if isinstance(answer, Lookup) else {}))
+        if isinstance(answer, Lookup):
+            # A cursor carries the token too.
+            return replace(answer, token="", cursor="more" if answer.cursor else "")
+        return replace(answer, token="")
     return answer
 
 

@@ -42,8 +42,8 @@ def served(authorizer: relgraph.Authorizer, tmp_path: Path) -> Iterator[Served]:
         "historian": ["read", "history"],
         "admin": ["admin"],
         "lister": ["list"],
-        "other lister": ["list"],
-        "past lister": ["list", "history"],
+        "other-lister": ["list"],
+        "past-lister": ["list", "history"],
     }
     secrets = {name: add_key(keys, name, held) for name, held in scopes.items()}
     token = authorizer.write(touch=[*TUPLES, *GONE]).token
@@ -138,7 +138,7 @@ def test_a_lookup_pages_into_no_past(served: Served, authorizer: relgraph.Author
         assert code is grpc.StatusCode.PERMISSION_DENIED
         assert isinstance(error, KeyRefused)
         assert error.details["scope"] == "history"
-        for name in ("past lister", "admin"):
+        for name in ("past-lister", "admin"):
             assert {"secret", "carol"} & {*look_up(channel, method, secrets[name], forged)[0]}
 
 
@@ -151,7 +151,7 @@ def test_a_lookup_goes_on_for_whom_it_began(served: Served, authorizer: relgraph
     authorizer.write(delete=GONE)
     rest, end = look_up(channel, method, secrets["lister"], cursor)
     assert (["q4", "secret"] if method == "LookupResources" else ["bob", "carol"], "") == ([*first, *rest], end)
-    code, _ = call(channel, method, asked(method, cursor), shown(secrets["other lister"]))
+    code, _ = call(channel, method, asked(method, cursor), shown(secrets["other-lister"]))
     assert code is grpc.StatusCode.PERMISSION_DENIED
 
 

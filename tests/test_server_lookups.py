@@ -258,3 +258,14 @@ def test_who_does_not_read_a_lookup_makes_room() -> None:
         with pytest.raises(grpc.RpcError) as caught:
             list(idle)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_lookups_wait_for_each_other() -> None:
+    """However many lookups come at once, each is answered: they wait, as questions do, and none is refused."""
+    with (
+        answering(lookup(3), lookups_max=1, waiting_max=1) as (_, address),
+        Client(address) as client,
+        ThreadPoolExecutor(20) as pool,
+    ):
+        found = list(pool.map(lambda _: client.what("user:anna", "observe", "report"), range(40)))
+    assert [lookup(3)] * 40 == found

@@ -75,13 +75,9 @@ def found_text(row: Found, named: Named) -> str:
 
 def verdict_text(verdict: Verdict, missing: tuple[str, ...]) -> str:
     """A verdict and why it is not a plain one, in a few words."""
-    match verdict:
-        case Verdict.CONDITIONAL:
-            return f"{verdict.value}, needs {', '.join(missing)}"
-        case Verdict.UNDECIDED:
-            return f"{verdict.value}: {_UNDEFINED}"
-        case Verdict.YES | Verdict.NO:
-            return verdict.value
+    if verdict is Verdict.CONDITIONAL:
+        return f"{verdict.value}, needs {', '.join(missing)}"
+    return f"{verdict.value}: {_UNDEFINED}" if verdict is Verdict.UNDECIDED else verdict.value
 
 
 def count_json(count: Count) -> Json:
