@@ -70,8 +70,8 @@ def test_a_line_that_begins_with_an_id_says_yes(double: Double, capsys: Screen) 
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (Found("*", Verdict.CONDITIONAL, ("ip",)), "perhaps every other user, needs ip"),
-        (Found("*", Verdict.UNDECIDED, ()), "undecided every other user: it depends on its own negation"),
+        (Found("*", Verdict.CONDITIONAL, ("ip",)), "perhaps every user, needs ip"),
+        (Found("*", Verdict.UNDECIDED, ()), "undecided every user: it depends on its own negation"),
     ],
 )
 def test_everybody_perhaps(double: Double, capsys: Screen, row: Found, told: str) -> None:
@@ -120,7 +120,7 @@ def test_an_error_prints_no_rows(double: Double, capsys: Screen) -> None:
         (Count(1_200, 3, 0, 0, Verdict.NO, 7, TOKEN), "1,200 resources, perhaps 3"),
         (Count(0, 1, 2, 3, Verdict.YES, 7, TOKEN), "every other report, all but 3, perhaps 1, undecided 2"),
         (Count(4, 0, 0, 0, Verdict.CONDITIONAL, 7, TOKEN), "perhaps every other report, 4 resources"),
-        (Count(0, 0, 0, 0, Verdict.UNDECIDED, 7, TOKEN), "undecided every other report"),
+        (Count(0, 0, 0, 0, Verdict.UNDECIDED, 7, TOKEN), "undecided every report"),
     ],
     ids=["none", "one", "many", "most", "perhaps", "open"],
 )  # fmt: skip

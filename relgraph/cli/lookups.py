@@ -134,6 +134,7 @@ def _tell_count(terminal: Terminal, count: Count, named: Named) -> int:
 
 def _tell(terminal: Terminal, found: Lookup, named: Named) -> int:
     """Print the rows on standard output, and on standard error how to go on."""
+    named.alone = len(found.rows) == 1 and not found.cursor
     if terminal.json:
         for row in found.rows:
             print_json(found_json(row, named))

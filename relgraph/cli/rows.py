@@ -39,6 +39,8 @@ class Named:
         self.what = what
         self._type = type
         self._relation = f"#{relation}" if relation else ""
+        self.alone = False
+        """Whether `*` is all there is: then nothing is other than the others."""
 
     def one(self, row: Found) -> str:
         """A row's object or userset, as it is asked about; of `*`, what is not to be asked about."""
@@ -51,7 +53,7 @@ class Named:
     @property
     def others(self) -> str:
         """What `*` stands for."""
-        return f"every other {self._type}{self._relation}"
+        return f"every {'' if self.alone else 'other '}{self._type}{self._relation}"
 
 
 def found_json(row: Found, named: Named) -> Json:
@@ -96,6 +98,7 @@ def count_json(count: Count) -> Json:
 def count_text(count: Count, named: Named) -> str:
     """A count in a line."""
     told = []
+    named.alone = not (count.yes or count.conditional or count.undecided or count.excluded)
     match count.everyone:
         case Verdict.YES:
             told.append(named.others)
