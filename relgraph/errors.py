@@ -45,6 +45,7 @@ __all__ = [
     "DeadlineExceeded",
     "DuplicateUpdate",
     "Forked",
+    "InvalidCaveat",
     "InvalidCursor",
     "InvalidFile",
     "InvalidFilter",
@@ -161,6 +162,12 @@ class InvalidFile(InvalidInput):
     """A file cannot be read: the message names it, and line and column where its text is at fault."""
 
     code = "INVALID_FILE"
+
+
+class InvalidCaveat(InvalidInput):
+    """A caveat cannot be made of its parameters and expression; details carry `offset` and `length` in the latter."""
+
+    code = "INVALID_CAVEAT"
 
 
 class SchemaParseError(InvalidInput):
