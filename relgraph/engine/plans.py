@@ -12,6 +12,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from relgraph.contexts import EMPTY, Context
 from relgraph.rewrites import Atom, Combine, Name, Term
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class _Asked(NamedTuple):
     subject_relation: int = 0
     kind: Kind = (0, 0, False)
     expires: int | None = None
+    caveat: int = 0
+    context: Context = EMPTY
 
 
 class _Recorder:

@@ -165,6 +165,8 @@ class BaseScope(ABC):
             self.reader.name(edge.relation),
             Subject(subject.type, subject.id, userset),
             expires_at,
+            self.reader.name(edge.caveat) if edge.caveat else "",
+            edge.context,
         )
 
     @abstractmethod
