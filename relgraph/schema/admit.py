@@ -146,9 +146,7 @@ def _swapped(schema: Schema, tuple_: RelationTuple) -> str:
     resource, subject = tuple_.resource, tuple_.subject
     if subject.relation or subject.type == resource.type:
         return ""
-    turned = replace(
-        tuple_, resource=subject.object, subject=Subject(resource.type, resource.id)
-    )
+    turned = replace(tuple_, resource=subject.object, subject=Subject(resource.type, resource.id))
     if schema.admits(turned):
         return f"resource and subject look swapped, did you mean {quoted(str(turned), _LENGTH_MAX)}?"
     own, other = _members(schema, resource.type), _members(schema, subject.type)

@@ -77,9 +77,7 @@ def _skip_lines(cursor: Cursor) -> None:
         cursor.advance()
 
 
-def declared(
-    nodes: Iterable[CaveatNode], bodies: Iterable[BodyNode], source: Source
-) -> dict[str, DeclaredCaveat]:
+def declared(nodes: Iterable[CaveatNode], bodies: Iterable[BodyNode], source: Source) -> dict[str, DeclaredCaveat]:
     """Return the caveats of a text, compiled; `bodies` are its definitions and partials, which share their names.
 
     Raises SchemaParseError or SchemaTypeError, and Unsupported where no library for CEL is installed.
@@ -88,7 +86,7 @@ def declared(
     for node in nodes:
         if node.name in found:
             first = source.line_words(found[node.name].at)
-            message = f"{quoted(node.name)} names a caveat already, {first}, rename or remove one"
+            message = f"{quoted(node.name)} names a caveat already, first {first}, rename or remove one"
             raise source.problem(SchemaParseError, message, node.at)
         found[node.name] = DeclaredCaveat(_compiled(node, source), node.at, node.doc)
     for body in bodies:

@@ -41,7 +41,7 @@ _CONTINUES: Final = frozenset({*SYMBOLS, "->", ".", "|", ">", ","})
 
 
 def parse_tree(source: Source) -> FileNode:
-    """Return what a text says, unchecked. Raises SchemaParseError or Unsupported at the first fault."""
+    """Return what a text says, unchecked. Raises SchemaParseError at the first fault."""
     return _Parser(source).file()
 
 
@@ -93,7 +93,9 @@ class _Parser:
         if cursor.token.kind in _CONTINUES:
             return self._continuation()
         hint = did_you_mean(cursor.token.text, ("caveat", "definition", "use", *cursor.flags & {"import", "partial"}))
-        return cursor.refused(f"expected `definition`, `caveat` or `use`, found {quoted(cursor.token.text)}{_only_close(hint)}")
+        return cursor.refused(
+            f"expected `definition`, `caveat` or `use`, found {quoted(cursor.token.text)}{_only_close(hint)}"
+        )
 
     def _use(self) -> None:
         """Read a `use` line."""
