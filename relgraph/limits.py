@@ -25,6 +25,10 @@ class Limits:
     """Steps spent on looking for the ways to one role; beyond it the answer says that there may be more."""
     checks_max: int = 1_000
     """Questions in one bulk of checks."""
+    context_size_max: int = 4_096
+    """Bytes of the context that one question may bring, as canonical JSON."""
+    contextual_tuples_max: int = 100
+    """Tuples that one question may bring beside the stored ones."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
     best_subjects_max: int = 1_000

@@ -32,6 +32,9 @@ class TupleEdge:
         "subject_relation",
     )
 
+    contextual = 0
+    """It is stored: no request brought it."""
+
     def __init__(self, row: NumberedRow, kind: tuple[int, int, bool], older: TupleEdge | None = None) -> None:
         self.resource = row.resource
         self.relation = row.relation

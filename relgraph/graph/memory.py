@@ -185,13 +185,13 @@ class GraphView:
         """Return the number of an object, or None where no committed write mentioned it."""
         return self._names.object_number(type_number, key)
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
         """Return exactly that tuple, if it lives."""
         node = self._nodes.get((resource, relation))
         edge = None if node is None else node.newest.get((subject, subject_relation))
         while edge is not None and not edge.lives_at(self.revision):
             edge = edge.older
-        return edge
+        return () if edge is None else (edge,)
 
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation whose subject is a userset."""

@@ -54,12 +54,10 @@ class RowsView:
         """Return the type's number of an object."""
         return self._object(number)[0]
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
         """Return exactly that tuple, if it lived then."""
         row = self._rows.tuple(resource, relation, subject, subject_relation, self.revision)
-        if row is None:
-            return None
-        return self._edge(row)
+        return () if row is None else (self._edge(row),)
 
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation that lived then and whose subject is a userset."""

@@ -56,6 +56,10 @@ class Edge(Protocol):
     def expires(self) -> int | None:
         """The instant from which the tuple counts no more, in microseconds since 1970 UTC; None: never."""
 
+    @property
+    def contextual(self) -> int:
+        """Where the tuple stands among those that the request brought, from 1; 0 for a stored one."""
+
 
 class Atom(NamedTuple):
     """One thing that has a value: a formula at an object. Formulas compare by identity."""

@@ -19,6 +19,7 @@ from relgraph.errors import LimitExceeded, Unsupported
 __all__ = ["SERVED", "check_items", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
+_BROUGHT: Final = frozenset({"context", "contextual_tuples"})
 _WRITTEN: Final = frozenset({"actor", "reason"})
 _ONCE: Final = frozenset({"request_id", "not_after"})
 
@@ -30,14 +31,14 @@ SERVED: Final[dict[str, frozenset[str]]] = {
         {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
     ),
     "relgraph.v1.Update": frozenset({"operation", "tuple"}),
-    "relgraph.v1.CheckRequest": _ASKED | {"subject", "permission", "resource"},
-    "relgraph.v1.CheckBulkRequest": _ASKED | {"questions", "columns"},
+    "relgraph.v1.CheckRequest": _ASKED | _BROUGHT | {"subject", "permission", "resource"},
+    "relgraph.v1.CheckBulkRequest": _ASKED | _BROUGHT | {"questions", "columns"},
     "relgraph.v1.QuestionColumns": frozenset(
         {"subjects", "permissions", "resources", "subject", "permission", "resource"}
     ),
     "relgraph.v1.Question": frozenset({"subject", "permission", "resource"}),
-    "relgraph.v1.BestAccessRequest": _ASKED | {"subject", "resources", "subjects", "resource", "ways"},
-    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets"},
+    "relgraph.v1.BestAccessRequest": _ASKED | _BROUGHT | {"subject", "resources", "subjects", "resource", "ways"},
+    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets", "contextual_tuples"},
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.ListCyclesRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.StatusRequest": frozenset(),
