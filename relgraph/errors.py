@@ -3,12 +3,13 @@
     RelgraphError
     ├── InvalidInput         the words of the request are wrong; sending it again cannot help
     │   ├── InvalidName, InvalidId, InvalidTuple, InvalidFilter, InvalidToken, InvalidCursor
-    │   ├── InvalidFile, SchemaParseError, DuplicateUpdate, TooManyUpdates, InvalidSetting
+    │   ├── InvalidFile, InvalidContext, SchemaParseError, DuplicateUpdate, TooManyUpdates
+    │   └── InvalidSetting
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
     │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
     │   ├── PreconditionFailed, TooManyMatches, UniversalMatches, NotPermitted
-    │   └── Undecided, Conditional          the question has no plain yes or no
+    │   └── Undecided, Conditional, CaveatFailed      the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
     ├── LimitExceeded        a limit on work was hit: never a silent "no"
@@ -41,10 +42,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExists",
     "CannotUpdatePermission",
+    "CaveatFailed",
     "Conditional",
     "DeadlineExceeded",
     "DuplicateUpdate",
     "Forked",
+    "InvalidContext",
     "InvalidCursor",
     "InvalidFile",
     "InvalidFilter",
@@ -161,6 +164,12 @@ class InvalidFile(InvalidInput):
     """A file cannot be read: the message names it, and line and column where its text is at fault."""
 
     code = "INVALID_FILE"
+
+
+class InvalidContext(InvalidInput):
+    """A context cannot be read, or a value in it cannot be its parameter's; `details["parameter"]` names that."""
+
+    code = "INVALID_CONTEXT"
 
 
 class SchemaParseError(InvalidInput):
@@ -284,6 +293,12 @@ class Conditional(Refused):
     """The answer depends on context that was not given; `details["missing"]` lists the names."""
 
     code = "CONDITIONAL"
+
+
+class CaveatFailed(Refused):
+    """The answer hangs on a caveat that could not be evaluated; details carry `caveat` and `tuple`."""
+
+    code = "CAVEAT_FAILED"
 
 
 class AlreadyExists(RelgraphError):

@@ -13,13 +13,14 @@ from collections import Counter, deque
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from relgraph.graph.edges import TupleEdge, refuse_unserved
+from relgraph.graph.edges import edge_of
 from relgraph.graph.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from relgraph.graph.edges import TupleEdge
     from relgraph.revision import Revision
     from relgraph.store.base import Changes, Image, NumberedRow
     from relgraph.tuples import Object
@@ -41,7 +42,7 @@ class _Node:
 
     def add(self, row: NumberedRow, kind: tuple[int, int, bool]) -> None:
         key = (row.subject, row.subject_relation)
-        edge = TupleEdge(row, kind, self.newest.get(key))
+        edge = edge_of(row, kind, self.newest.get(key))
         (self.usersets if row.subject_relation else self.plain).append(edge)
         self.newest[key] = edge
 
@@ -74,8 +75,6 @@ class Graph:
         self.head: Revision = image.head
 
     def _node(self, row: NumberedRow | TupleEdge) -> _Node:
-        if isinstance(row, tuple):
-            refuse_unserved(row)
         key = (row.resource, row.relation)
         node = self._nodes.get(key)
         if node is None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from relgraph.graph.edges import TupleEdge, refuse_unserved
+from relgraph.graph.edges import edge_of
 from relgraph.tuples import WILDCARD, Object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from relgraph.graph.edges import TupleEdge
     from relgraph.store.base import NumberedRow, Reads, Snapshot
 
 __all__ = ["PastView", "RowsView"]
@@ -73,9 +74,8 @@ class RowsView:
         return [self._edge(row) for row in rows]
 
     def _edge(self, row: NumberedRow) -> TupleEdge:
-        refuse_unserved(row)
         type_number, key = self._object(row.subject)
-        return TupleEdge(row, (type_number, row.subject_relation, key == WILDCARD))
+        return edge_of(row, (type_number, row.subject_relation, key == WILDCARD))
 
 
 class PastView(RowsView):

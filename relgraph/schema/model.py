@@ -37,6 +37,7 @@ class SubjectKind:
     wildcard: bool = False
     universal: bool = False
     expiration: bool = False
+    caveat: str = ""
 
     @classmethod
     def of(cls, tuple_: RelationTuple) -> SubjectKind:
@@ -131,6 +132,7 @@ class Schema:
     definitions: Mapping[str, Definition]
     text: str
     flags: frozenset[str] = frozenset()
+    caveats: Mapping[str, object] = field(default_factory=dict)
     subject_types: SubjectTypes = field(init=False, repr=False)
     _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool]] = field(init=False, repr=False)
 
