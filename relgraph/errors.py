@@ -3,7 +3,7 @@
     RelgraphError
     ├── InvalidInput         the words of the request are wrong; sending it again cannot help
     │   ├── InvalidName, InvalidId, InvalidTuple, InvalidFilter, InvalidToken, InvalidCursor
-    │   ├── InvalidFile, InvalidContext, SchemaParseError, DuplicateUpdate, TooManyUpdates
+    │   ├── InvalidFile, InvalidCaveat, InvalidContext, SchemaParseError, DuplicateUpdate, TooManyUpdates
     │   └── InvalidSetting
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
@@ -47,6 +47,7 @@ __all__ = [
     "DeadlineExceeded",
     "DuplicateUpdate",
     "Forked",
+    "InvalidCaveat",
     "InvalidContext",
     "InvalidCursor",
     "InvalidFile",
@@ -164,6 +165,12 @@ class InvalidFile(InvalidInput):
     """A file cannot be read: the message names it, and line and column where its text is at fault."""
 
     code = "INVALID_FILE"
+
+
+class InvalidCaveat(InvalidInput):
+    """A caveat cannot be made of its parameters and expression; details carry `offset` and `length` in the latter."""
+
+    code = "INVALID_CAVEAT"
 
 
 class InvalidContext(InvalidInput):

@@ -31,6 +31,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.InvalidFilter: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidToken: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidCursor: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidCaveat: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidContext: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidFile: grpc.StatusCode.INVALID_ARGUMENT,
     errors.SchemaParseError: grpc.StatusCode.INVALID_ARGUMENT,
