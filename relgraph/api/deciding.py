@@ -114,7 +114,7 @@ def _undecided(walk: Walk, name: str, what: Object) -> RelgraphError:
         )
     key = str(RelationTuple(*broken.fact.key))
     return CaveatFailed(
-        f"{asked} hangs on the caveat {quoted(broken.failure.caveat)} of {quoted(key, _LENGTH_MAX)}, which could not be "
-        f"evaluated: {broken.failure.problem}; give another context, or mend the caveat",
+        f"{asked} hangs on the caveat {quoted(broken.failure.caveat)} of {quoted(key, _LENGTH_MAX)}, which could not "
+        f"be evaluated: {broken.failure.problem}; give another context, or mend the caveat",
         {**details, "caveat": broken.failure.caveat, "tuple": key},
     )

@@ -35,9 +35,7 @@ class Brought:
 NOTHING = Brought()
 
 
-def brought(
-    context: Mapping[str, object] | None, contextual: Sequence[str | RelationTuple], limits: Limits
-) -> Brought:
+def brought(context: Mapping[str, object] | None, contextual: Sequence[str | RelationTuple], limits: Limits) -> Brought:
     """Read what a question brings. Raises InvalidContext, and InvalidInput and its kin about a tuple.
 
     Which of the tuples stands, from 0, in `details["contextual"]`.

@@ -138,7 +138,7 @@ class Caveats:
             return _Judged(OPEN, failure=Failure(name, outcome.failed))
         if outcome.missing:
             return _Judged((CONDITIONAL, CONDITIONAL), outcome.missing)
-        return _MET if outcome.met else _UNMET
+        return _MET if outcome.value else _UNMET
 
 
 def _converted(caveat: Caveat, request: Context) -> Bound | InvalidContext:

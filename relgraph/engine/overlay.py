@@ -27,7 +27,7 @@ _FIRST: Final = 1 << 48
 """Stores number objects one by one from 1; no disk holds so many."""
 
 
-class ContextualEdge:
+class _Brought:
     """One tuple that a request brings."""
 
     __slots__ = (
@@ -78,11 +78,11 @@ class Overlay:
             if not any(edge.says(stored) for stored in self._stored_to(*key)):
                 self._edges.setdefault(key[:2], []).append(edge)
 
-    def _edge(self, place: int, fact: RelationTuple) -> ContextualEdge:
+    def _edge(self, place: int, fact: RelationTuple) -> _Brought:
         subject, relation = fact.subject, self._named(fact.subject.relation) if fact.subject.relation else 0
         key = self._number(fact.resource), self._named(fact.relation), self._number(subject.object), relation
         kind = self._named(subject.type), relation, subject.id == WILDCARD
-        return ContextualEdge(place, key, kind, self._caveat(fact.caveat) if fact.caveat else 0, fact)
+        return _Brought(place, key, kind, self._caveat(fact.caveat) if fact.caveat else 0, fact)
 
     def _caveat(self, name: str) -> int:
         number = self._reader.name_number(name)

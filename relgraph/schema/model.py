@@ -18,6 +18,7 @@ from relgraph.tuples import WILDCARD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from relgraph.caveats import Caveat
     from relgraph.rewrites import Rewrite, Span
     from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
 
@@ -132,7 +133,7 @@ class Schema:
     definitions: Mapping[str, Definition]
     text: str
     flags: frozenset[str] = frozenset()
-    caveats: Mapping[str, object] = field(default_factory=dict)
+    caveats: Mapping[str, Caveat] = field(default_factory=dict)
     subject_types: SubjectTypes = field(init=False, repr=False)
     _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool]] = field(init=False, repr=False)
 
