@@ -39,6 +39,8 @@ class Limits:
     """Tuples read to judge what an actor may write, in one write."""
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
+    tuple_context_size_max: int = 25_000
+    """Bytes of a stored tuple's context, as JSON without spaces and in ASCII."""
     preconditions_max: int = 1_000
     """Preconditions of one write."""
     deletes_max: int = 1_000_000
