@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from google.protobuf import json_format, struct_pb2
-
 from relgraph.contexts import EMPTY, Context
-from relgraph.errors import InvalidContext, InvalidInput, at_index, quoted
+from relgraph.errors import InvalidInput, at_index, quoted
 from relgraph.tuples import RelationTuple
+from relgraph.wire.contexts import context_message, read_context
 from relgraph.wire.parts import read_tuples, tuple_message
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ def brought_message(context: Mapping[str, object] | None, contextual: Sequence[s
     """Build the fields. Raises InvalidContext, InvalidTuple and its kin with a tuple's place in `contextual`."""
     if isinstance(contextual, str):
         raise InvalidInput(f"contextual tuples are a list, not one text; give [{quoted(contextual)}]")
-    values = Context.of(context)
-    return Brought(_message(values) if values else None, _messages(contextual))
+    return Brought(context_message(Context.of(context)), _messages(contextual))
 
 
 def _messages(contextual: Sequence[str | RelationTuple]) -> list[pb.RelationTuple]:
@@ -63,24 +61,10 @@ def _messages(contextual: Sequence[str | RelationTuple]) -> list[pb.RelationTupl
 
 def read_brought(request: Bringing) -> tuple[Context, tuple[RelationTuple, ...]]:
     """Read both fields. Raises InvalidContext, or InvalidInput and its kin with the tuple's field."""
-    values = _read(request.context, "context") if request.HasField("context") else EMPTY
+    values = read_context(request.context, "context") if request.HasField("context") else EMPTY
     return values, read_contextual(request.contextual_tuples)
 
 
 def read_contextual(messages: Sequence[pb.RelationTuple]) -> tuple[RelationTuple, ...]:
     """Read the tuples of a question that takes no values."""
     return read_tuples(messages, _TUPLES)
-
-
-def _message(context: Context) -> Struct:
-    message = struct_pb2.Struct()
-    json_format.Parse(str(context), message)
-    return message
-
-
-def _read(message: Struct, field: str) -> Context:
-    try:
-        return Context.of(json_format.MessageToDict(message))
-    except InvalidContext as error:
-        error.details.setdefault("field", field)
-        raise
