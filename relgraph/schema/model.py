@@ -6,7 +6,7 @@ lives beside it; the texts of refusals live in `relgraph.schema.admit`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -219,6 +219,14 @@ class Schema:
             tuple_.caveat,
         )
         return key in self._admitted
+
+    def admits_key(self, tuple_: RelationTuple) -> bool:
+        """Return whether some tuple with this key is admitted, whatever that one says beside."""
+        definition = self.definitions.get(tuple_.resource.type)
+        relation = None if definition is None else definition.relations.get(tuple_.relation)
+        wanted = replace(SubjectKind.of(tuple_), expiration=False, caveat="")
+        kinds = () if relation is None else relation.kinds
+        return any(replace(kind, expiration=False, caveat="") == wanted for kind in kinds)
 
     def admit(self, tuple_: RelationTuple) -> None:
         """Return if the schema admits the tuple, and its context is what the caveat takes.
