@@ -139,9 +139,10 @@ class Authorizer:
         """Return whether `subject` has `permission` on `resource`; one text `report:q3#view@user:anna` will do too.
 
         `context` has values for the parameters of caveats; `contextual` are tuples that count beside the stored ones,
-        for this question only. Raises InvalidInput for words that are wrong, UnknownDefinition or UnknownRelation for names that the schema
-        lacks, Undecided where the answer is undefined, Conditional where context is missing (False with
-        `on_conditional="deny"`), LimitExceeded, RevisionUnavailable.
+        for this question only. Raises InvalidInput for words that are wrong, UnknownDefinition or UnknownRelation for
+        names that the schema lacks, Undecided where the answer is undefined, CaveatFailed where that is for a caveat
+        that could not be evaluated, Conditional where context is missing (False with `on_conditional="deny"`),
+        InvalidContext, TupleNotAllowed, LimitExceeded, RevisionUnavailable.
         """
         check_on_conditional(on_conditional)
         decision = self.decide(
