@@ -31,6 +31,11 @@ class Brought:
     context: Context = EMPTY
     contextual: tuple[RelationTuple, ...] = ()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All of it as texts, for what is bound to a question: nothing else has the same ones."""
+        return (str(self.context), *map(str, self.contextual))
+
 
 NOTHING = Brought()
 

@@ -11,6 +11,7 @@ from relgraph.engine.cycles import find_cycles
 from relgraph.engine.expand import expand
 from relgraph.engine.failures import first_failure
 from relgraph.engine.grants import END_OF_TIME, Claim, Rights
+from relgraph.engine.lookup import Listing, Told, resources, subjects
 from relgraph.engine.orphans import find_orphans
 from relgraph.engine.overlay import Overlay
 from relgraph.engine.program import Program
@@ -25,11 +26,13 @@ __all__ = [
     "Budget",
     "Claim",
     "EverySubjectScope",
+    "Listing",
     "Overlay",
     "Program",
     "Reader",
     "Rights",
     "SubjectScope",
+    "Told",
     "Walk",
     "World",
     "access",
@@ -39,5 +42,7 @@ __all__ = [
     "find_orphans",
     "find_ways",
     "first_failure",
+    "resources",
+    "subjects",
     "valid_until",
 ]

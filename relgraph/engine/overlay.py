@@ -150,3 +150,19 @@ class Overlay:
         more = self._edges.get((resource, relation), ())
         stored = self._reader.edges(resource, relation) if resource < _FIRST else ()
         return [*stored, *more] if more else stored
+
+    def holders(self, subject: int, subject_relation: int, /) -> Sequence[Edge]:
+        """Return all tuples that name exactly this subject, expired ones too."""
+        more = [
+            edge
+            for edges in self._edges.values()
+            for edge in edges
+            if edge.subject == subject and edge.subject_relation == subject_relation
+        ]
+        stored = self._reader.holders(subject, subject_relation) if subject < _FIRST else ()
+        return [*stored, *more] if more else stored
+
+    def objects(self, type_number: int, /) -> Sequence[int]:
+        """Return the numbers of a type's objects that a tuple may name, perhaps others; `*` too."""
+        more = [number for number, (type_, _) in self._objects.items() if type_ == type_number]
+        return [*self._reader.objects(type_number), *more]
