@@ -44,6 +44,13 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.Question": frozenset({"subject", "permission", "resource"}),
     "relgraph.v1.BestAccessRequest": _ASKED | _BROUGHT | {"subject", "resources", "subjects", "resource", "ways"},
     "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets", "contextual_tuples"},
+    "relgraph.v1.LookupResourcesRequest": _ASKED | _BROUGHT | {"subject", "permission", "type", "limit", "cursor"},
+    "relgraph.v1.LookupSubjectsRequest": _ASKED
+    | _BROUGHT
+    | {"resource", "permission", "type", "relation", "limit", "cursor"},
+    "relgraph.v1.CountResourcesRequest": _ASKED | _BROUGHT | {"subject", "permission", "type"},
+    "relgraph.v1.CountSubjectsRequest": _ASKED | _BROUGHT | {"resource", "permission", "type", "relation"},
+    "relgraph.v1.AllPermissionsRequest": _ASKED | _BROUGHT | {"subject", "resource"},
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.ListCyclesRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.StatusRequest": frozenset(),
