@@ -238,6 +238,10 @@ class Schema:
         if tuple_.context:
             admit.check_context(self.caveats[tuple_.caveat], tuple_)
 
+    def check_subject(self, subject: Subject) -> None:
+        """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""
+        admit.check_subject(self, subject)
+
     def check_access(self, subject: Subject, resource: Object) -> None:
         """Return if a question for best access names types that exist and is not the wrong way round.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["SERVED", "check_items", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
+_BROUGHT: Final = frozenset({"context", "contextual_tuples"})
 _WRITTEN: Final = frozenset({"actor", "reason"})
 _ONCE: Final = frozenset({"request_id", "not_after"})
 
@@ -35,14 +36,21 @@ SERVED: Final[dict[str, frozenset[str]]] = {
         {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
     ),
     "relgraph.v1.Update": frozenset({"operation", "tuple"}),
-    "relgraph.v1.CheckRequest": _ASKED | {"subject", "permission", "resource"},
-    "relgraph.v1.CheckBulkRequest": _ASKED | {"questions", "columns"},
+    "relgraph.v1.CheckRequest": _ASKED | _BROUGHT | {"subject", "permission", "resource"},
+    "relgraph.v1.CheckBulkRequest": _ASKED | _BROUGHT | {"questions", "columns"},
     "relgraph.v1.QuestionColumns": frozenset(
         {"subjects", "permissions", "resources", "subject", "permission", "resource"}
     ),
     "relgraph.v1.Question": frozenset({"subject", "permission", "resource"}),
-    "relgraph.v1.BestAccessRequest": _ASKED | {"subject", "resources", "subjects", "resource", "ways"},
-    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets"},
+    "relgraph.v1.BestAccessRequest": _ASKED | _BROUGHT | {"subject", "resources", "subjects", "resource", "ways"},
+    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets", "contextual_tuples"},
+    "relgraph.v1.LookupResourcesRequest": _ASKED | _BROUGHT | {"subject", "permission", "type", "limit", "cursor"},
+    "relgraph.v1.LookupSubjectsRequest": _ASKED
+    | _BROUGHT
+    | {"resource", "permission", "type", "relation", "limit", "cursor"},
+    "relgraph.v1.CountResourcesRequest": _ASKED | _BROUGHT | {"subject", "permission", "type"},
+    "relgraph.v1.CountSubjectsRequest": _ASKED | _BROUGHT | {"resource", "permission", "type", "relation"},
+    "relgraph.v1.AllPermissionsRequest": _ASKED | _BROUGHT | {"subject", "resource"},
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.ListCyclesRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.StatusRequest": frozenset(),
