@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from relgraph.client.terms import Terms
     from relgraph.revision import Consistency
     from relgraph.tuples import Precondition, Question, RelationTuple, TupleFilter
+    from relgraph.wire.brought import Brought
 
     Ways = Literal["none", "one", "all"]
 
@@ -116,6 +117,7 @@ class Requests:
         subject: str | Subject,
         permission: str | None,
         resource: str | Object | None,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> Asked[pb.CheckRequest, pb.CheckResponse, Decision]:
         """One question."""
@@ -127,11 +129,13 @@ class Requests:
             subject=str(who),
             permission=name,
             resource=str(what),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
         )
         return Asked(request, answers.read_decision)
 
     def decide_many(
-        self, questions: Sequence[Question], consistency: Consistency | None
+        self, questions: Sequence[Question], brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.CheckBulkRequest, pb.CheckBulkResponse, list[Decision]]:
         """Many questions."""
         asked = questions_of(questions)
@@ -150,13 +154,20 @@ class Requests:
         request = pb.CheckBulkRequest(
             questions=() if wide else messages.question_messages(asked),
             columns=question_columns(asked) if wide else None,
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read)
 
     def best_many(
-        self, subject: str | Subject, resources: Sequence[str | Object], ways: Ways, consistency: Consistency | None
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        ways: Ways,
+        brings: Brought,
+        consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """One subject on many resources."""
         when = self._terms.at(consistency)
@@ -164,13 +175,20 @@ class Requests:
             subject=str(Subject.of(subject)),
             resources=[str(Object.of(resource)) for resource in resources],
             ways=messages.ways_value(ways),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, self._about(list(request.resources), "resources", lambda best: str(best.resource)))
 
     def best_subjects(
-        self, subjects: Sequence[str | Subject], resource: str | Object, ways: Ways, consistency: Consistency | None
+        self,
+        subjects: Sequence[str | Subject],
+        resource: str | Object,
+        ways: Ways,
+        brings: Brought,
+        consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """Many subjects on one resource."""
         when = self._terms.at(consistency)
@@ -178,6 +196,8 @@ class Requests:
             subjects=[str(Subject.of(subject)) for subject in subjects],
             resource=str(Object.of(resource)),
             ways=messages.ways_value(ways),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -200,7 +220,13 @@ class Requests:
         return read
 
     def expand(
-        self, resource: str | Object, permission: str, consistency: Consistency | None, *, usersets: bool
+        self,
+        resource: str | Object,
+        permission: str,
+        brings: Brought,
+        consistency: Consistency | None,
+        *,
+        usersets: bool,
     ) -> Asked[pb.ExpandRequest, pb.ExpandResponse, Expansion]:
         """How a permission comes about."""
         when = self._terms.at(consistency)
@@ -208,6 +234,7 @@ class Requests:
             resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
             usersets=usersets,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -220,6 +247,7 @@ class Requests:
         type: str,
         limit: int | None,
         cursor: str,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> pb.LookupResourcesRequest:
         """The resources that a subject has a permission on."""
@@ -230,6 +258,8 @@ class Requests:
             type=plain_text(type, "type"),
             limit=_rows(limit),
             cursor=plain_text(cursor, "cursor"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -242,6 +272,7 @@ class Requests:
         relation: str,
         limit: int | None,
         cursor: str,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> pb.LookupSubjectsRequest:
         """The subjects that have a permission on a resource."""
@@ -253,12 +284,14 @@ class Requests:
             relation=plain_text(relation, "relation"),
             limit=_rows(limit),
             cursor=plain_text(cursor, "cursor"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
 
     def count_resources(
-        self, subject: str | Subject, permission: str, type: str, consistency: Consistency | None
+        self, subject: str | Subject, permission: str, type: str, brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.CountResourcesRequest, pb.CountResponse, Count]:
         """How many resources there are."""
         when = self._terms.at(consistency)
@@ -266,13 +299,21 @@ class Requests:
             subject=str(Subject.of(subject)),
             permission=plain_text(permission, "permission"),
             type=plain_text(type, "type"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read_count)
 
     def count_subjects(
-        self, resource: str | Object, permission: str, type: str, relation: str, consistency: Consistency | None
+        self,
+        resource: str | Object,
+        permission: str,
+        type: str,
+        relation: str,
+        brings: Brought,
+        consistency: Consistency | None,
     ) -> Asked[pb.CountSubjectsRequest, pb.CountResponse, Count]:
         """How many subjects there are."""
         when = self._terms.at(consistency)
@@ -281,19 +322,23 @@ class Requests:
             permission=plain_text(permission, "permission"),
             type=plain_text(type, "type"),
             relation=plain_text(relation, "relation"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read_count)
 
     def permissions(
-        self, subject: str | Subject, resource: str | Object, consistency: Consistency | None
+        self, subject: str | Subject, resource: str | Object, brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.AllPermissionsRequest, pb.AllPermissionsResponse, Permissions]:
         """All that a subject has on a resource."""
         when = self._terms.at(consistency)
         request = pb.AllPermissionsRequest(
             subject=str(Subject.of(subject)),
             resource=str(Object.of(resource)),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
