@@ -384,11 +384,11 @@ class CheckRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -537,11 +537,11 @@ class CheckBulkRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this request only. Not served yet."""
+        """Tuples that count beside the stored ones, for this request only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -711,11 +711,11 @@ class BestAccessRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -943,7 +943,7 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1061,11 +1061,11 @@ class LookupResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1122,11 +1122,11 @@ class LookupSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1228,11 +1228,11 @@ class CountResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1277,11 +1277,11 @@ class CountSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1363,11 +1363,11 @@ class AllPermissionsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
