@@ -24,7 +24,7 @@ from relgraph.engine.solve import Equation, solve
 from relgraph.rewrites.verdict import CONDITIONAL, NO, OPEN, REFUSED, YES, Combine, negate, stronger, weaker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from relgraph.engine.scope import SubjectScope
     from relgraph.rewrites import Atom, Term, Value
@@ -104,8 +104,10 @@ class Walk:
         *,
         exhaustive: bool = False,
         searches: bool = True,
+        known: Callable[[Atom], Value | None] | None = None,
     ) -> None:
         self.scope = scope
+        self._told = known
         self.conditions: Conditions = conditions or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
@@ -148,6 +150,10 @@ class Walk:
     def _known(self, atom: Atom) -> Value | None:
         """Return an atom's final value if it is known, or can be searched for."""
         value = self.values.get(atom)
+        if value is None and self._told is not None:
+            value = self._told(atom)
+            if value is not None:
+                self.values[atom] = value
         if value is not None or not self._searches:
             return value
         plan = self._plans.of(atom.formula)
