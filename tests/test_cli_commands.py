@@ -216,7 +216,8 @@ def test_expand(double: Double, capsys: Screen) -> None:
         "children": [2],
         "cycle": False,
     }
-    assert double.calls[0] == ("expand", ("report:q3", "manage"), {"contextual": (), "consistency": None, "usersets": False})
+    options = {"contextual": (), "consistency": None, "usersets": False}
+    assert double.calls[0] == ("expand", ("report:q3", "manage"), options)
     assert main(["expand", "report:q3"]) == 2
 
 

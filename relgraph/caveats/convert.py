@@ -71,7 +71,7 @@ def converted(name: str, type_: ParameterType, value: object) -> object:
         raise InvalidContext(message, {"parameter": name, "type": str(type_)}) from None
 
 
-class _Unfit(Exception):  # noqa: N818  # a remark on the way up, never seen outside
+class _Unfit(Exception):
     """A value is none of its type."""
 
     def __init__(self, type_: ParameterType) -> None:
@@ -115,14 +115,10 @@ def _string(value: object) -> str:
 
 
 def _int(value: object) -> int:
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        found = int(value)
-    elif isinstance(value, float) and value.is_integer():
-        found = int(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        found = value
-    else:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         _unfit()
+    whole = _WHOLE.fullmatch(value) is not None if isinstance(value, str) else value % 1 == 0
+    found = int(value) if whole else _unfit()
     return found if -_INT_MAX - 1 <= found <= _INT_MAX else _unfit()
 
 

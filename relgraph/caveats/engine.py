@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from relgraph.caveats.syntax import Node
     from relgraph.caveats.types import ParameterType
 
-__all__ = ["TOO_MUCH", "Engine", "Program", "engine_here"]
+__all__ = ["TOO_MUCH", "WORK_MAX", "Engine", "Program", "engine_here"]
+
+WORK_MAX: Final = 300_000
+"""Units of work that one evaluation may be: some 30 ms, so that it ends within 50."""
 
 TOO_MUCH: Final = "its evaluation could take too much work"
 """What a program says that was stopped."""
@@ -36,8 +39,8 @@ class Program(Protocol):
 class Engine(Protocol):
     """A library that compiles and runs CEL."""
 
-    work_max: int
-    """Units of work (`relgraph.caveats.work`) that one evaluation may be, so that it ends within 50 ms."""
+    step: int
+    """Units of work (`relgraph.caveats.work`) that a step takes, on whatever it is made."""
 
     def compile(self, text: str, tree: Node, parameters: Mapping[str, ParameterType], /) -> Program:
         """Return the program of an expression. Raises InvalidCaveat with `offset` and `length`."""
