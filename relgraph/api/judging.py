@@ -8,7 +8,6 @@ Rule 2: whatever is refused is refused before or undone by whoever began; nothin
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from relgraph.api.rights import ActorRights, refuse_schema
@@ -24,6 +23,7 @@ from relgraph.errors import (
     quoted,
 )
 from relgraph.instants import instant_text, moment
+from relgraph.schema import check_change
 from relgraph.store.base import Commit
 from relgraph.tuples import WILDCARD, RelationTuple
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Judge"]
 
 _PAGE: Final = 10_000
-_SOME_DAY: Final = moment(0)
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -104,8 +103,8 @@ class Judge:
         for each in (*parts["touch"], *parts["create"]):
             schema.admit(each)
         for each in parts["delete"]:
-            # Named by its key: the schema has to admit it, expiring or not.
-            if not schema.admits(replace(each, expires_at=_SOME_DAY)):
+            # Named by its key: the schema has to admit it, expiring or not, under some caveat or none.
+            if not schema.takes(each):
                 schema.admit(each)
         self._check_filters(schema)
         if self._asked.actor is not None:
@@ -152,6 +151,9 @@ class Judge:
         """Put a schema in force."""
         if self._asked.actor is not None:
             raise refuse_schema(self._asked.actor)
+        version = self._transaction.schema(self._transaction.head.number)
+        if version is not None:
+            check_change(self._following.parsed(version), schema)
         for kind in self._transaction.kinds():
             if not schema.admits(kind.example):
                 raise SchemaOrphans(
@@ -160,7 +162,7 @@ class Judge:
                     "delete it first, or keep what admits it",
                     {"tuple": str(kind.example), "count": str(kind.living)},
                 )
-        names = {*schema.definitions}
+        names = {*schema.definitions, *schema.caveats}
         for definition in schema.definitions.values():
             names.update(definition.relations, definition.permissions)
         self._transaction.write_schema(text, sorted(names))
@@ -169,7 +171,7 @@ class Judge:
         """Judge the tuples of an import, by the schema and by the actor's rights."""
         schema = self.schema()
         for index, each in enumerate(staged):
-            if not schema.admits(each):
+            if each.context or not schema.admits(each):
                 with at_index(index):
                     schema.admit(each)
         if self._asked.actor is not None:

@@ -155,6 +155,7 @@ class Schema:
     caveats: Mapping[str, Caveat] = field(init=False, repr=False)
     subject_types: SubjectTypes = field(init=False, repr=False)
     _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool, str]] = field(init=False, repr=False)
+    _taken: frozenset[tuple[str, str, str, str, bool, bool]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "definitions", MappingProxyType(dict(self.definitions)))
@@ -178,6 +179,7 @@ class Schema:
             for kind in relation.kinds
         )
         object.__setattr__(self, "_admitted", admitted)
+        object.__setattr__(self, "_taken", frozenset(key[:6] for key in admitted))
         object.__setattr__(self, "subject_types", subject_types(self))
 
     def definition(self, type_: str) -> Definition:
@@ -219,6 +221,13 @@ class Schema:
             tuple_.caveat,
         )
         return key in self._admitted
+
+    def takes(self, tuple_: RelationTuple) -> bool:
+        """Return whether the schema admits some tuple of this one's key, whatever it expires or counts under."""
+        resource, subject = tuple_.resource, tuple_.subject
+        wildcard, universal = subject.id == WILDCARD, resource.id == WILDCARD
+        key = (resource.type, tuple_.relation, subject.type, subject.relation, wildcard, universal)
+        return key in self._taken
 
     def admit(self, tuple_: RelationTuple) -> None:
         """Return if the schema admits the tuple, and its context is what the caveat takes.
