@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from relgraph.caveats import compile_caveat
 from relgraph.rewrites import (
     AllArrow,
     Arrow,
@@ -24,7 +25,6 @@ from relgraph.rewrites import (
     Span,
     Union,
 )
-from relgraph.caveats import compile_caveat
 from relgraph.schema import DeclaredCaveat, Definition, Grant, Permission, Relation, Schema, SubjectKind
 
 if TYPE_CHECKING:

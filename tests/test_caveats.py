@@ -71,7 +71,7 @@ def test_converted(type_: str, value: object, expected: object) -> None:
     assert repr(found).replace("bytearray(", "").rstrip(")") == repr(expected).rstrip(")")
 
 
-REFUSED = [
+REFUSED: list[tuple[str, object]] = [
     *[("bool", each) for each in (1, "true", None, [])],
     *[("string", each) for each in (1, True, None, ["a"], "a\0b")],
     *[

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import relgraph
-from relgraph.errors import InvalidContext, SchemaOrphans, SchemaParseError, SchemaTypeError, TupleNotAllowed
+from relgraph.errors import InvalidContext, SchemaParseError, SchemaTypeError, TupleNotAllowed
 from relgraph.schema import SubjectKind, check_change, parse
+from relgraph.schema.formatter import formatted
+from relgraph.schema.source import Source
 from relgraph.tuples import RelationTuple
 
 SCHEMA = """use expiration
@@ -16,7 +18,7 @@ caveat org/near(ip ipaddress) { ip.in_cidr('10.0.0.0/8') }
 definition user {}
 definition doc {
   relation owner: user | user with late | user:* with late
-  relation viewer: user with late and expiration and universal | user:* | doc#owner with org/near
+  relation viewer: user with late and expiration and universal | user:* | doc#plain with org/near
   relation plain: user
 }
 """
@@ -33,7 +35,7 @@ def test_a_schema_knows_its_caveats() -> None:
     viewer = schema.definitions["doc"].relations["viewer"]
     assert viewer.kinds[0] == SubjectKind("user", expiration=True, universal=True, caveat="late")
     assert str(viewer.kinds[0]) == "user with late and expiration and universal"
-    assert str(viewer.kinds[2]) == "doc#owner with org/near"
+    assert str(viewer.kinds[2]) == "doc#plain with org/near"
     with pytest.raises(TypeError):
         schema.caveats["late"] = schema.caveats["org/near"]  # type: ignore[index]
 
@@ -52,8 +54,8 @@ def test_a_schema_knows_its_caveats() -> None:
         ("doc:*#viewer@user:b[late]", False),
         ("doc:a#viewer@user:*", True),
         ("doc:a#viewer@user:*[late]", False),
-        ("doc:a#viewer@doc:b#owner[org/near]", True),
-        ("doc:a#viewer@doc:b#owner", False),
+        ("doc:a#viewer@doc:b#plain[org/near]", True),
+        ("doc:a#viewer@doc:b#plain", False),
     ],
 )
 def test_a_caveat_is_part_of_the_kind(text: str, admitted: bool) -> None:
@@ -122,6 +124,16 @@ def test_a_caveat_named_as_a_trait() -> None:
     assert (kind.caveat, kind.universal) == ("", True)
     with pytest.raises(SchemaParseError, match="`and expiration` needs a flag, write `use expiration`"):
         parse(text.replace("with universal }", "with universal and expiration }"))
+
+
+def test_layout() -> None:
+    """A caveat's parameters are laid out, its expression stays as it is, and the result is its own layout."""
+    text = "definition user {}\ncaveat   late( hour int,day map < list<any> >){hour>5 // }\n\n    && day == {}}// end"
+    expected = "definition user {}\n\ncaveat late(hour int, day map<list<any>>) {\n  hour>5 // }\n\n    && day == {}\n} // end\n"
+    assert formatted(Source(text)) == formatted(Source(expected)) == expected
+    text = "// what for\ncaveat late(\nhour int, // of day\nday string\n) { // why\nhour > 5 && day == '' }"
+    expected = "// what for\ncaveat late(hour int, // of day\n      day string) {\n  // why\nhour > 5 && day == ''\n}\n"
+    assert formatted(Source(text)) == formatted(Source(expected)) == expected
 
 
 BASE = "caveat late(hour int, day string) { hour > 5 && day == '' }\n"

@@ -1,9 +1,9 @@
 """How two schemas differ: a flat list of changes, each in one place, in an order that depends on nothing else.
 
-What tuples and questions cannot tell apart is no difference: the order of definitions, of what stands in them, of
-the subject kinds of a relation and of a caveat's parameters, spacing, and `parent.any(view)` for `parent->view`. Expressions are compared as they
-are built, so `a + b` and `b + a` differ: that two say the same is not always decidable, and never obvious. Those of
-caveats are compared as they are written.
+What tuples and questions cannot tell apart is no difference: the order of definitions, of what stands in them, of the
+subject kinds of a relation and of a caveat's parameters, spacing, and `parent.any(view)` for `parent->view`.
+Expressions are compared as they are built, so `a + b` and `b + a` differ: that two say the same is not always
+decidable, and never obvious. Those of caveats are compared as they are written.
 """
 
 from __future__ import annotations
