@@ -25,7 +25,7 @@ from relgraph.errors import InvalidContext, StoreFormat, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["EMPTY", "Context", "Json"]
+__all__ = ["EMPTY", "Context", "Json", "Pairs", "decoded"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value of JSON. A whole number of at most 2**53 is always an int, any other number a float."""
@@ -40,7 +40,7 @@ _CANONICAL: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allo
 _KEPT: Final = 4096
 
 
-class _Pairs(list[tuple[str, object]]):
+class Pairs(list[tuple[str, object]]):
     """A JSON object as it stands in a text, so that a key written twice is seen."""
 
 
@@ -57,7 +57,16 @@ def _whole(digits: str) -> int | _Inexact:
     return int(digits) if len(digits) <= _DIGITS_MAX else _INEXACT
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=_whole, parse_constant=lambda _: _INEXACT)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=Pairs, parse_int=_whole, parse_constant=lambda _: _INEXACT)
+
+
+def decoded(text: str) -> object:
+    """Read JSON as it stands: each object is a `Pairs`, and `Context.of` refuses a number that no double is exactly.
+
+    Raises json.JSONDecodeError, and RecursionError for what is nested without end.
+    """
+    value: object = _DECODER.decode(text)
+    return value
 
 
 @total_ordering
@@ -73,8 +82,8 @@ class Context(Mapping[str, Json]):
     _values: dict[str, Json] | None
 
     @classmethod
-    def of(cls, value: Mapping[str, object] | Context | None, size_max: int | None = None) -> Context:
-        """Return the context of a mapping; None is the empty one. Raises InvalidContext.
+    def of(cls, value: Mapping[str, object] | Pairs | Context | None, size_max: int | None = None) -> Context:
+        """Return the context of a mapping, or of pairs as `decoded`; None is the empty one. Raises InvalidContext.
 
         `size_max` is how long the canonical text may be.
         """
@@ -82,8 +91,8 @@ class Context(Mapping[str, Json]):
             made = value
         elif value is None:
             made = EMPTY
-        elif isinstance(value, Mapping):
-            made = cls._made(value.items(), size_max)
+        elif isinstance(value, Mapping | Pairs):
+            made = cls._made(value.items() if isinstance(value, Mapping) else value, size_max)
         else:
             raise InvalidContext(f"a context is an object of names and values, not {_named(value)}")
         if size_max is not None and len(str(made)) > size_max:
@@ -94,7 +103,7 @@ class Context(Mapping[str, Json]):
     def parse(cls, text: str) -> Context:
         """Read a JSON object. Raises InvalidContext."""
         try:
-            value: object = _DECODER.decode(text)
+            value = decoded(text)
         except json.JSONDecodeError as error:
             problem = error.msg[:1].lower() + error.msg[1:]
             raise InvalidContext(
@@ -103,7 +112,7 @@ class Context(Mapping[str, Json]):
             ) from None
         except RecursionError:
             raise InvalidContext(f"the context is nested deeper than {DEPTH_MAX} levels; write it flatter") from None
-        if not isinstance(value, _Pairs):
+        if not isinstance(value, Pairs):
             raise InvalidContext('a context is a JSON object of names and values, as in `{"limit":1000}`')
         return cls._made(value, None)
 
@@ -242,13 +251,13 @@ class _Freezing:
         return self._refuse(f"holds {_named(value)}, which JSON has not; write it as text")
 
     def _container(
-        self, value: Mapping[object, object] | list[object] | tuple[object, ...] | _Pairs, depth: int
+        self, value: Mapping[object, object] | list[object] | tuple[object, ...] | Pairs, depth: int
     ) -> list[Json] | dict[str, Json]:
         if depth > DEPTH_MAX:
             self._refuse(f"is nested deeper than {DEPTH_MAX} levels; write it flatter")
         if isinstance(value, Mapping):
             return self._object(value.items(), depth)
-        if isinstance(value, _Pairs):
+        if isinstance(value, Pairs):
             return self._object(value, depth)
         return [self._value(each, depth) for each in value]
 

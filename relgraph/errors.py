@@ -95,12 +95,12 @@ __all__ = [
 
 
 @contextmanager
-def at_index(index: int) -> Iterator[None]:
-    """Say in an error's details which of many questions or tuples it is about, counted from 0."""
+def at_index(index: int, name: str = "index") -> Iterator[None]:
+    """Say in an error's details, as `name`, which of many questions or tuples it is about, counted from 0."""
     try:
         yield
     except RelgraphError as error:
-        error.details["index"] = str(index)
+        error.details[name] = str(index)
         raise
 
 

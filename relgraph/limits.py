@@ -25,6 +25,10 @@ class Limits:
     """Steps spent on looking for the ways to one role; beyond it the answer says that there may be more."""
     checks_max: int = 1_000
     """Questions in one bulk of checks."""
+    context_size_max: int = 4_096
+    """Bytes of the context that one question may bring, as canonical JSON."""
+    contextual_tuples_max: int = 100
+    """Tuples that one question may bring beside the stored ones."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
     best_subjects_max: int = 1_000
@@ -35,6 +39,8 @@ class Limits:
     """Tuples read to judge what an actor may write, in one write."""
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
+    tuple_context_size_max: int = 25_000
+    """Bytes of a stored tuple's context, as JSON without spaces and in ASCII."""
     preconditions_max: int = 1_000
     """Preconditions of one write."""
     deletes_max: int = 1_000_000
@@ -43,6 +49,11 @@ class Limits:
     """Tuples in one import, which is one transaction."""
     read_page_max: int = 1_000
     """Tuples in one page of a read."""
+    lookup_rows_max: int = 200_000
+    """Rows in one page of a lookup, and in all of a lookup without pages; counts are bounded by work alone.
+
+    Finding the candidates of a lookup may spend `nodes_max` and `tuples_max`, and so may deciding each of them.
+    """
     log_page_max: int = 1_000
     """Revisions in one page of the change log."""
     reason_size_max: int = 4_096

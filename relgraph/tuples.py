@@ -42,6 +42,7 @@ __all__ = [
     "must_not_exist",
     "question_of",
     "questions_of",
+    "split_traits",
 ]
 
 WILDCARD = "*"
@@ -266,11 +267,15 @@ class RelationTuple:
                 "as in `report:q3#viewer@user:anna`",
                 {"text": text},
             )
-        traits: tuple[datetime | None, str, Context] = (None, "", EMPTY)
-        if right.endswith("]") and "[" in right:
-            right, traits = _without_traits(right, text)
-        subject = Subject.parse(right, wildcard=True)
-        return cls(Object.parse(resource, wildcard=True), check_relation(relation), subject, *traits)
+        subject, caveat, context, expires = split_traits(right)
+        return cls(
+            Object.parse(resource, wildcard=True),
+            check_relation(relation),
+            Subject.parse(subject, wildcard=True),
+            None if expires is None else parse_moment(expires),
+            check_caveat(caveat) if caveat else "",
+            Context.parse(context) if context else EMPTY,
+        )
 
     @classmethod
     def of(cls, value: str | RelationTuple) -> RelationTuple:
@@ -310,21 +315,24 @@ _EXPIRATION = "expiration:"
 _EXPIRES = re.compile(r"\[expiration:([^\[\]{}]*)\]\Z")
 
 
-def _without_traits(right: str, text: str) -> tuple[str, tuple[datetime | None, str, Context]]:
-    """Split `subject[caveat:{…}][expiration:…]`, either of which may be missing; both in this order, as in SpiceDB."""
-    found = _EXPIRES.search(right)
-    expires_at = parse_moment(found[1]) if found else None
-    subject, bracket, trait = (right[: found.start()] if found else right).partition("[")
-    if not bracket:
-        return subject, (expires_at, "", EMPTY)
-    name, colon, context = trait[:-1].partition(":")
-    if not trait.endswith("]") or (colon and not context.startswith("{")):
+def split_traits(text: str) -> tuple[str, str, str, str | None]:
+    """Split `subject[caveat:{…}][expiration:…]` into the four, each as it is spelled, the brackets left out.
+
+    Both brackets may be missing, and stand in this order, as in SpiceDB. Without the last there is None. Raises
+    InvalidTuple.
+    """
+    if not text.endswith("]") or "[" not in text:
+        return text, "", "", None
+    found = _EXPIRES.search(text)
+    subject, bracket, trait = (text[: found.start()] if found else text).partition("[")
+    caveat, colon, context = trait[:-1].partition(":")
+    if bracket and not (trait.endswith("]") and caveat and context.startswith("{") == bool(colon)):
         raise InvalidTuple(
             f"{quoted(text)} cannot be read behind its subject; write `[caveat]` or `[caveat:{{…}}]`, then "
             "`[expiration:…]`, each only where there is one",
             {"text": text},
         )
-    return subject, (expires_at, check_caveat(name), Context.parse(context) if colon else EMPTY)
+    return subject, caveat, context, found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,13 +40,16 @@ __all__ = [
 ]
 
 SCHEMA = """use roles
+caveat near(site string, limit int) {
+  site == 'north' && limit > 1
+}
 definition user {}
 definition group { relation member: user | group#member }
 definition report {
   roles administer > manage > observe
   relation administrator: user | group#member
   relation manager: user
-  relation viewer: user | user:*
+  relation viewer: user | user:* | user with near
   permission administer = administrator
   permission manage = administer + manager
   permission observe = manage + viewer
@@ -67,7 +70,7 @@ TUPLES = (
     "gate:one#keeper@user:anna",
 )
 
-STREAMED = {"Export", "Watch"}
+STREAMED = {"Export", "LookupResources", "LookupSubjects", "Watch"}
 """The methods that are answered in many messages."""
 
 ROOT = Path(__file__).resolve().parent.parent

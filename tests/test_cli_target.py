@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+import relgraph
 from relgraph.cli import main, options
 from relgraph.cli.options import Terminal
 from relgraph.cli.target import Target, open_target, target_of
 from relgraph.errors import InvalidSetting, StoreUnavailable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOTH = {"RELGRAPH_STORE": "sqlite:///env.db", "RELGRAPH_SERVER": "env:1"}
 
@@ -159,3 +157,22 @@ Path({str(tmp_path / "code")!r}).write_text(str(code))
         assert process.stderr.read() == b""
         assert process.wait(30) == 0
     assert (tmp_path / "code").read_text() == "141"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--store", "sqlite:///a.db", "write", "--touch", "doc:a#owner@user:b"]]
+)
+def test_output_that_finds_no_room(tmp_path: Path, arguments: list[str]) -> None:
+    """A command whose output cannot be written says so without a traceback, and that a change made stays made."""
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    with relgraph.open(url) as store:
+        store.write_schema("definition user {}\ndefinition doc { relation owner: user }")
+    line = [sys.executable, "-m", "relgraph.cli", *(url if each == "sqlite:///a.db" else each for each in arguments)]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert 5 == ended.returncode
+    assert "relgraph: error: the output is not whole: No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    with relgraph.open(url) as store:
+        assert ("write" in arguments) is bool(store.read().tuples)

@@ -62,7 +62,7 @@ def test_a_caveat_is_part_of_the_kind(text: str, admitted: bool) -> None:
     """A tuple is admitted under the very caveat that the kind names, or without one where it names none."""
     schema, fact = parse(SCHEMA), RelationTuple.parse(text)
     assert schema.admits(fact) is admitted
-    assert schema.takes(fact) or not admitted
+    assert schema.admits_key(fact) or not admitted
     if admitted:
         schema.admit(fact)
     else:
@@ -129,7 +129,8 @@ def test_a_caveat_named_as_a_trait() -> None:
 def test_layout() -> None:
     """A caveat's parameters are laid out, its expression stays as it is, and the result is its own layout."""
     text = "definition user {}\ncaveat   late( hour int,day map < list<any> >){hour>5 // }\n\n    && day == {}}// end"
-    expected = "definition user {}\n\ncaveat late(hour int, day map<list<any>>) {\n  hour>5 // }\n\n    && day == {}\n} // end\n"
+    expected = "definition user {}\n\ncaveat late(hour int, day map<list<any>>) {\n  hour>5 // }\n\n    && day == {}\n} "
+        "// end\n"
     assert formatted(Source(text)) == formatted(Source(expected)) == expected
     text = "// what for\ncaveat late(\nhour int, // of day\nday string\n) { // why\nhour > 5 && day == '' }"
     expected = "// what for\ncaveat late(hour int, // of day\n      day string) {\n  // why\nhour > 5 && day == ''\n}\n"

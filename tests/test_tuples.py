@@ -83,7 +83,7 @@ def test_traits_are_spelled_as_in_spicedb(text: str, expires: bool, caveat: str,
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ("[]", InvalidName, "cannot name a caveat"),
+        ("[]", InvalidTuple, "behind its subject"),
         ("[Limited]", InvalidName, "cannot name a caveat"),
         ("[limited:]", InvalidTuple, "behind its subject"),
         ("[limited:1]", InvalidTuple, "behind its subject"),

@@ -103,8 +103,8 @@ class Judge:
         for each in (*parts["touch"], *parts["create"]):
             schema.admit(each)
         for each in parts["delete"]:
-            # Named by its key: the schema has to admit it, expiring or not, under some caveat or none.
-            if not schema.takes(each):
+            # Named by its key: the schema has to admit it, whatever it says beside.
+            if not schema.admits_key(each):
                 schema.admit(each)
         self._check_filters(schema)
         if self._asked.actor is not None:
@@ -171,7 +171,8 @@ class Judge:
         """Judge the tuples of an import, by the schema and by the actor's rights."""
         schema = self.schema()
         for index, each in enumerate(staged):
-            if each.context or not schema.admits(each):
+            # A context is looked at only where there may be one: an import holds a million tuples.
+            if each.caveat or not schema.admits(each):
                 with at_index(index):
                     schema.admit(each)
         if self._asked.actor is not None:

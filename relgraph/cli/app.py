@@ -6,13 +6,14 @@ Rule 2: nothing but an answer ends with exit code 1: a fault of relgraph itself 
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -44,15 +45,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("relgraph.cli.keys", "key"),
     "log": ("relgraph.cli.histories", "log"),
     "migrate": ("relgraph.cli.moving", "migrate"),
+    "permissions": ("relgraph.cli.lookups", "permissions"),
     "read": ("relgraph.cli.reads", "read"),
     "restore": ("relgraph.cli.upkeep", "restore"),
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),
     "verify": ("relgraph.cli.upkeep", "verify"),
     "watch": ("relgraph.cli.watching", "watch"),
+    "what": ("relgraph.cli.lookups", "what"),
+    "who": ("relgraph.cli.lookups", "who"),
     "write": ("relgraph.cli.writes", "write"),
 }
 """Each command's name, with the module and the name that it is found under."""
+
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why standard output fails; what a file of relgraph's own fails by is told where it is written."""
 
 
 class _PipeClosed(Exception):
@@ -130,14 +138,23 @@ def run(arguments: list[str]) -> int:
         _complain("INTERRUPTED", "interrupted; what was not acknowledged was not written", {}, as_json=as_json)
         return INTERRUPTED
     except _PipeClosed:
-        # The interpreter flushes once more at its end: that must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001  (the outermost frame: exit code 1 would mean "denied")
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+            _forget_output()
+            message = f"the output is not whole: {error.strerror}; make room where it goes (a change made stays made)"
+            _complain("OUTPUT_FAILED", message, {}, as_json=as_json)
+            return UNAVAILABLE
         sys.stderr.write(redacted(traceback.format_exc()))
         _complain("INTERNAL", f"a fault in relgraph itself: {error!r}; please report it", {}, as_json=as_json)
         return UNAVAILABLE
     return code if isinstance(code, int) else OK
+
+
+def _forget_output() -> None:
+    """Lead what is still to be printed nowhere: the interpreter flushes it at its end, and must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: click.ClickException) -> str:

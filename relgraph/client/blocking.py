@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import grpc
 
 from relgraph.client import requests
+from relgraph.client.lookups import Lookups
 from relgraph.client.requests import Dated, Requests
 from relgraph.client.retrying import Retries
 from relgraph.client.streams import Dump, Told, Watch, send
-from relgraph.client.telling import Watched
+from relgraph.client.telling import Gathered, Watched
 from relgraph.client.terms import OPTIONS, Terms
 from relgraph.dialing import Access, dial
 from relgraph.errors import RelgraphError
 from relgraph.tuples import TupleFilter
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph.wire.brought import brought_message
 from relgraph.wire.failures import error_from
 from relgraph.wire.questions import import_options_message
 from relgraph.wire.watches import watch_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Literal, Self
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         Deleted,
         Expansion,
         Imported,
+        Lookup,
         Orphans,
         Page,
         SchemaDiff,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from relgraph.client.retrying import Attempts
     from relgraph.revision import Consistency, Token
     from relgraph.tuples import Object, Precondition, Question, RelationTuple, Subject
+    from relgraph.v1 import authorizer_pb2 as pb
 
 __all__ = ["Client"]
 
@@ -62,7 +66,7 @@ _PLAIN: Final = Access()
 _RETRIES: Final = Retries()
 
 
-class Client:
+class Client(Lookups):
     """An authorizer somewhere else, at `target` (HOST:PORT). May be used from many threads; close it when done.
 
     `timeout` is in seconds and bounds each call that is not given a `deadline` of its own, with all its attempts; an
@@ -113,6 +117,8 @@ class Client:
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         on_conditional: Literal["raise", "deny"] = "raise",
         deadline: float | None = None,
@@ -122,7 +128,15 @@ class Client:
         Raises Conditional when it depends on context that was not given, unless `on_conditional` is "deny".
         """
         requests.check_on_conditional(on_conditional)
-        decision = self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        decision = self.decide(
+            subject,
+            permission,
+            resource,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
         return requests.allowed(decision, on_conditional)
 
     def decide(
@@ -131,22 +145,27 @@ class Client:
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Decision:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
-        asked = self._requests.decide(subject, permission, resource, consistency)
+        asked = self._requests.decide(subject, permission, resource, brought_message(context, contextual), consistency)
         return self._call(self._stub.Check, asked, deadline)
 
     def decide_many(
         self,
         questions: Sequence[Question],
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
-        return self._call(self._stub.CheckBulk, self._requests.decide_many(questions, consistency), deadline)
+        asked = self._requests.decide_many(questions, brought_message(context, contextual), consistency)
+        return self._call(self._stub.CheckBulk, asked, deadline)
 
     def best(
         self,
@@ -154,11 +173,22 @@ class Client:
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "one",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Best:
         """The best access of the subject on one resource."""
-        return self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline)[0]
+        found = self.best_many(
+            subject,
+            [resource],
+            ways=ways,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
+        return found[0]
 
     def best_many(
         self,
@@ -166,11 +196,13 @@ class Client:
         resources: Sequence[str | Object],
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of the subject on each resource, in their order, all at one revision."""
-        asked = self._requests.best_many(subject, resources, ways, consistency)
+        asked = self._requests.best_many(subject, resources, ways, brought_message(context, contextual), consistency)
         return self._call(self._stub.BestAccess, asked, deadline)
 
     def best_subjects(
@@ -179,11 +211,15 @@ class Client:
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of each subject on one resource, in their order, all at one revision."""
-        asked = self._requests.best_subjects(subjects, resource, ways, consistency)
+        asked = self._requests.best_subjects(
+            subjects, resource, ways, brought_message(context, contextual), consistency
+        )
         return self._call(self._stub.BestAccess, asked, deadline)
 
     def expand(
@@ -192,11 +228,14 @@ class Client:
         permission: str,
         *,
         usersets: bool = False,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
         """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
-        asked = self._requests.expand(resource, permission, consistency, usersets=usersets)
+        asked = self._requests.expand(
+            resource, permission, brought_message(None, contextual), consistency, usersets=usersets
+        )
         return self._call(self._stub.Expand, asked, deadline)
 
     def orphans(
@@ -370,6 +409,28 @@ class Client:
         attempts = self._terms.attempts(deadline, repeatable=asked.repeatable, request_id=asked.request_id)
         return self._repeat(act, attempts)
 
+    def _gather(
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, pb.LookupResponse],
+        request: _Request,
+        deadline: float | None,
+    ) -> Lookup:
+        """Make one lookup. Raises what the server raised, and ServerUnavailable where it is not whole."""
+
+        def act(left: float | None) -> Lookup:
+            gathered = Gathered(self._terms)
+            call = self._stream(method, request, left)
+            try:
+                while (message := next(call, None)) is not None:
+                    gathered.take(message)
+            except grpc.RpcError as problem:
+                raise error_from(problem, self._terms.target) from None
+            finally:
+                call.cancel()  # nothing, where it has ended
+            return gathered.whole()
+
+        return self._repeat(act, self._terms.attempts(deadline))
+
     def _repeat(self, act: Callable[[float | None], _Answer], attempts: Attempts) -> _Answer:
         """Act until there is an answer, or nothing more to be done about it."""
         while True:
@@ -382,10 +443,15 @@ class Client:
                     raise pause from None
             self._pause(pause)
 
-    def _stream(self, method: grpc.UnaryStreamMultiCallable[_Request, _Message], request: _Request) -> Told[_Message]:
+    def _stream(
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, _Message],
+        request: _Request,
+        timeout: float | None = None,
+    ) -> Told[_Message]:
         """Begin a call that is answered with a stream."""
         self._terms.check_process()
         try:
-            return method(request)
+            return method(request, timeout=timeout)
         except ValueError:
             raise self._terms.shut() from None

@@ -15,6 +15,7 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire import answers
 from relgraph.wire import questions as messages
 from relgraph.wire.columns import question_columns, read_answer_columns
+from relgraph.wire.lookups import read_count, read_permissions
 from relgraph.wire.parts import plain_text
 from relgraph.wire.status import read_status
 
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Count,
         Cycles,
         Decision,
         Deleted,
         Expansion,
         Orphans,
         Page,
+        Permissions,
         SchemaDiff,
         SchemaText,
         Status,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from relgraph.client.terms import Terms
     from relgraph.revision import Consistency
     from relgraph.tuples import Precondition, Question, RelationTuple, TupleFilter
+    from relgraph.wire.brought import Brought
 
     Ways = Literal["none", "one", "all"]
 
@@ -90,11 +94,21 @@ def allowed(decision: Decision, on_conditional: str) -> bool:
     return decision.allowed
 
 
+def _rows(limit: int | None) -> int | None:
+    if limit is not None and not 0 < limit < _LIMIT_END:
+        raise InvalidInput(f"a lookup cannot have {quoted(str(limit))} rows; use a whole number from 1")
+    return limit
+
+
 class Requests:
     """Builds the calls of one client. Each method has the name of the client's, and the same words."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+
+    def _at(self, cursor: str, consistency: Consistency | None) -> Consistency | None:
+        """Return what a page is asked at; a cursor carries its own revision."""
+        return consistency if cursor else self._terms.at(consistency)
 
     # --- questions ---
 
@@ -103,6 +117,7 @@ class Requests:
         subject: str | Subject,
         permission: str | None,
         resource: str | Object | None,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> Asked[pb.CheckRequest, pb.CheckResponse, Decision]:
         """One question."""
@@ -114,11 +129,13 @@ class Requests:
             subject=str(who),
             permission=name,
             resource=str(what),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
         )
         return Asked(request, answers.read_decision)
 
     def decide_many(
-        self, questions: Sequence[Question], consistency: Consistency | None
+        self, questions: Sequence[Question], brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.CheckBulkRequest, pb.CheckBulkResponse, list[Decision]]:
         """Many questions."""
         asked = questions_of(questions)
@@ -137,13 +154,20 @@ class Requests:
         request = pb.CheckBulkRequest(
             questions=() if wide else messages.question_messages(asked),
             columns=question_columns(asked) if wide else None,
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read)
 
     def best_many(
-        self, subject: str | Subject, resources: Sequence[str | Object], ways: Ways, consistency: Consistency | None
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        ways: Ways,
+        brings: Brought,
+        consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """One subject on many resources."""
         when = self._terms.at(consistency)
@@ -151,13 +175,20 @@ class Requests:
             subject=str(Subject.of(subject)),
             resources=[str(Object.of(resource)) for resource in resources],
             ways=messages.ways_value(ways),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, self._about(list(request.resources), "resources", lambda best: str(best.resource)))
 
     def best_subjects(
-        self, subjects: Sequence[str | Subject], resource: str | Object, ways: Ways, consistency: Consistency | None
+        self,
+        subjects: Sequence[str | Subject],
+        resource: str | Object,
+        ways: Ways,
+        brings: Brought,
+        consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """Many subjects on one resource."""
         when = self._terms.at(consistency)
@@ -165,6 +196,8 @@ class Requests:
             subjects=[str(Subject.of(subject)) for subject in subjects],
             resource=str(Object.of(resource)),
             ways=messages.ways_value(ways),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -187,7 +220,13 @@ class Requests:
         return read
 
     def expand(
-        self, resource: str | Object, permission: str, consistency: Consistency | None, *, usersets: bool
+        self,
+        resource: str | Object,
+        permission: str,
+        brings: Brought,
+        consistency: Consistency | None,
+        *,
+        usersets: bool,
     ) -> Asked[pb.ExpandRequest, pb.ExpandResponse, Expansion]:
         """How a permission comes about."""
         when = self._terms.at(consistency)
@@ -195,10 +234,115 @@ class Requests:
             resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
             usersets=usersets,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, answers.read_expansion)
+
+    def what(
+        self,
+        subject: str | Subject,
+        permission: str,
+        type: str,
+        limit: int | None,
+        cursor: str,
+        brings: Brought,
+        consistency: Consistency | None,
+    ) -> pb.LookupResourcesRequest:
+        """The resources that a subject has a permission on."""
+        when = self._at(cursor, consistency)
+        return pb.LookupResourcesRequest(
+            subject=str(Subject.of(subject)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            limit=_rows(limit),
+            cursor=plain_text(cursor, "cursor"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+
+    def who(
+        self,
+        resource: str | Object,
+        permission: str,
+        type: str,
+        relation: str,
+        limit: int | None,
+        cursor: str,
+        brings: Brought,
+        consistency: Consistency | None,
+    ) -> pb.LookupSubjectsRequest:
+        """The subjects that have a permission on a resource."""
+        when = self._at(cursor, consistency)
+        return pb.LookupSubjectsRequest(
+            resource=str(Object.of(resource)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            relation=plain_text(relation, "relation"),
+            limit=_rows(limit),
+            cursor=plain_text(cursor, "cursor"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+
+    def count_resources(
+        self, subject: str | Subject, permission: str, type: str, brings: Brought, consistency: Consistency | None
+    ) -> Asked[pb.CountResourcesRequest, pb.CountResponse, Count]:
+        """How many resources there are."""
+        when = self._terms.at(consistency)
+        request = pb.CountResourcesRequest(
+            subject=str(Subject.of(subject)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+        return Asked(request, read_count)
+
+    def count_subjects(
+        self,
+        resource: str | Object,
+        permission: str,
+        type: str,
+        relation: str,
+        brings: Brought,
+        consistency: Consistency | None,
+    ) -> Asked[pb.CountSubjectsRequest, pb.CountResponse, Count]:
+        """How many subjects there are."""
+        when = self._terms.at(consistency)
+        request = pb.CountSubjectsRequest(
+            resource=str(Object.of(resource)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            relation=plain_text(relation, "relation"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+        return Asked(request, read_count)
+
+    def permissions(
+        self, subject: str | Subject, resource: str | Object, brings: Brought, consistency: Consistency | None
+    ) -> Asked[pb.AllPermissionsRequest, pb.AllPermissionsResponse, Permissions]:
+        """All that a subject has on a resource."""
+        when = self._terms.at(consistency)
+        request = pb.AllPermissionsRequest(
+            subject=str(Subject.of(subject)),
+            resource=str(Object.of(resource)),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+        return Asked(request, read_permissions)
 
     def orphans(
         self, candidates: Iterable[str | Object], types: Iterable[str], consistency: Consistency | None
@@ -224,8 +368,7 @@ class Requests:
         """One page of tuples."""
         if not 0 < limit < _LIMIT_END:
             raise InvalidInput(f"a page cannot hold {quoted(str(limit))} tuples; use a whole number from 1")
-        # A cursor carries its own revision.
-        when = consistency if cursor else self._terms.at(consistency)
+        when = self._at(cursor, consistency)
         request = pb.ReadRequest(
             filter=messages.filter_message(filter),
             limit=limit,

@@ -10,20 +10,23 @@ import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from relgraph.client import requests
+from relgraph.client.async_lookups import AsyncLookups
 from relgraph.client.async_streams import AsyncDump, AsyncWatch, broken_off, send
 from relgraph.client.requests import Dated, Requests
 from relgraph.client.retrying import Retries
-from relgraph.client.telling import Watched
+from relgraph.client.telling import Gathered, Watched
 from relgraph.client.terms import OPTIONS, Terms
 from relgraph.dialing import Access, credentials_of, dial_async, metadata_of
 from relgraph.errors import RelgraphError
 from relgraph.tuples import TupleFilter
+from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph.wire.brought import brought_message
 from relgraph.wire.questions import import_options_message
 from relgraph.wire.watches import watch_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Literal, Self
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
         Deleted,
         Expansion,
         Imported,
+        Lookup,
         Orphans,
         Page,
         SchemaDiff,
@@ -63,7 +67,7 @@ _PLAIN: Final = Access()
 _RETRIES: Final = Retries()
 
 
-class AsyncClient:
+class AsyncClient(AsyncLookups):
     """An authorizer somewhere else, as `Client`, with the same parameters. May be used from many tasks of one loop.
 
     It may be made anywhere, and belongs to the event loop of its first call: in another one, it raises RuntimeError.
@@ -107,6 +111,8 @@ class AsyncClient:
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         on_conditional: Literal["raise", "deny"] = "raise",
         deadline: float | None = None,
@@ -116,7 +122,15 @@ class AsyncClient:
         Raises Conditional when it depends on context that was not given, unless `on_conditional` is "deny".
         """
         requests.check_on_conditional(on_conditional)
-        decision = await self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        decision = await self.decide(
+            subject,
+            permission,
+            resource,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
         return requests.allowed(decision, on_conditional)
 
     async def decide(
@@ -125,22 +139,27 @@ class AsyncClient:
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Decision:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
-        asked = self._requests.decide(subject, permission, resource, consistency)
+        asked = self._requests.decide(subject, permission, resource, brought_message(context, contextual), consistency)
         return await self._call(self._stub().Check, asked, deadline)
 
     async def decide_many(
         self,
         questions: Sequence[Question],
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
-        return await self._call(self._stub().CheckBulk, self._requests.decide_many(questions, consistency), deadline)
+        asked = self._requests.decide_many(questions, brought_message(context, contextual), consistency)
+        return await self._call(self._stub().CheckBulk, asked, deadline)
 
     async def best(
         self,
@@ -148,11 +167,22 @@ class AsyncClient:
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "one",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Best:
         """The best access of the subject on one resource."""
-        return (await self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline))[0]
+        found = await self.best_many(
+            subject,
+            [resource],
+            ways=ways,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
+        return found[0]
 
     async def best_many(
         self,
@@ -160,11 +190,13 @@ class AsyncClient:
         resources: Sequence[str | Object],
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of the subject on each resource, in their order, all at one revision."""
-        asked = self._requests.best_many(subject, resources, ways, consistency)
+        asked = self._requests.best_many(subject, resources, ways, brought_message(context, contextual), consistency)
         return await self._call(self._stub().BestAccess, asked, deadline)
 
     async def best_subjects(
@@ -173,11 +205,15 @@ class AsyncClient:
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of each subject on one resource, in their order, all at one revision."""
-        asked = self._requests.best_subjects(subjects, resource, ways, consistency)
+        asked = self._requests.best_subjects(
+            subjects, resource, ways, brought_message(context, contextual), consistency
+        )
         return await self._call(self._stub().BestAccess, asked, deadline)
 
     async def expand(
@@ -186,11 +222,14 @@ class AsyncClient:
         permission: str,
         *,
         usersets: bool = False,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
         """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
-        asked = self._requests.expand(resource, permission, consistency, usersets=usersets)
+        asked = self._requests.expand(
+            resource, permission, brought_message(None, contextual), consistency, usersets=usersets
+        )
         return await self._call(self._stub().Expand, asked, deadline)
 
     async def orphans(
@@ -375,6 +414,27 @@ class AsyncClient:
         attempts = self._terms.attempts(deadline, repeatable=asked.repeatable, request_id=asked.request_id)
         return await self._repeat(act, attempts)
 
+    async def _gather(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, pb.LookupResponse],
+        request: _Request,
+        deadline: float | None,
+    ) -> Lookup:
+        """Make one lookup. Raises what the server raised, and ServerUnavailable where it is not whole."""
+
+        async def act(left: float | None) -> Lookup:
+            gathered = Gathered(self._terms)
+            with broken_off(self._terms):
+                call = self._stream(method, request, left)
+                try:
+                    while isinstance(message := await call.read(), pb.LookupResponse):
+                        gathered.take(message)
+                finally:
+                    call.cancel()  # nothing, where it has ended
+            return gathered.whole()
+
+        return await self._repeat(act, self._terms.attempts(deadline))
+
     async def _repeat(self, act: Callable[[float | None], Awaitable[_Answer]], attempts: Attempts) -> _Answer:
         """Act until there is an answer, or nothing more to be done about it."""
         while True:
@@ -387,6 +447,11 @@ class AsyncClient:
                     raise pause from None
             await self._pause(pause)
 
-    def _stream(self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Message], request: _Request) -> Told:
+    def _stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Message],
+        request: _Request,
+        timeout: float | None = None,
+    ) -> Told:
         """Begin a call that is answered with a stream."""
-        return method(request, metadata=self._metadata)
+        return method(request, timeout=timeout, metadata=self._metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from relgraph.engine.plans import Kinds, Plans, marks
+from relgraph.engine.plans import MARKS, Kinds, Plans, marks
 from relgraph.rewrites import Member, PermissionMember, RelationMember
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Program:
         self._members: dict[int, dict[str, Member]] = {}
         self._kinds: dict[tuple[int, int], Kinds] = {}
         self._numbers: dict[str, int] = {}
+        self._caveats = {name: place for place, name in enumerate(schema.caveats, 1)}
+        self._names: dict[int, str] = {}
         for definition in schema.definitions.values():
             self._add(definition)
 
@@ -47,6 +49,7 @@ class Program:
             number = self._number_of(name)
             if number is not None:
                 self._numbers[name] = number
+                self._names[number] = name
         for relation in definition.relations.values():
             if relation.name in self._numbers:
                 kinds = self._kinds[type_number, self._numbers[relation.name]] = {}
@@ -58,7 +61,14 @@ class Program:
         subject_relation = self._number_of(kind.relation) if kind.relation else 0
         if subject_type is not None and subject_relation is not None:
             key = (subject_type, subject_relation, kind.wildcard)
-            kinds[key] = kinds.get(key, 0) | marks(kind.universal, kind.expiration)
+            kinds[key] = kinds.get(key, 0) | self._marks(kind)
+
+    def _marks(self, kind: SubjectKind) -> int:
+        return marks(kind.universal, kind.expiration, self._caveats[kind.caveat] if kind.caveat else 0)
+
+    def shift(self, caveat: str) -> int:
+        """Return how far up in what a relation takes the marks with a caveat stand; beyond all for a stranger."""
+        return self._caveats.get(caveat, len(self._caveats) + 1) * MARKS
 
     @cached_property
     def plans(self) -> Plans:
@@ -68,6 +78,10 @@ class Program:
     def number(self, name: str) -> int | None:
         """Return the number of a relation or permission name of the schema; None where the store never saw it."""
         return self._numbers.get(name)
+
+    def name(self, number: int) -> str:
+        """Return the relation or permission name of a number; KeyError for what the schema does not name so."""
+        return self._names[number]
 
     def member(self, type_number: int, name: str) -> Member | None:
         """Return what `name` stands for on a type; None where the type has no such name."""

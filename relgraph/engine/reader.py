@@ -39,11 +39,20 @@ class Reader(Protocol):
     def type_of(self, number: int, /) -> int:
         """Return the type's number of an object."""
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int, /) -> Edge | None:
-        """Has this tuple? Return it, expired or not."""
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int, /) -> Sequence[Edge]:
+        """Return the tuples of a relation with exactly that subject, expired or not.
+
+        Stored is one at most; those that a request brings stand beside it.
+        """
 
     def usersets(self, resource: int, relation: int, /) -> Sequence[Edge]:
         """Return the tuples of a relation whose subject is a userset, at the revision; expired ones are among them."""
 
     def edges(self, resource: int, relation: int, /) -> Sequence[Edge]:
         """Return all tuples of a relation at the revision; expired ones are among them."""
+
+    def holders(self, subject: int, subject_relation: int, /) -> Sequence[Edge]:
+        """Return all tuples that name exactly this subject (relation 0: plain, or the wildcard), expired ones too."""
+
+    def objects(self, type_number: int, /) -> Sequence[int]:
+        """Return the numbers of a type's objects that a tuple at the revision may name, perhaps others; `*` too."""

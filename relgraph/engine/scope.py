@@ -11,6 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from relgraph.contexts import EMPTY
+from relgraph.engine.conditions import Caveats
 from relgraph.engine.plans import marks
 from relgraph.instants import moment
 from relgraph.rewrites import Atom, Combine, Name, Nil, PermissionMember, Term
@@ -19,7 +21,9 @@ from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from relgraph.contexts import Context
     from relgraph.engine.budget import Budget
+    from relgraph.engine.conditions import Conditions
     from relgraph.engine.plans import Kinds
     from relgraph.engine.program import Program
     from relgraph.engine.reader import Reader
@@ -38,13 +42,21 @@ _UNIVERSAL = marks(True, False), marks(True, True)
 class World(NamedTuple):
     """What a request is answered from: rules, tuples, allowance, and its one instant, in microseconds since 1970 UTC.
 
-    A tuple that expires counts before that instant only.
+    A tuple that expires counts before that instant only. `context` has values for the parameters of caveats, and
+    `conditions` what was worked out with them, where several scopes are to share that.
     """
+
+    def judging(self) -> Conditions | None:
+        """Return what tuples' conditions are worth; None where the schema declares no caveat: none can count then."""
+        caveats = self.program.schema.caveats
+        return Caveats(caveats, self.reader.name, self.context, self.budget) if caveats else None
 
     program: Program
     reader: Reader
     budget: Budget
     now: int
+    context: Context = EMPTY
+    conditions: Conditions | None = None
 
 
 class BaseScope(ABC):
@@ -55,11 +67,15 @@ class BaseScope(ABC):
     """
 
     def __init__(self, world: World, *, flattens: bool) -> None:
-        self.program, self.reader, self.budget, self.now = world
+        self.world = world
+        self.program, self.reader, self.budget, self.now = world[:4]
+        # INVARIANT: a world that says nothing of conditions has the schema's own, never none.
+        self.conditions = world.conditions or world.judging()
         self._flattens = flattens
         self._strangers: dict[int, Object] = {}
         self._stranger_numbers: dict[Object, int] = {}
         self._stars: dict[int, int | None] = {}
+        self._shifts: dict[int, int] = {}
 
     def number(self, object_: Object) -> int:
         """Return the number of an object that the question names, a negative one where the store never saw it."""
@@ -76,7 +92,8 @@ class BaseScope(ABC):
         """Return the object of a number, the question's own included."""
         return self._strangers[number] if number < 0 else self.reader.object(number)
 
-    def _type_of(self, number: int) -> int:
+    def type_of(self, number: int) -> int:
+        """Return the number of an object's type, the question's own included; 0 for one that the store never saw."""
         if number >= 0:
             return self.reader.type_of(number)
         # 0 numbers no name: a type that the store never saw has no members and no tuples.
@@ -99,7 +116,7 @@ class BaseScope(ABC):
 
     def member(self, object_: int, name: str) -> Atom | None:
         """Return the atom of membership in `object#name`; None where the object's type has no such name."""
-        member = self.program.member(self._type_of(object_), name)
+        member = self.program.member(self.type_of(object_), name)
         return None if member is None else Atom(object_, member)
 
     def nobody(self, object_: int) -> Atom:
@@ -108,15 +125,15 @@ class BaseScope(ABC):
 
     def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
         """Yield the living tuples `object#relation@…`, universal ones included."""
-        for resource, number, kinds, universal in self._places(object_, relation):
+        for resource, number, kinds, universal in self.places(object_, relation):
             yield from self.all_edges(resource, number, kinds, universal=universal)
 
-    def _places(self, object_: int, relation: str) -> list[tuple[int, int, Kinds, bool]]:
+    def places(self, object_: int, relation: str) -> list[tuple[int, int, Kinds, bool]]:
         """Return where tuples of `object#relation` stand: at the object itself, and at `type:*`."""
         number = self.program.number(relation)
         if number is None:
             return []
-        type_number = self._type_of(object_)
+        type_number = self.type_of(object_)
         kinds = self.program.kinds(type_number, number)
         places = [(object_, number, kinds, False)] if object_ >= 0 else []
         star = self.star(type_number)
@@ -146,12 +163,38 @@ class BaseScope(ABC):
         living = []
         for edge in edges:
             taken = kinds.get(edge.kind, 0)
+            if edge.caveat:
+                taken >>= self._beyond(edge.caveat)
             expires = edge.expires
             if taken & lasting if expires is None else taken & expiring and now < expires:
                 living.append(edge)
         return living
 
-    def _userset(self, edge: Edge) -> Term | None:
+    def _beyond(self, caveat: int) -> int:
+        """Return where the marks of tuples with a caveat begin; where there are none, for one that is not declared."""
+        shift = self._shifts.get(caveat)
+        if shift is None:
+            shift = self._shifts[caveat] = self.program.shift(self.reader.name(caveat))
+        return shift
+
+    def holders(self, subject: int, subject_relation: int) -> list[Edge]:
+        """Return the living tuples that name exactly this subject, of every relation."""
+        if subject < 0:
+            return []
+        edges = self.reader.holders(subject, subject_relation)
+        self.budget.tuples(len(edges))
+        return [edge for edge in edges if self._lives(edge)]
+
+    def _lives(self, edge: Edge) -> bool:
+        type_number = self.type_of(edge.resource)
+        taken = self.program.kinds(type_number, edge.relation).get(edge.kind, 0)
+        if edge.caveat:
+            taken >>= self._beyond(edge.caveat)
+        lasting, expiring = _UNIVERSAL if edge.resource == self.star(type_number) else _PLAIN
+        return bool(taken & lasting if edge.expires is None else taken & expiring and self.now < edge.expires)
+
+    def userset(self, edge: Edge) -> Term | None:
+        """Return a tuple with the membership in the userset that it names; None where there is no such name."""
         atom = self.member(edge.subject, self.reader.name(edge.subject_relation))
         return None if atom is None else Term(edge, atom)
 
@@ -185,10 +228,11 @@ class SubjectScope(BaseScope):
         super().__init__(world, flattens=flattens)
         self.subject = subject
         self.subject_number = self.number(subject.object)
-        type_number = self._type_of(self.subject_number)
-        relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
-        self._kind = (type_number, relation, False)
-        self._wildcard = None if subject.relation else self.star(type_number)
+        type_number = self.type_of(self.subject_number)
+        # Of what the store never saw there is no tuple.
+        self.subject_relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
+        self._kind = (type_number, self.subject_relation, False)
+        self.wildcard = None if subject.relation else self.star(type_number)
 
     def is_subject(self, object_: int, name: str) -> bool:
         """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
@@ -196,25 +240,26 @@ class SubjectScope(BaseScope):
 
     def own_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> Sequence[Edge]:
         """Return the living tuples of a relation that name the subject, or a wildcard that covers it."""
-        own = covering = None
+        own: Sequence[Edge] = ()
+        covering: Sequence[Edge] = ()
         if self._kind in kinds:
-            own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
-        # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
-        if self._wildcard is not None and (self._kind[0], 0, True) in kinds:
-            covering = self.reader.edge(resource, relation, self._wildcard, 0)
-        if own is None and covering is None:
+            own = self.reader.edges_to(resource, relation, self.subject_number, self._kind[1])
+        # INVARIANT: a wildcard never covers a userset; `wildcard` is None when one is asked about.
+        if self.wildcard is not None and (self._kind[0], 0, True) in kinds:
+            covering = self.reader.edges_to(resource, relation, self.wildcard, 0)
+        if not own and not covering:
             return ()
-        return self.living([edge for edge in (own, covering) if edge is not None], kinds, universal=universal)
+        return self.living([*own, *covering], kinds, universal=universal)
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""
-        places = self._places(object_, relation)
+        places = self.places(object_, relation)
         for resource, number, kinds, universal in places:
             for edge in self.own_edges(resource, number, kinds, universal=universal):
                 yield Term(edge, None)
         for resource, number, kinds, universal in places:
             for edge in self.userset_edges(resource, number, kinds, universal=universal):
-                term = self._userset(edge)
+                term = self.userset(edge)
                 if term is not None:
                     yield term
 
@@ -232,6 +277,6 @@ class EverySubjectScope(BaseScope):
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield all tuples of the relation."""
         for edge in self.tupleset(object_, relation):
-            term = self._userset(edge) if edge.subject_relation else Term(edge, None)
+            term = self.userset(edge) if edge.subject_relation else Term(edge, None)
             if term is not None:
                 yield term

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.contexts import EMPTY, Context
-from relgraph.errors import StoreFormat
 
 if TYPE_CHECKING:
     from relgraph.store.base import NumberedRow
 
-__all__ = ["CaveatedEdge", "TupleEdge", "edge_of", "refuse_unserved"]
+__all__ = ["CaveatedEdge", "TupleEdge", "edge_of"]
 
 
 class TupleEdge:
@@ -24,6 +23,8 @@ class TupleEdge:
     # Without a caveat these take no room: there may be millions of such edges.
     caveat: int = 0
     context: Context = EMPTY
+    # It is stored: no request brought it.
+    contextual: int = 0
 
     __slots__ = (
         "created",
@@ -66,14 +67,4 @@ class CaveatedEdge(TupleEdge):
 
 def edge_of(row: NumberedRow, kind: tuple[int, int, bool], older: TupleEdge | None = None) -> TupleEdge:
     """Return the edge of a row, with a caveat or without."""
-    refuse_unserved(row)
     return CaveatedEdge(row, kind, older) if row.caveat else TupleEdge(row, kind, older)
-
-
-def refuse_unserved(row: NumberedRow) -> None:
-    """Raise StoreFormat for a row with a caveat: ignoring it could grant what it withholds."""
-    if row.caveat:
-        raise StoreFormat(
-            "the store holds tuples with caveats, which this version does not serve; "
-            "open it with the relgraph that wrote it"
-        )

@@ -55,12 +55,10 @@ class RowsView:
         """Return the type's number of an object."""
         return self._object(number)[0]
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
         """Return exactly that tuple, if it lived then."""
         row = self._rows.tuple(resource, relation, subject, subject_relation, self.revision)
-        if row is None:
-            return None
-        return self._edge(row)
+        return () if row is None else (self._edge(row),)
 
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation that lived then and whose subject is a userset."""
@@ -69,6 +67,15 @@ class RowsView:
     def edges(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return all tuples of that relation that lived then."""
         return self._edges(resource, relation, usersets=False)
+
+    def holders(self, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
+        """Return all tuples that named exactly this subject and lived then."""
+        rows = list(self._rows.holders(subject, subject_relation, self.revision))
+        return [self._edge(row) for row in rows]
+
+    def objects(self, type_number: int) -> Sequence[int]:
+        """Return the numbers of all objects of a type, `*` and those that later writes named among them."""
+        return list(self._rows.objects(type_number))
 
     def _edges(self, resource: int, relation: int, *, usersets: bool) -> list[TupleEdge]:
         # The rows are taken at once: what an edge names is read through the same snapshot.

@@ -65,6 +65,10 @@ class Edge(Protocol):
     def context(self) -> Context:
         """What the tuple itself gives to its caveat; `EMPTY` where it gives nothing."""
 
+    @property
+    def contextual(self) -> int:
+        """Where the tuple stands among those that the request brought, from 1; 0 for a stored one."""
+
 
 class Atom(NamedTuple):
     """One thing that has a value: a formula at an object. Formulas compare by identity."""

@@ -6,7 +6,7 @@ lives beside it; the texts of refusals live in `relgraph.schema.admit`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,6 @@ class Schema:
     caveats: Mapping[str, Caveat] = field(init=False, repr=False)
     subject_types: SubjectTypes = field(init=False, repr=False)
     _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool, str]] = field(init=False, repr=False)
-    _taken: frozenset[tuple[str, str, str, str, bool, bool]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "definitions", MappingProxyType(dict(self.definitions)))
@@ -179,7 +178,6 @@ class Schema:
             for kind in relation.kinds
         )
         object.__setattr__(self, "_admitted", admitted)
-        object.__setattr__(self, "_taken", frozenset(key[:6] for key in admitted))
         object.__setattr__(self, "subject_types", subject_types(self))
 
     def definition(self, type_: str) -> Definition:
@@ -222,12 +220,13 @@ class Schema:
         )
         return key in self._admitted
 
-    def takes(self, tuple_: RelationTuple) -> bool:
-        """Return whether the schema admits some tuple of this one's key, whatever it expires or counts under."""
-        resource, subject = tuple_.resource, tuple_.subject
-        wildcard, universal = subject.id == WILDCARD, resource.id == WILDCARD
-        key = (resource.type, tuple_.relation, subject.type, subject.relation, wildcard, universal)
-        return key in self._taken
+    def admits_key(self, tuple_: RelationTuple) -> bool:
+        """Return whether some tuple with this key is admitted, whatever that one says beside."""
+        definition = self.definitions.get(tuple_.resource.type)
+        relation = None if definition is None else definition.relations.get(tuple_.relation)
+        wanted = replace(SubjectKind.of(tuple_), expiration=False, caveat="")
+        kinds = () if relation is None else relation.kinds
+        return any(replace(kind, expiration=False, caveat="") == wanted for kind in kinds)
 
     def admit(self, tuple_: RelationTuple) -> None:
         """Return if the schema admits the tuple, and its context is what the caveat takes.
@@ -238,6 +237,10 @@ class Schema:
             raise admit.refusal(self, tuple_, SubjectKind.of(tuple_))
         if tuple_.context:
             admit.check_context(self.caveats[tuple_.caveat], tuple_)
+
+    def check_subject(self, subject: Subject) -> None:
+        """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""
+        admit.check_subject(self, subject)
 
     def check_access(self, subject: Subject, resource: Object) -> None:
         """Return if a question for best access names types that exist and is not the wrong way round.

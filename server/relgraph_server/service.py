@@ -19,11 +19,13 @@ from relgraph.tuples import Object, Subject, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
 from relgraph.wire import answers, columns, questions
+from relgraph.wire.brought import read_brought, read_contextual
 from relgraph.wire.parts import read_text
 from relgraph.wire.status import status_message
 from relgraph_server.calls import CALL, Done
 from relgraph_server.condition import server_status
 from relgraph_server.guard import refuse_unserved
+from relgraph_server.lookups import Lookups
 from relgraph_server.places import Places
 from relgraph_server.spool import Spool
 from relgraph_server.watchers import Watchers
@@ -65,6 +67,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
         self._writers = ThreadPoolExecutor(settings.write_threads_max, thread_name_prefix="relgraph-write")
         self._watchers = Watchers(authorizer, settings)
+        self._lookups = Lookups(authorizer, settings, self._ask)
         self._exports = Places("export", settings.exports_max, settings)
         self._imports = Places("import", settings.imports_max, settings)
 
@@ -121,8 +124,17 @@ class AuthorizerService(AuthorizerServiceServicer):
         permission = read_text(check_relation, request.permission, "permission")
         resource = read_text(Object.parse, request.resource, "resource")
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         decision = await self._ask(
-            lambda left: self._authorizer.decide(subject, permission, resource, consistency=consistency, deadline=left),
+            lambda left: self._authorizer.decide(
+                subject,
+                permission,
+                resource,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
+            ),
             context,
         )
         return answers.decision_message(decision)
@@ -141,8 +153,12 @@ class AuthorizerService(AuthorizerServiceServicer):
             else questions.read_questions(request.questions)
         )
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         decisions = await self._ask(
-            lambda left: self._authorizer.decide_many(asked, consistency=consistency, deadline=left), context
+            lambda left: self._authorizer.decide_many(
+                asked, context=values, contextual=contextual, consistency=consistency, deadline=left
+            ),
+            context,
         )
         if not in_columns:
             return answers.decisions_message(decisions)
@@ -162,9 +178,16 @@ class AuthorizerService(AuthorizerServiceServicer):
             raise InvalidInput("the request names no resource; name at least one", {"field": "resources"})
         ways = questions.read_ways(request.ways)
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         bests = await self._ask(
             lambda left: self._authorizer.best_many(
-                subject, resources, ways=ways, consistency=consistency, deadline=left
+                subject,
+                resources,
+                ways=ways,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -182,9 +205,16 @@ class AuthorizerService(AuthorizerServiceServicer):
         resource = read_text(Object.parse, request.resource, "resource")
         ways = questions.read_ways(request.ways)
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         bests = await self._ask(
             lambda left: self._authorizer.best_subjects(
-                subjects, resource, ways=ways, consistency=consistency, deadline=left
+                subjects,
+                resource,
+                ways=ways,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -196,13 +226,39 @@ class AuthorizerService(AuthorizerServiceServicer):
         resource = read_text(Object.parse, request.resource, "resource")
         permission = read_text(check_relation, request.permission, "permission")
         consistency = questions.read_consistency(request)
+        contextual = read_contextual(request.contextual_tuples)
         expansion = await self._ask(
             lambda left: self._authorizer.expand(
-                resource, permission, usersets=request.usersets, consistency=consistency, deadline=left
+                resource,
+                permission,
+                usersets=request.usersets,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
         return answers.expansion_message(expansion)
+
+    async def LookupResources(self, request: pb.LookupResourcesRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Find what a subject has a permission on."""
+        await self._lookups.resources(request, context)
+
+    async def LookupSubjects(self, request: pb.LookupSubjectsRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Find who has a permission on a resource."""
+        await self._lookups.subjects(request, context)
+
+    async def CountResources(self, request: pb.CountResourcesRequest, context: Context) -> pb.CountResponse:
+        """Count what a subject has a permission on."""
+        return await self._lookups.count_resources(request, context)
+
+    async def CountSubjects(self, request: pb.CountSubjectsRequest, context: Context) -> pb.CountResponse:
+        """Count who has a permission on a resource."""
+        return await self._lookups.count_subjects(request, context)
+
+    async def AllPermissions(self, request: pb.AllPermissionsRequest, context: Context) -> pb.AllPermissionsResponse:
+        """Tell all that a subject has on a resource."""
+        return await self._lookups.permissions(request, context)
 
     async def ListOrphans(self, request: pb.ListOrphansRequest, context: Context) -> pb.ListOrphansResponse:
         """List the resources that nobody can reach."""

@@ -115,6 +115,8 @@ def status_of(error: errors.RelgraphError, trace_id: str = "") -> status_pb2.Sta
     """
     details = {"trace_id": trace_id, **error.details} if trace_id else dict(error.details)
     field = details.pop("field", "")
+    if not field and "contextual" in details:
+        field = f"contextual_tuples[{details['contextual']}]"
     boxes = [_packed(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=_metadata(details)))]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(
