@@ -128,9 +128,10 @@ def test_a_caveat_named_as_a_trait() -> None:
 
 def test_layout() -> None:
     """A caveat's parameters are laid out, its expression stays as it is, and the result is its own layout."""
-    text = "definition user {}\ncaveat   late( hour int,day map < list<any> >){hour>5 // }\n\n    && day == {}}// end"
-    expected = "definition user {}\n\ncaveat late(hour int, day map<list<any>>) {\n  hour>5 // }\n\n    && day == {}\n} "
-        "// end\n"
+    text = "definition user {}\ncaveat   late( hour int,day list < any >){hour>5 // }\n\n    && day == []}// end"
+    expected = (
+        "definition user {}\n\ncaveat late(hour int, day list<any>) {\n  hour>5 // }\n\n    && day == []\n} // end\n"
+    )
     assert formatted(Source(text)) == formatted(Source(expected)) == expected
     text = "// what for\ncaveat late(\nhour int, // of day\nday string\n) { // why\nhour > 5 && day == '' }"
     expected = "// what for\ncaveat late(hour int, // of day\n      day string) {\n  // why\nhour > 5 && day == ''\n}\n"
