@@ -171,7 +171,13 @@ class _SchemaChangeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     SCHEMA_CHANGE_KIND_GRANT_REMOVED: _SchemaChangeKind.ValueType  # 17
     SCHEMA_CHANGE_KIND_GRANT_CHANGED: _SchemaChangeKind.ValueType  # 18
     SCHEMA_CHANGE_KIND_DOC_CHANGED: _SchemaChangeKind.ValueType  # 19
-    """The comment before a definition, relation or permission."""
+    """The comment before a definition, relation, permission or caveat."""
+    SCHEMA_CHANGE_KIND_CAVEAT_ADDED: _SchemaChangeKind.ValueType  # 20
+    SCHEMA_CHANGE_KIND_CAVEAT_REMOVED: _SchemaChangeKind.ValueType  # 21
+    SCHEMA_CHANGE_KIND_CAVEAT_EXPRESSION_CHANGED: _SchemaChangeKind.ValueType  # 22
+    SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_ADDED: _SchemaChangeKind.ValueType  # 23
+    SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_REMOVED: _SchemaChangeKind.ValueType  # 24
+    SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_TYPE_CHANGED: _SchemaChangeKind.ValueType  # 25
 
 class SchemaChangeKind(_SchemaChangeKind, metaclass=_SchemaChangeKindEnumTypeWrapper):
     """How two schemas differ in one place."""
@@ -200,7 +206,13 @@ SCHEMA_CHANGE_KIND_GRANT_ADDED: SchemaChangeKind.ValueType  # 16
 SCHEMA_CHANGE_KIND_GRANT_REMOVED: SchemaChangeKind.ValueType  # 17
 SCHEMA_CHANGE_KIND_GRANT_CHANGED: SchemaChangeKind.ValueType  # 18
 SCHEMA_CHANGE_KIND_DOC_CHANGED: SchemaChangeKind.ValueType  # 19
-"""The comment before a definition, relation or permission."""
+"""The comment before a definition, relation, permission or caveat."""
+SCHEMA_CHANGE_KIND_CAVEAT_ADDED: SchemaChangeKind.ValueType  # 20
+SCHEMA_CHANGE_KIND_CAVEAT_REMOVED: SchemaChangeKind.ValueType  # 21
+SCHEMA_CHANGE_KIND_CAVEAT_EXPRESSION_CHANGED: SchemaChangeKind.ValueType  # 22
+SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_ADDED: SchemaChangeKind.ValueType  # 23
+SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_REMOVED: SchemaChangeKind.ValueType  # 24
+SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_TYPE_CHANGED: SchemaChangeKind.ValueType  # 25
 global___SchemaChangeKind = SchemaChangeKind
 
 @typing.final
@@ -2492,9 +2504,11 @@ class SchemaChange(google.protobuf.message.Message):
     NEW_FIELD_NUMBER: builtins.int
     kind: global___SchemaChangeKind.ValueType
     type: builtins.str
-    """The definition. Empty for a flag."""
+    """The definition or caveat. Empty for a flag."""
     name: builtins.str
-    """The flag, relation or permission. Empty for a definition as a whole, its doc and its ladder."""
+    """The flag, relation, permission or parameter. Empty for a definition as a whole, its doc and its ladder, and for a
+    caveat as a whole, its doc and its expression.
+    """
     old: builtins.str
     """The text in force; empty where there is none."""
     new: builtins.str
