@@ -198,6 +198,19 @@ def test_there_is_a_limit(door: Door) -> None:
         door.check("doc:a#view@user:anna", contextual="doc:a#viewer@user:anna")
 
 
+def test_their_contexts_are_bounded_together(authorizer: Authorizer, door: Door) -> None:
+    """All that contextual tuples say beside is bounded as what one stored tuple says, before the schema is asked."""
+    half = 'doc:a#viewer@user:ann[any_caveat:{"text":"' + "x" * 13_000 + '"}]'
+    for ask in (lambda facts: door.decide("doc:a#view@user:ann", contextual=facts),
+                lambda facts: door.who("doc:a", "view", "user", contextual=facts)):  # fmt: skip
+        with pytest.raises(errors.InvalidContext, match="is 25000 for all of them") as caught:
+            ask([half, half.replace("ann", "bob")])
+        assert caught.value.details["limit"] == "tuple_context_size_max"
+        with pytest.raises(errors.TupleNotAllowed, match="`any_caveat` is not a caveat"):
+            ask([half])
+    assert authorizer.limits.tuple_context_size_max == 25_000
+
+
 def test_who_writes_brings_none() -> None:
     """Nothing that writes takes contextual tuples or a context: an actor's rights come from what is stored alone."""
     for door in (Authorizer, Client, AsyncClient):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from relgraph.contexts import EMPTY, Context
 from relgraph.engine import Budget, Overlay, World
-from relgraph.errors import InvalidInput, TupleNotAllowed, at_index, quoted
+from relgraph.errors import InvalidContext, InvalidInput, TupleNotAllowed, at_index, quoted
 from relgraph.tuples import RelationTuple
 
 if TYPE_CHECKING:
@@ -60,7 +60,19 @@ def brought(context: Mapping[str, object] | None, contextual: Sequence[str | Rel
     for place, each in enumerate(contextual):
         with at_index(place, "contextual"):
             facts.append(RelationTuple.of(each))
+    _check_contexts(facts, limits)
     return Brought(values, tuple(facts))
+
+
+def _check_contexts(facts: Sequence[RelationTuple], limits: Limits) -> None:
+    # Nobody stored them: what is converted and evaluated for one question is bounded here or nowhere.
+    size, size_max = sum(len(str(each.context)) for each in facts if each.caveat), limits.tuple_context_size_max
+    if size > size_max:
+        raise InvalidContext(
+            f"the contexts of the contextual tuples take {size} bytes as JSON, and `tuple_context_size_max` is "
+            f"{size_max} for all of them; give them less",
+            {"limit": "tuple_context_size_max", "value": str(size_max)},
+        )
 
 
 def world_of(pinned: Pinned, limits: Limits, ends: float | None, given: Brought = NOTHING) -> World:
