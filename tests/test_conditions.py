@@ -19,6 +19,8 @@ from relgraph.limits import Limits
 from relgraph.schema import parse
 from relgraph.store.base import EMPTY, Image, NumberedRow
 from relgraph.tuples import Object, Subject
+from relgraph.v1 import authorizer_pb2 as pb
+from relgraph_server.guard import refuse_unserved
 from tests.awaited import awaited
 from tests.cli_doors import DOORS, behind
 from tests.serving import in_process
@@ -188,6 +190,9 @@ def test_what_expands_takes_no_context(authorizer: Authorizer) -> None:
     """An expansion is nobody's, so a context would decide nothing in it: it shows each tuple with its caveat."""
     nodes = authorizer.expand("bill:a", "payer").nodes
     assert TUPLES[1] in {str(fact) for node in nodes for fact in node.tuples}
+    request = pb.ExpandRequest(resource="bill:a", permission="payer", context={"amount": 1})
+    with pytest.raises(errors.Unsupported, match="an expansion is nobody's"):
+        refuse_unserved(request)
 
 
 @pytest.mark.parametrize("condition", ["[office]", '[within:{"limit":9}]', '[office:{"site":"there"}]'])

@@ -384,11 +384,11 @@ class CheckRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -537,11 +537,11 @@ class CheckBulkRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this request only. Not served yet."""
+        """Tuples that count beside the stored ones, for this request only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -711,11 +711,11 @@ class BestAccessRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -939,11 +939,11 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Refused when set: nobody is asked about, so no value would decide anything; tuples are shown with their caveats."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1061,11 +1061,11 @@ class LookupResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1122,11 +1122,11 @@ class LookupSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1228,11 +1228,11 @@ class CountResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1277,11 +1277,11 @@ class CountSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1363,11 +1363,11 @@ class AllPermissionsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what is stored with a tuple wins. Bounded by `context_size_max`."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only. Never universal."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
