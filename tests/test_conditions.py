@@ -214,8 +214,11 @@ def test_who_reaches_only_conditionally_is_told_apart() -> None:
             " definition doc { relation viewer: user with office; permission view = viewer }"
         )
         authorizer.write(
-            touch=["doc:a#viewer@user:u[office]", 'doc:b#viewer@user:u[office:{"site":"here"}]']
-            + ['doc:c#viewer@user:u[office:{"site":"there"}]']
+            touch=[
+                "doc:a#viewer@user:u[office]",
+                'doc:b#viewer@user:u[office:{"site":"here"}]',
+                'doc:c#viewer@user:u[office:{"site":"there"}]',
+            ]
         )
         found = {str(each.resource): each.kind.value for each in authorizer.orphans().orphans}
         assert {"doc:a": "only-conditional", "doc:c": "nobody"} == found

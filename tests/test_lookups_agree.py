@@ -70,7 +70,7 @@ def _counted(count: Count) -> Counter[str]:
 
 
 class _Question:
-    """One lookup and what brute force finds: `what` of a type a subject has a name on, or `who` has it on a resource."""
+    """A lookup and what brute force finds: `what` of a type a subject has a name on, or `who` has it on a resource."""
 
     def __init__(self, oracle: Oracle, kind: str, *words: str) -> None:
         self.what = kind == "what"

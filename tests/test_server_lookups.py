@@ -122,7 +122,7 @@ def test_what_is_asked_arrives(name: str) -> None:
     left = [cast("float", options.pop("deadline")) for _, _, options in double.asked]
     assert [5, longest, 5, longest, 5, longest, 5] == [5 if each < 6 else longest for each in left]
     paged = {"limit": 7, "cursor": "c", "context": {}, "contextual": (), "consistency": past}
-    plain = {"limit": None, "cursor": "", "context": {}, "contextual": (), "consistency": None}
+    plain: dict[str, object] = {"limit": None, "cursor": "", "context": {}, "contextual": (), "consistency": None}
     assert double.asked == [
         ("what", (subject, "observe", "report"), paged),
         ("what", (subject, "observe", "report"), plain),

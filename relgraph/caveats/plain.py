@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 import celpy
 from celpy import celtypes
 
+from relgraph.caveats.convert import duration
 from relgraph.caveats.functions import in_cidr, is_subtree_of
 from relgraph.caveats.kinds import check_kinds
+from relgraph.caveats.lexer import TEXT, tokens
+from relgraph.caveats.syntax import Select, Variable, children
 from relgraph.errors import InvalidCaveat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from relgraph.caveats.engine import Program
     from relgraph.caveats.syntax import Node
@@ -56,7 +59,7 @@ _MADE: Final[tuple[tuple[type, Callable[[object], object]], ...]] = (
     (int, celtypes.IntType),
     (float, celtypes.DoubleType),
     (str, celtypes.StringType),
-    (bytes, celtypes.BytesType),
+    (bytearray, celtypes.BytesType),
     (datetime, celtypes.TimestampType),
     (timedelta, celtypes.DurationType),
 )
@@ -82,20 +85,29 @@ def _in_cidr(address: object, cidr: object) -> object:
     return celtypes.BoolType(in_cidr(str(address), str(cidr)))
 
 
-_FUNCTIONS: Final = {"in_cidr": _in_cidr, "isSubtreeOf": _is_subtree_of}
+def _duration(text: object) -> object:
+    return celtypes.DurationType(duration(str(text)))
+
+
+# The library's own `duration` knows days, which CEL does not.
+_FUNCTIONS: Final = {"duration": _duration, "in_cidr": _in_cidr, "isSubtreeOf": _is_subtree_of}
 
 
 class _Program:
-    """An expression of the library's, and which of its parameters hold what numbers may stand in."""
+    """An expression of the library's, which of its parameters are of `any`, and which ones it asks `has` of."""
 
-    __slots__ = ("_loose", "_runner")
+    __slots__ = ("_loose", "_runner", "_tested")
 
-    def __init__(self, runner: celpy.Runner, loose: frozenset[str]) -> None:
+    def __init__(self, runner: celpy.Runner, loose: frozenset[str], tested: frozenset[str]) -> None:
         self._runner = runner
         self._loose = loose
+        self._tested = tested
 
     def run(self, values: Mapping[str, object], /) -> bool | str:
         """Return the value, or why there is none."""
+        if not self._tested.issubset(values):
+            # The library takes what is not there at all for what lacks the field.
+            return _OTHER_FAILURE
         given = {name: _given(_whole(value) if name in self._loose else value) for name, value in values.items()}
         try:
             found = self._runner.evaluate(given)
@@ -118,6 +130,22 @@ def _is_loose(type_: ParameterType) -> bool:
     return type_.name == "any" or (type_.inner is not None and _is_loose(type_.inner))
 
 
+def _tested(node: Node) -> Iterator[str]:
+    """Yield the names that `has` is asked of."""
+    if isinstance(node, Select) and node.tested and isinstance(node.operand, Variable):
+        yield node.operand.name
+    for each in children(node):
+        yield from _tested(each)
+
+
+def _refuse_long_texts(text: str) -> None:
+    """Raise InvalidCaveat for a text in three quotation marks, which the library reads otherwise."""
+    for token in tokens(text):
+        if token.kind == TEXT and token.text.lstrip("bBrR")[:3] in ("'''", '"""'):
+            details = {"offset": str(token.start), "length": str(token.end - token.start)}
+            raise InvalidCaveat("a text stands in single quotation marks here, write a line end as `\\n`", details)
+
+
 class _Plain:
     """The library as an engine."""
 
@@ -126,10 +154,12 @@ class _Plain:
     def compile(self, text: str, tree: Node, parameters: Mapping[str, ParameterType], /) -> Program:
         """Check what can be checked, then return what runs."""
         check_kinds(tree, parameters)
+        _refuse_long_texts(text)
         environment = celpy.Environment()
         loose = frozenset(name for name, type_ in parameters.items() if _is_loose(type_))
         try:
-            return _Program(environment.program(environment.compile(text), functions=dict(_FUNCTIONS)), loose)
+            runner = environment.program(environment.compile(text), functions=dict(_FUNCTIONS))
+            return _Program(runner, loose, frozenset(_tested(tree)).intersection(parameters))
         except celpy.CELParseError:
             details = {"offset": str(tree.start), "length": str(max(1, tree.end - tree.start))}
             raise InvalidCaveat("the expression cannot be compiled, make it simpler", details) from None
