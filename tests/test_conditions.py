@@ -1,4 +1,4 @@
-"""Caveats in answers: what a request's context decides, what is missing, and what comes of one that cannot be judged."""
+"""Caveats in answers: what a request's context decides, what is missing, and what comes of one that fails."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from relgraph.api import Authorizer, open_authorizer
 from relgraph.caveats import Caveat
 from relgraph.cli import main
 from relgraph.client import Client
+from relgraph.contexts import Context
 from relgraph.engine import Budget, Program, SubjectScope, Walk, World, check
 from relgraph.graph import Graph
 from relgraph.limits import Limits
@@ -20,6 +21,7 @@ from relgraph.schema import parse
 from relgraph.store.base import EMPTY, Image, NumberedRow
 from relgraph.tuples import Object, Subject
 from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.contexts import context_message
 from relgraph_server.guard import refuse_unserved
 from tests.awaited import awaited
 from tests.cli_doors import DOORS, behind
@@ -190,7 +192,9 @@ def test_what_expands_takes_no_context(authorizer: Authorizer) -> None:
     """An expansion is nobody's, so a context would decide nothing in it: it shows each tuple with its caveat."""
     nodes = authorizer.expand("bill:a", "payer").nodes
     assert TUPLES[1] in {str(fact) for node in nodes for fact in node.tuples}
-    request = pb.ExpandRequest(resource="bill:a", permission="payer", context={"amount": 1})
+    request = pb.ExpandRequest(
+        resource="bill:a", permission="payer", context=context_message(Context.of({"amount": 1}))
+    )
     with pytest.raises(errors.Unsupported, match="an expansion is nobody's"):
         refuse_unserved(request)
 
