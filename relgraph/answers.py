@@ -20,6 +20,7 @@ __all__ = [
     "Checkpoint",
     "Collected",
     "ConditionalRole",
+    "Count",
     "Cycle",
     "CycleClass",
     "Cycles",
@@ -28,13 +29,17 @@ __all__ = [
     "ExpandNode",
     "Expansion",
     "Fact",
+    "Found",
+    "Held",
     "Imported",
     "Log",
     "LogEntry",
+    "Lookup",
     "Orphan",
     "OrphanClass",
     "Orphans",
     "Page",
+    "Permissions",
     "Problem",
     "Receipt",
     "SchemaChange",
@@ -156,6 +161,65 @@ class Expansion:
     """How a permission or relation comes about: a flat list of nodes, node 0 the root, shared nodes once."""
 
     nodes: tuple[ExpandNode, ...]
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One row of a lookup: an id, its verdict, and what a CONDITIONAL one lacks. `*` is every id that nothing names.
+
+    A NO is told only where `*` has more: as an exclusion from it.
+    """
+
+    id: str
+    verdict: Verdict
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a lookup found: `*` first unless its verdict is NO, then each id that has another verdict, by its bytes.
+
+    `cursor` continues after the last row, and is empty at the end.
+    """
+
+    rows: tuple[Found, ...]
+    cursor: str
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many ids a lookup would list, by verdict; `excluded` are those with NO, where `everyone` has more.
+
+    `everyone` is the verdict of all ids that nothing names, which are not counted.
+    """
+
+    yes: int
+    conditional: int
+    undecided: int
+    excluded: int
+    everyone: Verdict
+    revision: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A relation or permission, the verdict on it, and what a CONDITIONAL one lacks."""
+
+    name: str
+    verdict: Verdict
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """The verdict on every relation and permission of a resource's definition, in the schema's order, NO included."""
+
+    rows: tuple[Held, ...]
     revision: int
     token: str
 

@@ -43,6 +43,11 @@ class Limits:
     """Tuples in one import, which is one transaction."""
     read_page_max: int = 1_000
     """Tuples in one page of a read."""
+    lookup_rows_max: int = 200_000
+    """Rows in one page of a lookup, and in all of a lookup without pages; counts are bounded by work alone.
+
+    Finding the candidates of a lookup may spend `nodes_max` and `tuples_max`, and so may deciding each of them.
+    """
     log_page_max: int = 1_000
     """Revisions in one page of the change log."""
     reason_size_max: int = 4_096

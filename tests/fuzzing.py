@@ -62,6 +62,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "subject_relation": (*RELATIONS, ""),
     "resource_type": ("report", "group", "gate", "user", "nothing"),
     "subject_type": ("user", "group", "gate"),
+    "type": ("report", "group", "gate", "user"),
     "types": ("report", "group", "gate", "user"),
     "resource_id": ("q3", "q4", "one", "*"),
     "subject_id": ("anna", "bob", "*"),
@@ -151,6 +152,17 @@ GOOD: dict[str, tuple[Sequence[Message], ...]] = {
         [pb.BestAccessRequest(subjects=["user:anna", "group:eng#member"], resource="report:q3")],
     ),
     "Expand": ([pb.ExpandRequest(resource="report:q3", permission="observe", usersets=True)],),
+    "LookupResources": (
+        [pb.LookupResourcesRequest(subject="user:anna", permission="observe", type="report", limit=1)],
+        [pb.LookupResourcesRequest(subject="group:eng#member", permission="manage", type="report")],
+    ),
+    "LookupSubjects": (
+        [pb.LookupSubjectsRequest(resource="report:q4", permission="observe", type="user")],
+        [pb.LookupSubjectsRequest(resource="report:q3", permission="observe", type="group", relation="member")],
+    ),
+    "CountResources": ([pb.CountResourcesRequest(subject="user:anna", permission="observe", type="report")],),
+    "CountSubjects": ([pb.CountSubjectsRequest(resource="report:q4", permission="observe", type="user")],),
+    "AllPermissions": ([pb.AllPermissionsRequest(subject="user:anna", resource="gate:one")],),
     "ListOrphans": ([pb.ListOrphansRequest(candidates=["report:q9"], types=["report"])],),
     "Write": (
         [pb.WriteRequest(updates=_TOUCHES, reason="why", request_id="one")],

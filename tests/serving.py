@@ -67,7 +67,7 @@ TUPLES = (
     "gate:one#keeper@user:anna",
 )
 
-STREAMED = {"Export", "Watch"}
+STREAMED = {"Export", "LookupResources", "LookupSubjects", "Watch"}
 """The methods that are answered in many messages."""
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from relgraph.answers import Verdict
 from relgraph.cli import main
 from relgraph.cli.demo_crowds import write_crowd
 from relgraph.client import Client
@@ -18,7 +19,7 @@ from tests.store_kit import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from relgraph.answers import Written
+    from relgraph.answers import Lookup, Written
 
 __all__ = ["FOLDER", "Served", "served_systems"]
 
@@ -56,6 +57,14 @@ class Served:
         assert not best.truncated
         return sorted(way.via for way in best.ways)
 
+    def what(self, subject: str, permission: str, type: str) -> list[str]:
+        """What of a type the subject has the permission on: ids, and `*` for all that nothing names."""
+        return _yes(self.client.what(subject, permission, type))
+
+    def who(self, resource: str, permission: str, type: str) -> list[str]:
+        """Who of a type has the permission on the resource."""
+        return _yes(self.client.who(resource, permission, type))
+
     @contextmanager
     def changed(self, *, touch: Sequence[str] = (), delete: Sequence[str] = ()) -> Iterator[Written]:
         """Write; what is touched was not there before, what is deleted was. Undone at the end, for the next test."""
@@ -64,6 +73,11 @@ class Served:
             yield written
         finally:
             self.client.write(create=delete, delete=touch)
+
+
+def _yes(found: Lookup) -> list[str]:
+    assert {row.verdict for row in found.rows} <= {Verdict.YES, Verdict.NO}
+    return [row.id for row in found.rows if row.verdict is Verdict.YES]
 
 
 @contextmanager

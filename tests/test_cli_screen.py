@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 import relgraph
-from relgraph.answers import Best, ConditionalRole, LogEntry, Step, Way
+from relgraph.answers import (
+    Best,
+    ConditionalRole,
+    Found,
+    Held,
+    LogEntry,
+    Lookup,
+    Permissions,
+    Step,
+    Verdict,
+    Way,
+)
 from relgraph.cli import main
 from relgraph.cli.screen import show_best, show_log
 from relgraph.tuples import Object, RelationTuple
@@ -92,6 +103,40 @@ def test_many_resources_are_a_table(tty: Tty, double: Double) -> None:
     assert lines[0] == ["resource", "access", "beside"]
     assert lines[2][:2] == ["report:q3", "manager"]
     assert ["report:q4", "no", "access"] in lines
+
+
+def test_a_lookup_is_a_list_or_a_table(tty: Tty, double: Double) -> None:
+    """Where every row is a plain yes, they are a list; with exceptions they are a table, and the colours repeat it."""
+    double.answers["who"] = Lookup((Found("anna", Verdict.YES, ()), Found("bob", Verdict.YES, ())), "", 7, TOKEN)
+    assert on(tty, "who", "report:q3", "view", "user") == 0
+    assert plain(tty).splitlines() == ["user:anna", "user:bob", "2 rows, revision 7"]
+    tty.truncate(0)
+    tty.seek(0)
+    rows = (
+        Found("*", Verdict.YES, ()),
+        Found("a", Verdict.NO, ()),
+        Found("b", Verdict.CONDITIONAL, ("ip", "hour")),
+        Found("c", Verdict.UNDECIDED, ()),
+    )
+    double.answers["what"] = Lookup(rows, "", 7, TOKEN)
+    assert on(tty, "what", "user:anna", "view", "report") == 3
+    head, _, *lines = (" ".join(line.split()) for line in plain(tty).splitlines())
+    assert [head, *lines] == [
+        "resource verdict",
+        "every other report yes",
+        "report:a no",
+        "report:b conditional, needs ip, hour",
+        "report:c undecided: it depends on its own negation",
+        "4 rows, revision 7",
+    ]
+
+
+def test_permissions_are_a_table(tty: Tty, double: Double) -> None:
+    """Every relation and permission is a row with its verdict."""
+    double.answers["permissions"] = Permissions((Held("view", Verdict.YES, ()), Held("edit", Verdict.NO, ())), 7, TOKEN)
+    assert on(tty, "permissions", "user:anna", "report:q3") == 0
+    head, _, *lines = (" ".join(line.split()) for line in plain(tty).splitlines())
+    assert ["name verdict", "view yes", "edit no", "revision 7"] == [head, *lines]
 
 
 def test_no_color(tty: Tty, double: Double, monkeypatch: pytest.MonkeyPatch) -> None:

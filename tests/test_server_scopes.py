@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from relgraph.api import Authorizer
 
 ASK: dict[str, object] = {"subject": "user:anna", "permission": "observe", "resource": "report:q3"}
+WHAT: dict[str, object] = {"subject": "user:anna", "permission": "observe", "type": "report"}
+WHO: dict[str, object] = {"resource": "report:q3", "permission": "observe", "type": "user"}
 FACT = pb.RelationTuple(resource="report:q9", relation="manager", subject="user:anna")
 CONTEXT = [FACT]
 PAST: dict[str, object] = {"at": {"seconds": 1}}
@@ -67,6 +69,24 @@ CASES: dict[str, tuple[str, dict[str, object], set[str]]] = {
     "expand then": ("Expand", _given(**PAST), {"explain", "history"}),
     "expand at a token": ("Expand", _given(**EXACTLY), {"explain", "history"}),
     "expand what if": ("Expand", _given(contextual_tuples=CONTEXT), {"explain", "contextual"}),
+    "what": ("LookupResources", _given(**WHAT), {"list"}),
+    "what then": ("LookupResources", _given(**WHAT, **PAST), {"list", "history"}),
+    "what at a token": ("LookupResources", _given(**WHAT, **EXACTLY), {"list", "history"}),
+    "what, what if": ("LookupResources", _given(**WHAT, contextual_tuples=CONTEXT), {"list", "contextual"}),
+    "who": ("LookupSubjects", _given(**WHO), {"list"}),
+    "who then": ("LookupSubjects", _given(**WHO, **PAST), {"list", "history"}),
+    "who at a token": ("LookupSubjects", _given(**WHO, **EXACTLY), {"list", "history"}),
+    "who, what if": ("LookupSubjects", _given(**WHO, contextual_tuples=CONTEXT), {"list", "contextual"}),
+    "how much": ("CountResources", _given(**WHAT), {"list"}),
+    "how much then": ("CountResources", _given(**WHAT, **PAST), {"list", "history"}),
+    "how much, what if": ("CountResources", _given(**WHAT, contextual_tuples=CONTEXT), {"list", "contextual"}),
+    "how many": ("CountSubjects", _given(**WHO), {"list"}),
+    "how many at a token": ("CountSubjects", _given(**WHO, **EXACTLY), {"list", "history"}),
+    "how many, what if": ("CountSubjects", _given(**WHO, contextual_tuples=CONTEXT), {"list", "contextual"}),
+    "permissions": ("AllPermissions", _given(subject="user:anna", resource="report:q3"), {"check"}),
+    "permissions then": ("AllPermissions", _given(**PAST), {"check", "history"}),
+    "permissions at a token": ("AllPermissions", _given(**EXACTLY), {"check", "history"}),
+    "permissions, what if": ("AllPermissions", _given(contextual_tuples=CONTEXT), {"check", "contextual"}),
     "orphans": ("ListOrphans", _given(), {"list"}),
     "orphans then": ("ListOrphans", _given(**PAST), {"list", "history"}),
     "orphans at a token": ("ListOrphans", _given(**EXACTLY), {"list", "history"}),
@@ -111,6 +131,11 @@ PLAIN_FIELDS = {
     "CheckBulk": {"questions", "columns", "context"},
     "BestAccess": {"subject", "resources", "subjects", "resource", "context"},
     "Expand": {"resource", "permission", "usersets", "context"},
+    "LookupResources": {"subject", "permission", "type", "limit", "cursor", "context"},
+    "LookupSubjects": {"resource", "permission", "type", "relation", "limit", "cursor", "context"},
+    "CountResources": {"subject", "permission", "type", "context"},
+    "CountSubjects": {"resource", "permission", "type", "relation", "context"},
+    "AllPermissions": {"subject", "resource", "context"},
     "ListOrphans": {"candidates", "types", "context"},
     "ListCycles": {"candidates", "types", "context"},
     "Read": {"filter", "limit", "cursor"},

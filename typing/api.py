@@ -27,14 +27,17 @@ from relgraph import (
 from relgraph.answers import (
     Best,
     Collected,
+    Count,
     Cycles,
     Decision,
     Deleted,
     Expansion,
     Imported,
     Log,
+    Lookup,
     Orphans,
     Page,
+    Permissions,
     SchemaDiff,
     SchemaText,
     Status,
@@ -94,6 +97,13 @@ def asking(door: Authorizer | Client) -> None:
     assert_type(door.best_many(ANNA, [REPORT, "report:q4"]), list[Best])
     assert_type(door.best_subjects(["user:anna", ANNA], "report:q3"), list[Best])
     assert_type(door.expand("report:q3", "view", usersets=True), Expansion)
+    found = door.what("user:anna", "view", "report", limit=10, cursor="")
+    assert_type(found, Lookup)
+    assert_type([(row.id, row.verdict, row.missing) for row in found.rows], list[tuple[str, Verdict, tuple[str, ...]]])
+    assert_type(door.who(REPORT, "view", "group", relation="member").cursor, str)
+    assert_type(door.count_resources(ANNA, "view", "report"), Count)
+    assert_type(door.count_subjects("report:q3", "view", "user", relation="").everyone, Verdict)
+    assert_type(door.permissions(ANNA, REPORT), Permissions)
     assert_type(door.orphans(["report:q9"], types=("report",)), Orphans)
     assert_type(door.cycles(["report:q9"]), Cycles)
     assert_type(door.status(), Status)
@@ -189,6 +199,11 @@ async def tasks(client: AsyncClient, facts: Iterable[str], more: AsyncIterable[R
     assert_type(await client.best_many(ANNA, [REPORT]), list[Best])
     assert_type(await client.best_subjects([ANNA], REPORT), list[Best])
     assert_type(await client.expand(REPORT, "view"), Expansion)
+    assert_type(await client.what("user:anna", "view", "report", limit=None), Lookup)
+    assert_type(await client.who(REPORT, "view", "user"), Lookup)
+    assert_type(await client.count_resources(ANNA, "view", "report"), Count)
+    assert_type(await client.count_subjects(REPORT, "view", "user"), Count)
+    assert_type(await client.permissions("user:anna", REPORT), Permissions)
     assert_type(await client.orphans(), Orphans)
     assert_type(await client.cycles(types=["group"]), Cycles)
     assert_type(await client.status(), Status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from copy import copy
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from relgraph.answers import Decision, Expansion, Page, SchemaDiff, SchemaText, Verdict
 from relgraph.api.bests import Bests
 from relgraph.api.cursors import Cursor
+from relgraph.api.deadlines import ends_at as _instant
 from relgraph.api.deciding import Deciding
 from relgraph.api.dumping import Dump
 from relgraph.api.following import Following, Pinned
 from relgraph.api.history import History
+from relgraph.api.lookups import Lookups
 from relgraph.api.status import status
 from relgraph.api.survey import Survey
 from relgraph.api.watching import Selection, open_watch
@@ -55,13 +56,6 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-def _instant(deadline: float | None) -> float | None:
-    """Return the instant that is `deadline` seconds from now. Raises InvalidInput for what is not a number."""
-    if deadline is not None and math.isnan(deadline):
-        raise InvalidInput("the deadline is not a number; give the seconds that you are willing to wait")
-    return None if deadline is None else time.monotonic() + deadline
-
-
 def open_authorizer(url: str, *, limits: Limits | None = None, sqlite: SQLiteModule | None = None) -> Authorizer:
     """Open the store at `url` (`sqlite:///access.db`; `sqlite://` is a private one in memory), making it if need be.
 
@@ -72,7 +66,7 @@ def open_authorizer(url: str, *, limits: Limits | None = None, sqlite: SQLiteMod
     return Authorizer(open_store(url, clock=_now, random=os.urandom, sqlite=sqlite), limits=limits)
 
 
-class Authorizer:
+class Authorizer(Lookups):
     """Answers what a subject may do with a resource, and why; keeps the tuples and the schema this is decided by.
 
     May be used from many threads at once, not across a fork. Close it, or use it in a `with` block. Arguments named

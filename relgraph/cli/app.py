@@ -45,12 +45,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("relgraph.cli.keys", "key"),
     "log": ("relgraph.cli.histories", "log"),
     "migrate": ("relgraph.cli.moving", "migrate"),
+    "permissions": ("relgraph.cli.lookups", "permissions"),
     "read": ("relgraph.cli.reads", "read"),
     "restore": ("relgraph.cli.upkeep", "restore"),
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),
     "verify": ("relgraph.cli.upkeep", "verify"),
     "watch": ("relgraph.cli.watching", "watch"),
+    "what": ("relgraph.cli.lookups", "what"),
+    "who": ("relgraph.cli.lookups", "who"),
     "write": ("relgraph.cli.writes", "write"),
 }
 """Each command's name, with the module and the name that it is found under."""

@@ -15,21 +15,30 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from relgraph.answers import Verdict
 from relgraph.cli.output import counted, entry_text, print_lines, printable
+from relgraph.cli.rows import found_text, permissions_text, verdict_text
 from relgraph.instants import instant_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from relgraph.answers import Best, LogEntry, Way
+    from relgraph.answers import Best, LogEntry, Lookup, Permissions, Way
+    from relgraph.cli.rows import Named
     from relgraph.tuples import RelationTuple
 
-__all__ = ["show_best", "show_log", "show_tuples"]
+__all__ = ["show_best", "show_found", "show_log", "show_permissions", "show_tuples"]
 
 _DEPTH_MAX: Final = 12
 """Deeper proofs are told by their tuples: no terminal is wide enough for them."""
 
 
+_STYLES: Final = {
+    Verdict.YES: "green",
+    Verdict.NO: "red",
+    Verdict.CONDITIONAL: "yellow",
+    Verdict.UNDECIDED: "magenta",
+}
 _WIDTH_MIN: Final = 60
 _LOG_WIDTH_MIN: Final = 100
 """On a narrower terminal a table would be all folds: then lines are told as they are to a pipe."""
@@ -154,3 +163,31 @@ def show_log(entries: Iterable[LogEntry], *, head: bool) -> None:
         who = ", ".join(filter(None, (entry.actor or entry.principal, entry.request_id)))
         table.add_row(str(entry.revision), instant_text(entry.time), _text(who), what)
     console.print(table)
+
+
+def show_found(found: Lookup, named: Named) -> None:
+    """Show the rows of a lookup: as a list where all are a plain yes, else as a table with their verdicts."""
+    console = _console()
+    told = f"{counted(len(found.rows), 'row')}, revision {found.revision}"
+    if console.width < _WIDTH_MIN or all(row.verdict is Verdict.YES for row in found.rows):
+        for row in found.rows:
+            console.print(_text(found_text(row, named), "" if row.verdict is Verdict.YES else _STYLES[row.verdict]))
+    else:
+        table = _table(named.what, "verdict")
+        for row in found.rows:
+            table.add_row(_text(named.shown(row)), _text(verdict_text(row.verdict, row.missing), _STYLES[row.verdict]))
+        console.print(table)
+    console.print(_text(told, "dim"))
+
+
+def show_permissions(found: Permissions) -> None:
+    """Show every relation and permission with its verdict, as a table."""
+    console = _console()
+    if console.width < _WIDTH_MIN:
+        print_lines(permissions_text(found))
+        return
+    table = _table("name", "verdict")
+    for row in found.rows:
+        table.add_row(_text(row.name), _text(verdict_text(row.verdict, row.missing), _STYLES[row.verdict]))
+    console.print(table)
+    console.print(_text(f"revision {found.revision}", "dim"))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import grpc
 
 from relgraph.client import requests
+from relgraph.client.lookups import Lookups
 from relgraph.client.requests import Dated, Requests
 from relgraph.client.retrying import Retries
 from relgraph.client.streams import Dump, Told, Watch, send
-from relgraph.client.telling import Watched
+from relgraph.client.telling import Gathered, Watched
 from relgraph.client.terms import OPTIONS, Terms
 from relgraph.dialing import Access, dial
 from relgraph.errors import RelgraphError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Deleted,
         Expansion,
         Imported,
+        Lookup,
         Orphans,
         Page,
         SchemaDiff,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from relgraph.client.retrying import Attempts
     from relgraph.revision import Consistency, Token
     from relgraph.tuples import Object, Precondition, Question, RelationTuple, Subject
+    from relgraph.v1 import authorizer_pb2 as pb
 
 __all__ = ["Client"]
 
@@ -62,7 +65,7 @@ _PLAIN: Final = Access()
 _RETRIES: Final = Retries()
 
 
-class Client:
+class Client(Lookups):
     """An authorizer somewhere else, at `target` (HOST:PORT). May be used from many threads; close it when done.
 
     `timeout` is in seconds and bounds each call that is not given a `deadline` of its own, with all its attempts; an
@@ -370,6 +373,28 @@ class Client:
         attempts = self._terms.attempts(deadline, repeatable=asked.repeatable, request_id=asked.request_id)
         return self._repeat(act, attempts)
 
+    def _gather(
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, pb.LookupResponse],
+        request: _Request,
+        deadline: float | None,
+    ) -> Lookup:
+        """Make one lookup. Raises what the server raised, and ServerUnavailable where it is not whole."""
+
+        def act(left: float | None) -> Lookup:
+            gathered = Gathered(self._terms)
+            call = self._stream(method, request, left)
+            try:
+                while (message := next(call, None)) is not None:
+                    gathered.take(message)
+            except grpc.RpcError as problem:
+                raise error_from(problem, self._terms.target) from None
+            finally:
+                call.cancel()  # nothing, where it has ended
+            return gathered.whole()
+
+        return self._repeat(act, self._terms.attempts(deadline))
+
     def _repeat(self, act: Callable[[float | None], _Answer], attempts: Attempts) -> _Answer:
         """Act until there is an answer, or nothing more to be done about it."""
         while True:
@@ -382,10 +407,15 @@ class Client:
                     raise pause from None
             self._pause(pause)
 
-    def _stream(self, method: grpc.UnaryStreamMultiCallable[_Request, _Message], request: _Request) -> Told[_Message]:
+    def _stream(
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, _Message],
+        request: _Request,
+        timeout: float | None = None,
+    ) -> Told[_Message]:
         """Begin a call that is answered with a stream."""
         self._terms.check_process()
         try:
-            return method(request)
+            return method(request, timeout=timeout)
         except ValueError:
             raise self._terms.shut() from None

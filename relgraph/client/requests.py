@@ -15,6 +15,7 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire import answers
 from relgraph.wire import questions as messages
 from relgraph.wire.columns import question_columns, read_answer_columns
+from relgraph.wire.lookups import read_count, read_permissions
 from relgraph.wire.parts import plain_text
 from relgraph.wire.status import read_status
 
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
     from relgraph.answers import (
         Best,
+        Count,
         Cycles,
         Decision,
         Deleted,
         Expansion,
         Orphans,
         Page,
+        Permissions,
         SchemaDiff,
         SchemaText,
         Status,
@@ -90,11 +93,21 @@ def allowed(decision: Decision, on_conditional: str) -> bool:
     return decision.allowed
 
 
+def _rows(limit: int | None) -> int | None:
+    if limit is not None and not 0 < limit < _LIMIT_END:
+        raise InvalidInput(f"a lookup cannot have {quoted(str(limit))} rows; use a whole number from 1")
+    return limit
+
+
 class Requests:
     """Builds the calls of one client. Each method has the name of the client's, and the same words."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+
+    def _at(self, cursor: str, consistency: Consistency | None) -> Consistency | None:
+        """Return what a page is asked at; a cursor carries its own revision."""
+        return consistency if cursor else self._terms.at(consistency)
 
     # --- questions ---
 
@@ -200,6 +213,92 @@ class Requests:
         )
         return Asked(request, answers.read_expansion)
 
+    def what(
+        self,
+        subject: str | Subject,
+        permission: str,
+        type: str,
+        limit: int | None,
+        cursor: str,
+        consistency: Consistency | None,
+    ) -> pb.LookupResourcesRequest:
+        """The resources that a subject has a permission on."""
+        when = self._at(cursor, consistency)
+        return pb.LookupResourcesRequest(
+            subject=str(Subject.of(subject)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            limit=_rows(limit),
+            cursor=plain_text(cursor, "cursor"),
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+
+    def who(
+        self,
+        resource: str | Object,
+        permission: str,
+        type: str,
+        relation: str,
+        limit: int | None,
+        cursor: str,
+        consistency: Consistency | None,
+    ) -> pb.LookupSubjectsRequest:
+        """The subjects that have a permission on a resource."""
+        when = self._at(cursor, consistency)
+        return pb.LookupSubjectsRequest(
+            resource=str(Object.of(resource)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            relation=plain_text(relation, "relation"),
+            limit=_rows(limit),
+            cursor=plain_text(cursor, "cursor"),
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+
+    def count_resources(
+        self, subject: str | Subject, permission: str, type: str, consistency: Consistency | None
+    ) -> Asked[pb.CountResourcesRequest, pb.CountResponse, Count]:
+        """How many resources there are."""
+        when = self._terms.at(consistency)
+        request = pb.CountResourcesRequest(
+            subject=str(Subject.of(subject)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+        return Asked(request, read_count)
+
+    def count_subjects(
+        self, resource: str | Object, permission: str, type: str, relation: str, consistency: Consistency | None
+    ) -> Asked[pb.CountSubjectsRequest, pb.CountResponse, Count]:
+        """How many subjects there are."""
+        when = self._terms.at(consistency)
+        request = pb.CountSubjectsRequest(
+            resource=str(Object.of(resource)),
+            permission=plain_text(permission, "permission"),
+            type=plain_text(type, "type"),
+            relation=plain_text(relation, "relation"),
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+        return Asked(request, read_count)
+
+    def permissions(
+        self, subject: str | Subject, resource: str | Object, consistency: Consistency | None
+    ) -> Asked[pb.AllPermissionsRequest, pb.AllPermissionsResponse, Permissions]:
+        """All that a subject has on a resource."""
+        when = self._terms.at(consistency)
+        request = pb.AllPermissionsRequest(
+            subject=str(Subject.of(subject)),
+            resource=str(Object.of(resource)),
+            consistency=messages.consistency_message(when),
+            at=messages.at_message(when),
+        )
+        return Asked(request, read_permissions)
+
     def orphans(
         self, candidates: Iterable[str | Object], types: Iterable[str], consistency: Consistency | None
     ) -> Asked[pb.ListOrphansRequest, pb.ListOrphansResponse, Orphans]:
@@ -224,8 +323,7 @@ class Requests:
         """One page of tuples."""
         if not 0 < limit < _LIMIT_END:
             raise InvalidInput(f"a page cannot hold {quoted(str(limit))} tuples; use a whole number from 1")
-        # A cursor carries its own revision.
-        when = consistency if cursor else self._terms.at(consistency)
+        when = self._at(cursor, consistency)
         request = pb.ReadRequest(
             filter=messages.filter_message(filter),
             limit=limit,

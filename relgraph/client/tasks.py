@@ -10,14 +10,16 @@ import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from relgraph.client import requests
+from relgraph.client.async_lookups import AsyncLookups
 from relgraph.client.async_streams import AsyncDump, AsyncWatch, broken_off, send
 from relgraph.client.requests import Dated, Requests
 from relgraph.client.retrying import Retries
-from relgraph.client.telling import Watched
+from relgraph.client.telling import Gathered, Watched
 from relgraph.client.terms import OPTIONS, Terms
 from relgraph.dialing import Access, credentials_of, dial_async, metadata_of
 from relgraph.errors import RelgraphError
 from relgraph.tuples import TupleFilter
+from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire.questions import import_options_message
 from relgraph.wire.watches import watch_message
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Deleted,
         Expansion,
         Imported,
+        Lookup,
         Orphans,
         Page,
         SchemaDiff,
@@ -63,7 +66,7 @@ _PLAIN: Final = Access()
 _RETRIES: Final = Retries()
 
 
-class AsyncClient:
+class AsyncClient(AsyncLookups):
     """An authorizer somewhere else, as `Client`, with the same parameters. May be used from many tasks of one loop.
 
     It may be made anywhere, and belongs to the event loop of its first call: in another one, it raises RuntimeError.
@@ -375,6 +378,27 @@ class AsyncClient:
         attempts = self._terms.attempts(deadline, repeatable=asked.repeatable, request_id=asked.request_id)
         return await self._repeat(act, attempts)
 
+    async def _gather(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, pb.LookupResponse],
+        request: _Request,
+        deadline: float | None,
+    ) -> Lookup:
+        """Make one lookup. Raises what the server raised, and ServerUnavailable where it is not whole."""
+
+        async def act(left: float | None) -> Lookup:
+            gathered = Gathered(self._terms)
+            with broken_off(self._terms):
+                call = self._stream(method, request, left)
+                try:
+                    while isinstance(message := await call.read(), pb.LookupResponse):
+                        gathered.take(message)
+                finally:
+                    call.cancel()  # nothing, where it has ended
+            return gathered.whole()
+
+        return await self._repeat(act, self._terms.attempts(deadline))
+
     async def _repeat(self, act: Callable[[float | None], Awaitable[_Answer]], attempts: Attempts) -> _Answer:
         """Act until there is an answer, or nothing more to be done about it."""
         while True:
@@ -387,6 +411,11 @@ class AsyncClient:
                     raise pause from None
             await self._pause(pause)
 
-    def _stream(self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Message], request: _Request) -> Told:
+    def _stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[_Request, _Message],
+        request: _Request,
+        timeout: float | None = None,
+    ) -> Told:
         """Begin a call that is answered with a stream."""
-        return method(request, metadata=self._metadata)
+        return method(request, timeout=timeout, metadata=self._metadata)

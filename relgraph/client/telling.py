@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from relgraph.answers import Checkpoint, LogEntry
+from relgraph.answers import Checkpoint, LogEntry, Lookup
 from relgraph.errors import Lagged, RelgraphError, ServerUnavailable, quoted
 from relgraph.tuples import RelationTuple
 from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.lookups import read_rows
 from relgraph.wire.parts import read_tuples, tuple_message
 from relgraph.wire.watches import read_change
 
 if TYPE_CHECKING:
+    from relgraph.answers import Found
     from relgraph.client.retrying import Attempts
     from relgraph.client.terms import Terms
 
-__all__ = ["Batching", "Dumped", "Watched"]
+__all__ = ["Batching", "Dumped", "Gathered", "Watched"]
 
 _BATCH_TUPLES: Final = 1_000
 
@@ -47,6 +49,42 @@ class Dumped:
         return ServerUnavailable(
             f"the server at {quoted(target)} ended the export after {self._total} tuples without the right "
             "total, so it is not whole; export again",
+            {"target": target},
+        )
+
+
+class Gathered:
+    """The rows of one lookup, as its messages come."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._rows: list[Found] = []
+        self._state: tuple[int, str] | None = None
+        self._last: pb.LookupResponse | None = None
+
+    def take(self, message: pb.LookupResponse) -> None:
+        """Take one message in. Raises ServerUnavailable for one that cannot belong to those before it."""
+        state = (message.revision, message.token)
+        if self._last is not None or self._state not in (None, state):
+            raise self._short()
+        self._state = state
+        self._rows.extend(read_rows(message))
+        if message.HasField("rows_total"):
+            self._last = message
+
+    def whole(self) -> Lookup:
+        """Return the lookup, once its messages have ended. Raises ServerUnavailable unless these were all."""
+        last = self._last
+        if last is None or last.rows_total != len(self._rows):
+            raise self._short()
+        self._terms.note(last.token)
+        return Lookup(tuple(self._rows), last.cursor, last.revision, last.token)
+
+    def _short(self) -> ServerUnavailable:
+        target = self._terms.target
+        return ServerUnavailable(
+            f"the server at {quoted(target)} ended the lookup after {len(self._rows)} rows without the right total, "
+            "so it is not whole; ask again",
             {"target": target},
         )
 

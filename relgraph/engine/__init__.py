@@ -10,6 +10,7 @@ from relgraph.engine.check import Access, access, check, valid_until
 from relgraph.engine.cycles import find_cycles
 from relgraph.engine.expand import expand
 from relgraph.engine.grants import END_OF_TIME, Claim, Rights
+from relgraph.engine.lookup import Listing, Told, resources, subjects
 from relgraph.engine.orphans import find_orphans
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
@@ -23,10 +24,12 @@ __all__ = [
     "Budget",
     "Claim",
     "EverySubjectScope",
+    "Listing",
     "Program",
     "Reader",
     "Rights",
     "SubjectScope",
+    "Told",
     "Walk",
     "World",
     "access",
@@ -35,5 +38,7 @@ __all__ = [
     "find_cycles",
     "find_orphans",
     "find_ways",
+    "resources",
+    "subjects",
     "valid_until",
 ]

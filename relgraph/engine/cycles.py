@@ -76,9 +76,9 @@ class _UsersetScope(BaseScope):
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the tuples of a relation that name usersets."""
-        for resource, number, kinds, universal in self._places(object_, relation):
+        for resource, number, kinds, universal in self.places(object_, relation):
             for edge in self.userset_edges(resource, number, kinds, universal=universal):
-                term = self._userset(edge)
+                term = self.userset(edge)
                 if term is not None:
                     yield term
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from relgraph.rewrites import Edge, Formula, Member, Rewrite
 
-__all__ = ["Kind", "Kinds", "Plan", "Plans", "Reading", "marks"]
+__all__ = ["Kind", "Kinds", "Plan", "Plans", "Reading", "Recorder", "marks"]
 
 Kind = tuple[int, int, bool]
 """A kind of subject: the number of its type, of its relation (0 without one), and whether it is the wildcard."""
@@ -79,7 +79,7 @@ class _Asked(NamedTuple):
     expires: int | None = None
 
 
-class _Recorder:
+class Recorder:
     """A `Scope` without objects and tuples: it writes down what one formula asks for."""
 
     def __init__(self) -> None:
@@ -187,8 +187,8 @@ class Plans:
             return plan
 
     @staticmethod
-    def _recorded(member: Member) -> _Recorder:
-        recorder = _Recorder()
+    def _recorded(member: Member) -> Recorder:
+        recorder = Recorder()
         recorder.ask(member)
         return recorder
 

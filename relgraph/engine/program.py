@@ -31,6 +31,7 @@ class Program:
         self._members: dict[int, dict[str, Member]] = {}
         self._kinds: dict[tuple[int, int], Kinds] = {}
         self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
         for definition in schema.definitions.values():
             self._add(definition)
 
@@ -47,6 +48,7 @@ class Program:
             number = self._number_of(name)
             if number is not None:
                 self._numbers[name] = number
+                self._names[number] = name
         for relation in definition.relations.values():
             if relation.name in self._numbers:
                 kinds = self._kinds[type_number, self._numbers[relation.name]] = {}
@@ -68,6 +70,10 @@ class Program:
     def number(self, name: str) -> int | None:
         """Return the number of a relation or permission name of the schema; None where the store never saw it."""
         return self._numbers.get(name)
+
+    def name(self, number: int) -> str:
+        """Return the relation or permission name of a number; KeyError for what the schema does not name so."""
+        return self._names[number]
 
     def member(self, type_number: int, name: str) -> Member | None:
         """Return what `name` stands for on a type; None where the type has no such name."""

@@ -47,3 +47,9 @@ class Reader(Protocol):
 
     def edges(self, resource: int, relation: int, /) -> Sequence[Edge]:
         """Return all tuples of a relation at the revision; expired ones are among them."""
+
+    def holders(self, subject: int, subject_relation: int, /) -> Sequence[Edge]:
+        """Return all tuples that name exactly this subject (relation 0: plain, or the wildcard), expired ones too."""
+
+    def objects(self, type_number: int, /) -> Sequence[int]:
+        """Return the numbers of a type's objects that a tuple at the revision may name, perhaps others; `*` too."""

@@ -76,7 +76,8 @@ class BaseScope(ABC):
         """Return the object of a number, the question's own included."""
         return self._strangers[number] if number < 0 else self.reader.object(number)
 
-    def _type_of(self, number: int) -> int:
+    def type_of(self, number: int) -> int:
+        """Return the number of an object's type, the question's own included; 0 for one that the store never saw."""
         if number >= 0:
             return self.reader.type_of(number)
         # 0 numbers no name: a type that the store never saw has no members and no tuples.
@@ -99,7 +100,7 @@ class BaseScope(ABC):
 
     def member(self, object_: int, name: str) -> Atom | None:
         """Return the atom of membership in `object#name`; None where the object's type has no such name."""
-        member = self.program.member(self._type_of(object_), name)
+        member = self.program.member(self.type_of(object_), name)
         return None if member is None else Atom(object_, member)
 
     def nobody(self, object_: int) -> Atom:
@@ -108,15 +109,15 @@ class BaseScope(ABC):
 
     def tupleset(self, object_: int, relation: str) -> Iterator[Edge]:
         """Yield the living tuples `object#relation@…`, universal ones included."""
-        for resource, number, kinds, universal in self._places(object_, relation):
+        for resource, number, kinds, universal in self.places(object_, relation):
             yield from self.all_edges(resource, number, kinds, universal=universal)
 
-    def _places(self, object_: int, relation: str) -> list[tuple[int, int, Kinds, bool]]:
+    def places(self, object_: int, relation: str) -> list[tuple[int, int, Kinds, bool]]:
         """Return where tuples of `object#relation` stand: at the object itself, and at `type:*`."""
         number = self.program.number(relation)
         if number is None:
             return []
-        type_number = self._type_of(object_)
+        type_number = self.type_of(object_)
         kinds = self.program.kinds(type_number, number)
         places = [(object_, number, kinds, False)] if object_ >= 0 else []
         star = self.star(type_number)
@@ -151,7 +152,22 @@ class BaseScope(ABC):
                 living.append(edge)
         return living
 
-    def _userset(self, edge: Edge) -> Term | None:
+    def holders(self, subject: int, subject_relation: int) -> list[Edge]:
+        """Return the living tuples that name exactly this subject, of every relation."""
+        if subject < 0:
+            return []
+        edges = self.reader.holders(subject, subject_relation)
+        self.budget.tuples(len(edges))
+        return [edge for edge in edges if self._lives(edge)]
+
+    def _lives(self, edge: Edge) -> bool:
+        type_number = self.type_of(edge.resource)
+        taken = self.program.kinds(type_number, edge.relation).get(edge.kind, 0)
+        lasting, expiring = _UNIVERSAL if edge.resource == self.star(type_number) else _PLAIN
+        return bool(taken & lasting if edge.expires is None else taken & expiring and self.now < edge.expires)
+
+    def userset(self, edge: Edge) -> Term | None:
+        """Return a tuple with the membership in the userset that it names; None where there is no such name."""
         atom = self.member(edge.subject, self.reader.name(edge.subject_relation))
         return None if atom is None else Term(edge, atom)
 
@@ -183,10 +199,11 @@ class SubjectScope(BaseScope):
         super().__init__(world, flattens=flattens)
         self.subject = subject
         self.subject_number = self.number(subject.object)
-        type_number = self._type_of(self.subject_number)
-        relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
-        self._kind = (type_number, relation, False)
-        self._wildcard = None if subject.relation else self.star(type_number)
+        type_number = self.type_of(self.subject_number)
+        # Of what the store never saw there is no tuple.
+        self.subject_relation = (self.reader.name_number(subject.relation) or -1) if subject.relation else 0
+        self._kind = (type_number, self.subject_relation, False)
+        self.wildcard = None if subject.relation else self.star(type_number)
 
     def is_subject(self, object_: int, name: str) -> bool:
         """Return whether the asked subject is `object#name` itself, with an empty name the plain object."""
@@ -197,22 +214,22 @@ class SubjectScope(BaseScope):
         own = covering = None
         if self._kind in kinds:
             own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
-        # INVARIANT: a wildcard never covers a userset; `_wildcard` is None when one is asked about.
-        if self._wildcard is not None and (self._kind[0], 0, True) in kinds:
-            covering = self.reader.edge(resource, relation, self._wildcard, 0)
+        # INVARIANT: a wildcard never covers a userset; `wildcard` is None when one is asked about.
+        if self.wildcard is not None and (self._kind[0], 0, True) in kinds:
+            covering = self.reader.edge(resource, relation, self.wildcard, 0)
         if own is None and covering is None:
             return ()
         return self.living([edge for edge in (own, covering) if edge is not None], kinds, universal=universal)
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""
-        places = self._places(object_, relation)
+        places = self.places(object_, relation)
         for resource, number, kinds, universal in places:
             for edge in self.own_edges(resource, number, kinds, universal=universal):
                 yield Term(edge, None)
         for resource, number, kinds, universal in places:
             for edge in self.userset_edges(resource, number, kinds, universal=universal):
-                term = self._userset(edge)
+                term = self.userset(edge)
                 if term is not None:
                     yield term
 
@@ -230,6 +247,6 @@ class EverySubjectScope(BaseScope):
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield all tuples of the relation."""
         for edge in self.tupleset(object_, relation):
-            term = self._userset(edge) if edge.subject_relation else Term(edge, None)
+            term = self.userset(edge) if edge.subject_relation else Term(edge, None)
             if term is not None:
                 yield term

@@ -5,6 +5,8 @@ Rule 2: readers see an entry only through `lives_at(their revision)`; the writer
 and advances `head` last. Lists are only appended to or replaced whole, so an iteration in progress stays valid.
 Rule 3: versions that no pinned view can see any more are dropped by `fold`; `floor` is the oldest revision that is
 still exact.
+Rule 4: who holds which subject is indexed when that is first asked, for lookups alone need it; the one lock that this
+takes keeps the writer out until the index is there, and no reader who does not ask for it.
 """
 
 from __future__ import annotations
@@ -39,11 +41,12 @@ class _Node:
         self.plain: list[TupleEdge] = []
         self.usersets: list[TupleEdge] = []
 
-    def add(self, row: NumberedRow, kind: tuple[int, int, bool]) -> None:
+    def add(self, row: NumberedRow, kind: tuple[int, int, bool]) -> TupleEdge:
         key = (row.subject, row.subject_relation)
         edge = TupleEdge(row, kind, self.newest.get(key))
         (self.usersets if row.subject_relation else self.plain).append(edge)
         self.newest[key] = edge
+        return edge
 
     def without(self, floor: int) -> _Node:
         """Return a copy without what died at or before `floor`."""
@@ -70,6 +73,9 @@ class Graph:
         self._dead: deque[TupleEdge] = deque()
         self._pins: Counter[int] = Counter()
         self._pins_lock = Lock()
+        # The tuples that name an object as their subject, or behind their subject; None until they are asked for.
+        self._holders: dict[int, list[TupleEdge]] | None = None
+        self._holders_lock = Lock()
         self.floor = image.head.number
         self.head: Revision = image.head
 
@@ -96,10 +102,20 @@ class Graph:
         """Take in committed changes that `follows` accepted. One caller at a time."""
         self.names.add_names(changes.names)
         self.names.add_objects(changes.objects)
-        for row in sorted(changes.rows, key=lambda row: row.created):
+        with self._holders_lock:
+            self._take(changes.rows)
+        # INVARIANT: the head moves last; until then no reader's revision can see the entries above.
+        self.head = changes.head
+        if len(self._dead) > _DEAD_MAX:
+            self.fold()
+
+    def _take(self, rows: list[NumberedRow]) -> None:
+        for row in sorted(rows, key=lambda row: row.created):
             node = self._node(row)
             if row.created > self.head.number:
-                node.add(row, self.names.kind_of(row.subject, row.subject_relation))
+                edge = node.add(row, self.names.kind_of(row.subject, row.subject_relation))
+                if self._holders is not None:
+                    self._holders.setdefault(edge.subject, []).append(edge)
             if row.deleted is not None:
                 edge = node.newest[row.subject, row.subject_relation]
                 while edge.created != row.created:
@@ -107,26 +123,42 @@ class Graph:
                     edge = edge.older
                 edge.deleted = row.deleted
                 self._dead.append(edge)
-        # INVARIANT: the head moves last; until then no reader's revision can see the entries above.
-        self.head = changes.head
-        if len(self._dead) > _DEAD_MAX:
-            self.fold()
 
     def fold(self) -> None:
         """Drop the versions that died at or before the oldest pinned revision."""
         with self._pins_lock:
             floor = min(self._pins, default=self.head.number)
             self.floor = max(self.floor, floor)
-        touched = set()
+        touched: set[tuple[int, int]] = set()
+        held: set[int] = set()
         keep: deque[TupleEdge] = deque()
         for edge in self._dead:
             if edge.deleted is not None and edge.deleted <= floor:
                 touched.add((edge.resource, edge.relation))
+                held.add(edge.subject)
             else:
                 keep.append(edge)
-        for key in touched:
-            self._nodes[key] = self._nodes[key].without(floor)
+        with self._holders_lock:
+            for key in touched:
+                self._nodes[key] = self._nodes[key].without(floor)
+            index = self._holders or {}
+            for subject in held if index else ():
+                edges = index[subject]
+                index[subject] = [one for one in edges if one.deleted is None or one.deleted > floor]
         self._dead = keep
+
+    @property
+    def holders(self) -> Mapping[int, list[TupleEdge]]:
+        """The tuples of each object that is their subject, or behind it; for views only. The first call takes long."""
+        if self._holders is None:
+            with self._holders_lock:
+                if self._holders is None:
+                    found: dict[int, list[TupleEdge]] = {}
+                    for node in self._nodes.values():
+                        for edge in (*node.plain, *node.usersets):
+                            found.setdefault(edge.subject, []).append(edge)
+                    self._holders = found
+        return self._holders
 
     def view(self, revision: int | None = None) -> GraphView | None:
         """Pin and return a view at `revision` (the head without one); None when the graph no longer has it exactly."""
@@ -217,3 +249,18 @@ class GraphView:
             for edge in ([*node.plain, *node.usersets] if node.plain and node.usersets else node.plain or node.usersets)
             if edge.created <= revision and (edge.deleted is None or edge.deleted > revision)
         ]
+
+    def holders(self, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
+        """Return all tuples that name exactly this subject."""
+        revision = self.revision
+        return [
+            edge
+            for edge in self._graph.holders.get(subject, ())
+            if edge.subject_relation == subject_relation
+            and edge.created <= revision
+            and (edge.deleted is None or edge.deleted > revision)
+        ]
+
+    def objects(self, type_number: int) -> Sequence[int]:
+        """Return the numbers of all objects of a type, `*` and those that later writes named among them."""
+        return self._names.objects(type_number)

@@ -60,6 +60,10 @@ class Names:
         keys = self._object_numbers.get(type_number)
         return None if keys is None else keys.get(key)
 
+    def objects(self, type_number: int) -> list[int]:
+        """Return the numbers of all objects of a type."""
+        return list(self._object_numbers.get(type_number, {}).values())
+
     def kind_of(self, subject: int, relation: int) -> tuple[int, int, bool]:
         """Return an edge's kind of subject; the same tuple for all of a kind, since there is one for each edge."""
         type_number, key = self._objects[subject]

@@ -69,6 +69,15 @@ class RowsView:
         """Return all tuples of that relation that lived then."""
         return self._edges(resource, relation, usersets=False)
 
+    def holders(self, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
+        """Return all tuples that named exactly this subject and lived then."""
+        rows = list(self._rows.holders(subject, subject_relation, self.revision))
+        return [self._edge(row) for row in rows]
+
+    def objects(self, type_number: int) -> Sequence[int]:
+        """Return the numbers of all objects of a type, `*` and those that later writes named among them."""
+        return list(self._rows.objects(type_number))
+
     def _edges(self, resource: int, relation: int, *, usersets: bool) -> list[TupleEdge]:
         # The rows are taken at once: what an edge names is read through the same snapshot.
         rows = list(self._rows.tuples(resource, relation, self.revision, usersets=usersets))

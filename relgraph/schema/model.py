@@ -190,6 +190,10 @@ class Schema:
         if not self.admits(tuple_):
             raise admit.refusal(self, tuple_, SubjectKind.of(tuple_))
 
+    def check_subject(self, subject: Subject) -> None:
+        """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""
+        admit.check_subject(self, subject)
+
     def check_access(self, subject: Subject, resource: Object) -> None:
         """Return if a question for best access names types that exist and is not the wrong way round.
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from relgraph.revision import Revision
+from relgraph.store.naming import Naming
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -196,7 +197,7 @@ class Collected:
     revisions: int
 
 
-class Reads(Protocol):
+class Reads(Naming, Protocol):
     """Questions to the rows. `at` is a kept revision, at most the head (in a transaction: at most its own number).
 
     One snapshot or transaction is used by one thread at a time. Iterators read as they go: they are good until the
@@ -230,22 +231,6 @@ class Reads(Protocol):
 
     def request(self, request_id: str) -> Request | None:
         """The committed write that carried `request_id`, or None."""
-        ...
-
-    def name_id(self, name: str) -> int | None:
-        """The number of a type or relation name, or None when no committed write mentioned it."""
-        ...
-
-    def name(self, id: int) -> str:
-        """The name of that number. Raises KeyError when there is none."""
-        ...
-
-    def object_id(self, type_id: int, key: str) -> int | None:
-        """The number of an object, or None when no committed write mentioned it."""
-        ...
-
-    def object(self, id: int) -> tuple[int, str]:
-        """The type's number and the key of that object. Raises KeyError when there is none."""
         ...
 
     def tuple(self, resource: int, relation: int, subject: int, subject_relation: int, at: int) -> NumberedRow | None:

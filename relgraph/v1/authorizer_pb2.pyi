@@ -1031,6 +1031,414 @@ class ExpandNode(google.protobuf.message.Message):
 global___ExpandNode = ExpandNode
 
 @typing.final
+class LookupResourcesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    """An object or a userset; not a wildcard."""
+    permission: builtins.str
+    """A permission or relation of the type."""
+    type: builtins.str
+    """The type of the resources."""
+    limit: builtins.int
+    """At most so many rows. Absent: all, up to the server's limit, beyond which it is an error."""
+    cursor: builtins.str
+    """Where the page before ended; empty for the first page."""
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use; a cursor carries its own."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        permission: builtins.str = ...,
+        type: builtins.str = ...,
+        limit: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_limit", b"_limit", "at", b"at", "consistency", b"consistency", "context", b"context", "limit", b"limit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_limit", b"_limit", "at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "cursor", b"cursor", "limit", b"limit", "permission", b"permission", "subject", b"subject", "type", b"type"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_limit", b"_limit"]) -> typing.Literal["limit"] | None: ...
+
+global___LookupResourcesRequest = LookupResourcesRequest
+
+@typing.final
+class LookupSubjectsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    RELATION_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    resource: builtins.str
+    """An object; not `type:*`."""
+    permission: builtins.str
+    """A permission or relation of its type."""
+    type: builtins.str
+    """The type of the subjects."""
+    relation: builtins.str
+    """Look for usersets `type:id#relation`. Empty: for objects `type:id`."""
+    limit: builtins.int
+    """At most so many rows. Absent: all, up to the server's limit, beyond which it is an error."""
+    cursor: builtins.str
+    """Where the page before ended; empty for the first page."""
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use; a cursor carries its own."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        resource: builtins.str = ...,
+        permission: builtins.str = ...,
+        type: builtins.str = ...,
+        relation: builtins.str = ...,
+        limit: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_limit", b"_limit", "at", b"at", "consistency", b"consistency", "context", b"context", "limit", b"limit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_limit", b"_limit", "at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "cursor", b"cursor", "limit", b"limit", "permission", b"permission", "relation", b"relation", "resource", b"resource", "type", b"type"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_limit", b"_limit"]) -> typing.Literal["limit"] | None: ...
+
+global___LookupSubjectsRequest = LookupSubjectsRequest
+
+@typing.final
+class LookupResponse(google.protobuf.message.Message):
+    """A message of a lookup's stream: some of its rows, as columns.
+
+    The first row may be the id `*`: every object of the type that no tuple and no question names. Behind it come, in the
+    order of their bytes, the ids whose verdict is another one; VERDICT_NO is said only of exceptions to such a row. An
+    id that has no row has the verdict of `*`, and VERDICT_NO where there is no such row.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    IDS_FIELD_NUMBER: builtins.int
+    VERDICTS_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    ROWS_TOTAL_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision that all of the lookup holds for."""
+    token: builtins.str
+    """A token for that revision."""
+    rows_total: builtins.int
+    """How many rows all messages have. In the last message only, so that a stream cut short is never taken for a whole one."""
+    cursor: builtins.str
+    """In the last message: continues after its last row; empty at the end."""
+    @property
+    def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ids, without their type."""
+
+    @property
+    def verdicts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Verdict.ValueType]:
+        """One for each id, in their order."""
+
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Missing]:
+        """What is missing, for each VERDICT_CONDITIONAL, in their order."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        ids: collections.abc.Iterable[builtins.str] | None = ...,
+        verdicts: collections.abc.Iterable[global___Verdict.ValueType] | None = ...,
+        missing: collections.abc.Iterable[global___Missing] | None = ...,
+        rows_total: builtins.int | None = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rows_total", b"_rows_total", "rows_total", b"rows_total"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rows_total", b"_rows_total", "cursor", b"cursor", "ids", b"ids", "missing", b"missing", "revision", b"revision", "rows_total", b"rows_total", "token", b"token", "verdicts", b"verdicts"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_rows_total", b"_rows_total"]) -> typing.Literal["rows_total"] | None: ...
+
+global___LookupResponse = LookupResponse
+
+@typing.final
+class CountResourcesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    """As in LookupResourcesRequest."""
+    permission: builtins.str
+    type: builtins.str
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        permission: builtins.str = ...,
+        type: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "permission", b"permission", "subject", b"subject", "type", b"type"]) -> None: ...
+
+global___CountResourcesRequest = CountResourcesRequest
+
+@typing.final
+class CountSubjectsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: builtins.int
+    PERMISSION_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    RELATION_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    resource: builtins.str
+    """As in LookupSubjectsRequest."""
+    permission: builtins.str
+    type: builtins.str
+    relation: builtins.str
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        resource: builtins.str = ...,
+        permission: builtins.str = ...,
+        type: builtins.str = ...,
+        relation: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "permission", b"permission", "relation", b"relation", "resource", b"resource", "type", b"type"]) -> None: ...
+
+global___CountSubjectsRequest = CountSubjectsRequest
+
+@typing.final
+class CountResponse(google.protobuf.message.Message):
+    """How many rows a lookup has, the row `*` not counted."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    YES_FIELD_NUMBER: builtins.int
+    CONDITIONAL_FIELD_NUMBER: builtins.int
+    UNDECIDED_FIELD_NUMBER: builtins.int
+    EXCLUDED_FIELD_NUMBER: builtins.int
+    EVERYONE_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision the answer holds for."""
+    token: builtins.str
+    """A token for that revision."""
+    yes: builtins.int
+    conditional: builtins.int
+    undecided: builtins.int
+    excluded: builtins.int
+    """Exceptions, with VERDICT_NO, to what holds for everyone."""
+    everyone: global___Verdict.ValueType
+    """The verdict of the row `*`; VERDICT_NO where there is none."""
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        yes: builtins.int = ...,
+        conditional: builtins.int = ...,
+        undecided: builtins.int = ...,
+        excluded: builtins.int = ...,
+        everyone: global___Verdict.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["conditional", b"conditional", "everyone", b"everyone", "excluded", b"excluded", "revision", b"revision", "token", b"token", "undecided", b"undecided", "yes", b"yes"]) -> None: ...
+
+global___CountResponse = CountResponse
+
+@typing.final
+class AllPermissionsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    CONSISTENCY_FIELD_NUMBER: builtins.int
+    CONTEXT_FIELD_NUMBER: builtins.int
+    CONTEXTUAL_TUPLES_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    """An object or a userset; not a wildcard."""
+    resource: builtins.str
+    """An object; not `type:*`."""
+    @property
+    def consistency(self) -> global___Consistency:
+        """Which revision to use."""
+
+    @property
+    def context(self) -> google.protobuf.struct_pb2.Struct:
+        """Values for the parameters of caveats. Not served yet."""
+
+    @property
+    def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
+        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Instead of a consistency: the last revision stamped up to this time, judged at this very instant."""
+
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        resource: builtins.str = ...,
+        consistency: global___Consistency | None = ...,
+        context: google.protobuf.struct_pb2.Struct | None = ...,
+        contextual_tuples: collections.abc.Iterable[global___RelationTuple] | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "consistency", b"consistency", "context", b"context", "contextual_tuples", b"contextual_tuples", "resource", b"resource", "subject", b"subject"]) -> None: ...
+
+global___AllPermissionsRequest = AllPermissionsRequest
+
+@typing.final
+class AllPermissionsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    TOKEN_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision the answer holds for."""
+    token: builtins.str
+    """A token for that revision."""
+    @property
+    def permissions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Held]:
+        """Every relation and permission of the resource's type, in the schema's order."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        token: builtins.str = ...,
+        permissions: collections.abc.Iterable[global___Held] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["permissions", b"permissions", "revision", b"revision", "token", b"token"]) -> None: ...
+
+global___AllPermissionsResponse = AllPermissionsResponse
+
+@typing.final
+class Held(google.protobuf.message.Message):
+    """What a subject has of one relation or permission."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    verdict: global___Verdict.ValueType
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """For VERDICT_CONDITIONAL: the names of the context that is missing."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        verdict: global___Verdict.ValueType = ...,
+        missing: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["missing", b"missing", "name", b"name", "verdict", b"verdict"]) -> None: ...
+
+global___Held = Held
+
+@typing.final
 class ListOrphansRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -60,6 +60,31 @@ class AuthorizerServiceStub(object):
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ExpandRequest.SerializeToString,
                 response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ExpandResponse.FromString,
                 _registered_method=True)
+        self.LookupResources = channel.unary_stream(
+                '/relgraph.v1.AuthorizerService/LookupResources',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.LookupResourcesRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.LookupResponse.FromString,
+                _registered_method=True)
+        self.LookupSubjects = channel.unary_stream(
+                '/relgraph.v1.AuthorizerService/LookupSubjects',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.LookupSubjectsRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.LookupResponse.FromString,
+                _registered_method=True)
+        self.CountResources = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/CountResources',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.CountResourcesRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CountResponse.FromString,
+                _registered_method=True)
+        self.CountSubjects = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/CountSubjects',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.CountSubjectsRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CountResponse.FromString,
+                _registered_method=True)
+        self.AllPermissions = channel.unary_unary(
+                '/relgraph.v1.AuthorizerService/AllPermissions',
+                request_serializer=relgraph_dot_v1_dot_authorizer__pb2.AllPermissionsRequest.SerializeToString,
+                response_deserializer=relgraph_dot_v1_dot_authorizer__pb2.AllPermissionsResponse.FromString,
+                _registered_method=True)
         self.ListOrphans = channel.unary_unary(
                 '/relgraph.v1.AuthorizerService/ListOrphans',
                 request_serializer=relgraph_dot_v1_dot_authorizer__pb2.ListOrphansRequest.SerializeToString,
@@ -149,6 +174,42 @@ class AuthorizerServiceServicer(object):
 
     def Expand(self, request, context):
         """How a permission or relation of one resource comes about.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LookupResources(self, request, context):
+        """What a subject has a permission on: every resource of a type, found without asking about each of them. An answer
+        that cannot be complete is an error. A stream that does not end with the total was cut short.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LookupSubjects(self, request, context):
+        """Who has a permission on a resource: every subject of a type, objects or usersets. As LookupResources otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountResources(self, request, context):
+        """How many resources LookupResources would find, without sending them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountSubjects(self, request, context):
+        """How many subjects LookupSubjects would find, without sending them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AllPermissions(self, request, context):
+        """Whether a subject has each relation and permission of one resource.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -264,6 +325,31 @@ def add_AuthorizerServiceServicer_to_server(servicer, server):
                     servicer.Expand,
                     request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.ExpandRequest.FromString,
                     response_serializer=relgraph_dot_v1_dot_authorizer__pb2.ExpandResponse.SerializeToString,
+            ),
+            'LookupResources': grpc.unary_stream_rpc_method_handler(
+                    servicer.LookupResources,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.LookupResourcesRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.LookupResponse.SerializeToString,
+            ),
+            'LookupSubjects': grpc.unary_stream_rpc_method_handler(
+                    servicer.LookupSubjects,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.LookupSubjectsRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.LookupResponse.SerializeToString,
+            ),
+            'CountResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountResources,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CountResourcesRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.CountResponse.SerializeToString,
+            ),
+            'CountSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountSubjects,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.CountSubjectsRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.CountResponse.SerializeToString,
+            ),
+            'AllPermissions': grpc.unary_unary_rpc_method_handler(
+                    servicer.AllPermissions,
+                    request_deserializer=relgraph_dot_v1_dot_authorizer__pb2.AllPermissionsRequest.FromString,
+                    response_serializer=relgraph_dot_v1_dot_authorizer__pb2.AllPermissionsResponse.SerializeToString,
             ),
             'ListOrphans': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOrphans,
@@ -434,6 +520,141 @@ class AuthorizerService(object):
             '/relgraph.v1.AuthorizerService/Expand',
             relgraph_dot_v1_dot_authorizer__pb2.ExpandRequest.SerializeToString,
             relgraph_dot_v1_dot_authorizer__pb2.ExpandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookupResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/LookupResources',
+            relgraph_dot_v1_dot_authorizer__pb2.LookupResourcesRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.LookupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookupSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/LookupSubjects',
+            relgraph_dot_v1_dot_authorizer__pb2.LookupSubjectsRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.LookupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/CountResources',
+            relgraph_dot_v1_dot_authorizer__pb2.CountResourcesRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.CountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/CountSubjects',
+            relgraph_dot_v1_dot_authorizer__pb2.CountSubjectsRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.CountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AllPermissions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/relgraph.v1.AuthorizerService/AllPermissions',
+            relgraph_dot_v1_dot_authorizer__pb2.AllPermissionsRequest.SerializeToString,
+            relgraph_dot_v1_dot_authorizer__pb2.AllPermissionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,38 @@ class AuthorizerServiceStub:
     ]
     """How a permission or relation of one resource comes about."""
 
+    LookupResources: grpc.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.LookupResourcesRequest,
+        relgraph.v1.authorizer_pb2.LookupResponse,
+    ]
+    """What a subject has a permission on: every resource of a type, found without asking about each of them. An answer
+    that cannot be complete is an error. A stream that does not end with the total was cut short.
+    """
+
+    LookupSubjects: grpc.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.LookupSubjectsRequest,
+        relgraph.v1.authorizer_pb2.LookupResponse,
+    ]
+    """Who has a permission on a resource: every subject of a type, objects or usersets. As LookupResources otherwise."""
+
+    CountResources: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CountResourcesRequest,
+        relgraph.v1.authorizer_pb2.CountResponse,
+    ]
+    """How many resources LookupResources would find, without sending them."""
+
+    CountSubjects: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CountSubjectsRequest,
+        relgraph.v1.authorizer_pb2.CountResponse,
+    ]
+    """How many subjects LookupSubjects would find, without sending them."""
+
+    AllPermissions: grpc.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.AllPermissionsRequest,
+        relgraph.v1.authorizer_pb2.AllPermissionsResponse,
+    ]
+    """Whether a subject has each relation and permission of one resource."""
+
     ListOrphans: grpc.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.ListOrphansRequest,
         relgraph.v1.authorizer_pb2.ListOrphansResponse,
@@ -161,6 +193,38 @@ class AuthorizerServiceAsyncStub:
         relgraph.v1.authorizer_pb2.ExpandResponse,
     ]
     """How a permission or relation of one resource comes about."""
+
+    LookupResources: grpc.aio.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.LookupResourcesRequest,
+        relgraph.v1.authorizer_pb2.LookupResponse,
+    ]
+    """What a subject has a permission on: every resource of a type, found without asking about each of them. An answer
+    that cannot be complete is an error. A stream that does not end with the total was cut short.
+    """
+
+    LookupSubjects: grpc.aio.UnaryStreamMultiCallable[
+        relgraph.v1.authorizer_pb2.LookupSubjectsRequest,
+        relgraph.v1.authorizer_pb2.LookupResponse,
+    ]
+    """Who has a permission on a resource: every subject of a type, objects or usersets. As LookupResources otherwise."""
+
+    CountResources: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CountResourcesRequest,
+        relgraph.v1.authorizer_pb2.CountResponse,
+    ]
+    """How many resources LookupResources would find, without sending them."""
+
+    CountSubjects: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.CountSubjectsRequest,
+        relgraph.v1.authorizer_pb2.CountResponse,
+    ]
+    """How many subjects LookupSubjects would find, without sending them."""
+
+    AllPermissions: grpc.aio.UnaryUnaryMultiCallable[
+        relgraph.v1.authorizer_pb2.AllPermissionsRequest,
+        relgraph.v1.authorizer_pb2.AllPermissionsResponse,
+    ]
+    """Whether a subject has each relation and permission of one resource."""
 
     ListOrphans: grpc.aio.UnaryUnaryMultiCallable[
         relgraph.v1.authorizer_pb2.ListOrphansRequest,
@@ -274,6 +338,48 @@ class AuthorizerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[relgraph.v1.authorizer_pb2.ExpandResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.ExpandResponse]]:
         """How a permission or relation of one resource comes about."""
+
+    @abc.abstractmethod
+    def LookupResources(
+        self,
+        request: relgraph.v1.authorizer_pb2.LookupResourcesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[relgraph.v1.authorizer_pb2.LookupResponse], collections.abc.AsyncIterator[relgraph.v1.authorizer_pb2.LookupResponse]]:
+        """What a subject has a permission on: every resource of a type, found without asking about each of them. An answer
+        that cannot be complete is an error. A stream that does not end with the total was cut short.
+        """
+
+    @abc.abstractmethod
+    def LookupSubjects(
+        self,
+        request: relgraph.v1.authorizer_pb2.LookupSubjectsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[relgraph.v1.authorizer_pb2.LookupResponse], collections.abc.AsyncIterator[relgraph.v1.authorizer_pb2.LookupResponse]]:
+        """Who has a permission on a resource: every subject of a type, objects or usersets. As LookupResources otherwise."""
+
+    @abc.abstractmethod
+    def CountResources(
+        self,
+        request: relgraph.v1.authorizer_pb2.CountResourcesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.CountResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.CountResponse]]:
+        """How many resources LookupResources would find, without sending them."""
+
+    @abc.abstractmethod
+    def CountSubjects(
+        self,
+        request: relgraph.v1.authorizer_pb2.CountSubjectsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.CountResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.CountResponse]]:
+        """How many subjects LookupSubjects would find, without sending them."""
+
+    @abc.abstractmethod
+    def AllPermissions(
+        self,
+        request: relgraph.v1.authorizer_pb2.AllPermissionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[relgraph.v1.authorizer_pb2.AllPermissionsResponse, collections.abc.Awaitable[relgraph.v1.authorizer_pb2.AllPermissionsResponse]]:
+        """Whether a subject has each relation and permission of one resource."""
 
     @abc.abstractmethod
     def ListOrphans(

@@ -82,7 +82,7 @@ class Edge(grpc.aio.ServerInterceptor):
             async def answer_many(data: bytes, context: Context) -> None:
                 async def method(call: Call) -> None:
                     message = self._admit(call, parse, data)
-                    await handler.unary_stream(message, _Renewed(context, lambda: self._gate.renew(call)))
+                    await handler.unary_stream(message, _Renewed(context, lambda reply: self._pass_out(call, reply)))
 
                 await self._guarded(name, method, context)
 
@@ -111,6 +111,11 @@ class Edge(grpc.aio.ServerInterceptor):
             self._sights.admit(call.sight, message)
         self._gate.admit(call, message)
         return message
+
+    def _pass_out(self, call: Call, reply: Message) -> None:
+        """Judge a message of a stream before it is sent. Raises Unauthenticated, NotReady."""
+        self._gate.renew(call)
+        self._gate.seal(call, reply)
 
     async def _admitted(self, call: Call, parse: _Parse, messages: AsyncIterable[bytes]) -> AsyncIterator[Message]:
         async for data in messages:
@@ -170,13 +175,13 @@ class Edge(grpc.aio.ServerInterceptor):
 class _Renewed:
     """A stream's context: before each message it is made sure that the stream may go on."""
 
-    def __init__(self, context: Context, renew: Callable[[], None]) -> None:
+    def __init__(self, context: Context, renew: Callable[[Message], None]) -> None:
         self._context = context
         self._renew = renew
 
     async def write(self, message: Message) -> None:
         """Send a message. Ends the call's task, as gRPC itself does it a moment later, when the caller has gone."""
-        self._renew()
+        self._renew(message)
         try:
             await self._context.write(message)
         except grpc.aio.InternalError:

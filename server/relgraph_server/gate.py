@@ -32,6 +32,8 @@ __all__ = ["Gate", "open_gate"]
 
 _HEADER: Final = "authorization"
 _SCHEME: Final = "bearer"
+_PAGES_ASKED: Final = (pb.ReadRequest, pb.LookupResourcesRequest, pb.LookupSubjectsRequest)
+_PAGES: Final = (pb.ReadResponse, pb.LookupResponse)
 _STRANGERS_MAX: Final = 100
 _STRANGERS_S: Final = 60.0
 
@@ -89,7 +91,7 @@ class Gate:
         if self._keyring is None or call.key is None:
             return
         check_scopes(call.method, message, call.key.scopes)
-        if isinstance(message, pb.ReadRequest) and message.cursor:
+        if isinstance(message, _PAGES_ASKED) and message.cursor:
             message.cursor, ours = self._seals.opened(message.cursor, call.key.name)
             if not ours and not call.key.scopes & {"history", "admin"}:
                 raise KeyRefused(
@@ -102,7 +104,7 @@ class Gate:
 
     def seal(self, call: Call, reply: Message) -> None:
         """Mark what an answer holds that only this caller may come back with."""
-        if isinstance(reply, pb.ReadResponse) and call.key is not None:
+        if isinstance(reply, _PAGES) and call.key is not None:
             reply.cursor = self._seals.sealed(reply.cursor, call.key.name)
 
     def renew(self, call: Call) -> None:

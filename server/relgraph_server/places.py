@@ -2,7 +2,8 @@
 
 Rule 1: while nobody waits, a stream may take as long as it likes, though not over one message.
 Rule 2: while somebody waits, whoever stalls gives its place up soon, and whoever has held one for long does so too.
-Rule 3: only so many wait; the others are refused at once. Streams alone never use up the calls that are allowed.
+Rule 3: only so many imports and exports wait; the others are refused at once. They alone never use up the calls that
+are allowed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ _Result = TypeVar("_Result")
 
 _STALLED: Final = {
     "export": ("was not taken", "read faster, or export again"),
+    "lookup": ("was not taken", "read faster, or ask by the page"),
     "import": ("was not sent", "nothing was changed: send faster, or import in parts"),
 }
 
 
 class Places:
-    """The places of a kind of stream, `import` or `export`."""
+    """The places of a kind of stream: `import`, `export` or `lookup`."""
 
     def __init__(self, kind: str, count: int, settings: Settings) -> None:
         self.kind = kind
@@ -53,7 +55,8 @@ class Places:
 
     async def _wait(self) -> None:
         most = self.settings.waiting_max
-        if self.waiting >= most:
+        # A lookup is a question, and waits as one: who asks is answered, and all calls together are bounded.
+        if self.waiting >= most and self.kind != "lookup":
             raise LimitExceeded(
                 f"{most} {self.kind}s wait for their turn, and no more may; try again later, or raise the server's "
                 f"`waiting_max` or `{self.kind}s_max`",

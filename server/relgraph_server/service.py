@@ -24,6 +24,7 @@ from relgraph.wire.status import status_message
 from relgraph_server.calls import CALL, Done
 from relgraph_server.condition import server_status
 from relgraph_server.guard import refuse_unserved
+from relgraph_server.lookups import Lookups
 from relgraph_server.places import Places
 from relgraph_server.spool import Spool
 from relgraph_server.watchers import Watchers
@@ -65,6 +66,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
         self._writers = ThreadPoolExecutor(settings.write_threads_max, thread_name_prefix="relgraph-write")
         self._watchers = Watchers(authorizer, settings)
+        self._lookups = Lookups(authorizer, settings, self._ask)
         self._exports = Places("export", settings.exports_max, settings)
         self._imports = Places("import", settings.imports_max, settings)
 
@@ -203,6 +205,26 @@ class AuthorizerService(AuthorizerServiceServicer):
             context,
         )
         return answers.expansion_message(expansion)
+
+    async def LookupResources(self, request: pb.LookupResourcesRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Find what a subject has a permission on."""
+        await self._lookups.resources(request, context)
+
+    async def LookupSubjects(self, request: pb.LookupSubjectsRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Find who has a permission on a resource."""
+        await self._lookups.subjects(request, context)
+
+    async def CountResources(self, request: pb.CountResourcesRequest, context: Context) -> pb.CountResponse:
+        """Count what a subject has a permission on."""
+        return await self._lookups.count_resources(request, context)
+
+    async def CountSubjects(self, request: pb.CountSubjectsRequest, context: Context) -> pb.CountResponse:
+        """Count who has a permission on a resource."""
+        return await self._lookups.count_subjects(request, context)
+
+    async def AllPermissions(self, request: pb.AllPermissionsRequest, context: Context) -> pb.AllPermissionsResponse:
+        """Tell all that a subject has on a resource."""
+        return await self._lookups.permissions(request, context)
 
     async def ListOrphans(self, request: pb.ListOrphansRequest, context: Context) -> pb.ListOrphansResponse:
         """List the resources that nobody can reach."""

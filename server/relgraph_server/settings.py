@@ -84,12 +84,14 @@ class Settings:
     """Imports received at once; more wait."""
     exports_max: int = 16
     """Exports sent at once; more wait."""
+    lookups_max: int = 64
+    """Lookups answered at once; more wait, as all questions wait for a thread."""
     message_ms_max: int = 60_000
-    """Milliseconds that a caller may take over one message of an import or export."""
+    """Milliseconds that a caller may take over one message of an import, export or lookup."""
     crowded_ms_max: int = 5_000
-    """The same, while another import or export waits for its place."""
+    """The same, while another import, export or lookup waits for its place."""
     stream_ms_max: int = 600_000
-    """Milliseconds after which an import or export makes room for another one that waits."""
+    """Milliseconds after which an import, export or lookup makes room for another one that waits."""
     waiting_max: int = 100
     """Imports that wait for their place, and as many exports; more are refused with RESOURCE_EXHAUSTED."""
     watchers_max: int = 500

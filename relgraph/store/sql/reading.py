@@ -71,6 +71,7 @@ _NAME = "SELECT name FROM names WHERE id = ? AND id <= ?"
 _NAMES = "SELECT id, name FROM names WHERE id > ? AND id <= ? ORDER BY id"
 _OBJECT_ID = "SELECT id FROM objects WHERE type = ? AND key = ? AND id <= ?"
 _OBJECT = "SELECT type, key FROM objects WHERE id = ? AND id <= ?"
+_OBJECTS_OF = "SELECT id FROM objects WHERE type = ? AND id <= ?"
 _OBJECTS = "SELECT id, type, key FROM objects WHERE id > ? AND id <= ? ORDER BY id"
 _TUPLE = (
     f"SELECT {_ROW} FROM tuples WHERE resource = ? AND relation = ? AND subject = ? AND subject_relation = ? AND {_AT}"
@@ -202,6 +203,10 @@ class Reader:
         """The number of an object."""
         row = self._link.one(_OBJECT_ID, (type_id, key, self._pin.object_id_max))
         return row[0] if row else None
+
+    def objects(self, type_id: int) -> Iterator[int]:
+        """The numbers of all objects of a type."""
+        return (row[0] for row in self._link.iterate(_OBJECTS_OF, (type_id, self._pin.object_id_max)))
 
     def read(
         self, filter: TupleFilter, at: int, now: int, after: RelationTuple | None, limit: int
