@@ -101,7 +101,7 @@ def test_a_wildcard_does_not_cover_a_userset(name: str) -> None:
 
     def covering(scope: SubjectScope, world: object, subject: Subject, **options: bool) -> None:
         created(scope, world, subject, **options)  # type: ignore[arg-type]
-        scope._wildcard = scope.star(scope._type_of(scope.subject_number))
+        scope.wildcard = scope.star(scope.type_of(scope.subject_number))
 
     created = SubjectScope.__init__
     asks = USERS + GROUPS, ["doc:a#viewer@group:*"], f"doc:a#{name}@group:eng#member", f"doc:a#{name}@group:eng"
@@ -115,7 +115,7 @@ def test_an_excluded_wildcard_does_not_cover_a_userset_either() -> None:
 
     def covering(scope: SubjectScope, world: object, subject: Subject, **options: bool) -> None:
         created(scope, world, subject, **options)  # type: ignore[arg-type]
-        scope._wildcard = scope.star(scope._type_of(scope.subject_number))
+        scope.wildcard = scope.star(scope.type_of(scope.subject_number))
 
     created = SubjectScope.__init__
     text = (
@@ -170,7 +170,7 @@ onward = Plans.onward
 
 @pytest.mark.parametrize(
     ("more", "twin"),
-    [("", (Plans, "onward", merged)), (" - gone", (BaseScope, "_userset", alike))],
+    [("", (Plans, "onward", merged)), (" - gone", (BaseScope, "userset", alike))],
     ids=["search", "walk"],
 )
 def test_usersets_of_one_type_are_told_apart(more: str, twin: tuple[object, str, object]) -> None:

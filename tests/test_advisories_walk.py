@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relgraph.api import deciding
 from relgraph.engine import walk
+from relgraph.engine.budget import Budget
 from relgraph.engine.plans import Plans
 from relgraph.engine.reach import Reach
 from relgraph.engine.walk import Walk, _Frame
@@ -316,15 +316,13 @@ def given_up(self: Reach, object_: int, plan: Plan) -> int | None:
 until = Reach.until
 
 
-class Late:
-    """A clock that stands still for one look, and then has run out."""
+def late(self: Budget, limits: Limits, _: object, deadline: float | None = None) -> None:
+    """An allowance whose clock stands still for one look, and then has run out."""
+    looks = itertools.count()
+    budget_made(self, limits, lambda: 1e18 if next(looks) else 0.0, deadline)
 
-    def __init__(self) -> None:
-        self.looks = 0
 
-    def monotonic(self) -> float:
-        self.looks += 1
-        return 0.0 if self.looks == 1 else 1e18
+budget_made = Budget.__init__
 
 
 @pytest.mark.parametrize("end", ["limit", "deadline"])
@@ -339,9 +337,9 @@ def test_an_exclusion_that_could_not_be_read_grants_nothing(end: str) -> None:
     assert ["no"] == answers(EXCLUDING, tuples, question)
     with opened(EXCLUDING, tuples, limits) as authorizer:
         for ask in (authorizer.decide, lambda asks, **options: authorizer.decide_many([asks], **options)):
-            with switched_off(deciding, "time", Late()), pytest.raises(error):
+            with switched_off(Budget, "__init__", late), pytest.raises(error):
                 ask(question, deadline=deadline)
         # What was given up is remembered by nobody.
         assert ["yes"] == asked(authorizer, "group:g250#member@user:anna")
-        with switched_off(deciding, "time", Late()), switched_off(Reach, "until", given_up):
+        with switched_off(Budget, "__init__", late), switched_off(Reach, "until", given_up):
             assert authorizer.check(question, deadline=deadline)
