@@ -24,10 +24,13 @@ __all__ = ["answers", "asked", "opened", "stale", "switched_off"]
 
 
 @contextmanager
-def switched_off(target: object, name: str, instead: object) -> Iterator[None]:
-    """Put the faulty thing in the place of a protection, for as long as the block lasts."""
+def switched_off(target: object, name: str, instead: object, *, shadowing: bool = False) -> Iterator[None]:
+    """Put the faulty thing in the place of a protection, for as long as the block lasts.
+
+    With `shadowing`, in front of one of Python's own names, as a module sees it.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(target, name, instead)
+        patch.setattr(target, name, instead, raising=not shadowing)
         yield
 
 
