@@ -3,12 +3,13 @@
     RelgraphError
     ├── InvalidInput         the words of the request are wrong; sending it again cannot help
     │   ├── InvalidName, InvalidId, InvalidTuple, InvalidFilter, InvalidToken, InvalidCursor
-    │   ├── InvalidFile, SchemaParseError, DuplicateUpdate, TooManyUpdates, InvalidSetting
+    │   ├── InvalidFile, InvalidCaveat, InvalidContext, SchemaParseError, DuplicateUpdate, TooManyUpdates
+    │   └── InvalidSetting
     ├── Refused              well formed, but not possible in the present state
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
     │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
     │   ├── PreconditionFailed, TooManyMatches, UniversalMatches, NotPermitted
-    │   └── Undecided, Conditional          the question has no plain yes or no
+    │   └── Undecided, Conditional, CaveatFailed      the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
     ├── LimitExceeded        a limit on work was hit: never a silent "no"
@@ -41,10 +42,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExists",
     "CannotUpdatePermission",
+    "CaveatFailed",
     "Conditional",
     "DeadlineExceeded",
     "DuplicateUpdate",
     "Forked",
+    "InvalidCaveat",
+    "InvalidContext",
     "InvalidCursor",
     "InvalidFile",
     "InvalidFilter",
@@ -91,12 +95,12 @@ __all__ = [
 
 
 @contextmanager
-def at_index(index: int) -> Iterator[None]:
-    """Say in an error's details which of many questions or tuples it is about, counted from 0."""
+def at_index(index: int, name: str = "index") -> Iterator[None]:
+    """Say in an error's details, as `name`, which of many questions or tuples it is about, counted from 0."""
     try:
         yield
     except RelgraphError as error:
-        error.details["index"] = str(index)
+        error.details[name] = str(index)
         raise
 
 
@@ -161,6 +165,18 @@ class InvalidFile(InvalidInput):
     """A file cannot be read: the message names it, and line and column where its text is at fault."""
 
     code = "INVALID_FILE"
+
+
+class InvalidCaveat(InvalidInput):
+    """A caveat cannot be made of its parameters and expression; details carry `offset` and `length` in the latter."""
+
+    code = "INVALID_CAVEAT"
+
+
+class InvalidContext(InvalidInput):
+    """A context cannot be read, or a value in it cannot be its parameter's; `details["parameter"]` names that."""
+
+    code = "INVALID_CONTEXT"
 
 
 class SchemaParseError(InvalidInput):
@@ -284,6 +300,12 @@ class Conditional(Refused):
     """The answer depends on context that was not given; `details["missing"]` lists the names."""
 
     code = "CONDITIONAL"
+
+
+class CaveatFailed(Refused):
+    """The answer hangs on a caveat that could not be evaluated; details carry `caveat` and `tuple`."""
+
+    code = "CAVEAT_FAILED"
 
 
 class AlreadyExists(RelgraphError):

@@ -25,6 +25,10 @@ class Limits:
     """Steps spent on looking for the ways to one role; beyond it the answer says that there may be more."""
     checks_max: int = 1_000
     """Questions in one bulk of checks."""
+    context_size_max: int = 4_096
+    """Bytes of the context that one question may bring, as canonical JSON."""
+    contextual_tuples_max: int = 100
+    """Tuples that one question may bring beside the stored ones."""
     best_resources_max: int = 1_000
     """Resources in one best-access request."""
     best_subjects_max: int = 1_000
@@ -35,6 +39,8 @@ class Limits:
     """Tuples read to judge what an actor may write, in one write."""
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
+    tuple_context_size_max: int = 25_000
+    """Bytes of a stored tuple's context, as JSON without spaces and in ASCII."""
     preconditions_max: int = 1_000
     """Preconditions of one write."""
     deletes_max: int = 1_000_000

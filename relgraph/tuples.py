@@ -5,6 +5,7 @@
     report:q3#administrator@group:board#member     a relation tuple
     report:*#administrator@group:root#member       a universal tuple: it counts for every report
     report:q3#viewer@user:anna[expiration:2027-01-31T12:00:00Z]    a tuple that counts until then
+    report:q3#viewer@user:anna[nearby:{"site":"north"}]            one that counts where a caveat says so
 
 Patterns and sizes are SpiceDB's. Ids are compared byte for byte: nothing is folded, trimmed or normalised.
 Whether a schema admits a tuple is decided elsewhere (`relgraph.schema`); here only its spelling counts.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 from typing import TYPE_CHECKING, Self
 
+from relgraph.contexts import EMPTY, Context
 from relgraph.errors import InvalidFilter, InvalidId, InvalidInput, InvalidName, InvalidTuple, at_index, quoted
 from relgraph.instants import instant_of, instant_text, moment, parse_moment
 
@@ -32,6 +34,7 @@ __all__ = [
     "RelationTuple",
     "Subject",
     "TupleFilter",
+    "check_caveat",
     "check_id",
     "check_relation",
     "check_type",
@@ -39,6 +42,7 @@ __all__ = [
     "must_not_exist",
     "question_of",
     "questions_of",
+    "split_traits",
 ]
 
 WILDCARD = "*"
@@ -59,6 +63,18 @@ def check_type(name: str) -> str:
     if len(name) > TYPE_SIZE_MAX or not _TYPE.fullmatch(name):
         raise InvalidName(
             f"{quoted(name)} cannot name a type; use 3 to 64 of a-z, 0-9 and _ for each part between slashes, "
+            f"starting with a letter and not ending with _, at most {TYPE_SIZE_MAX} in all",
+            {"name": name},
+        )
+    return name
+
+
+@lru_cache(maxsize=4096)
+def check_caveat(name: str) -> str:
+    """Return `name` if it can name a caveat, else raise InvalidName."""
+    if len(name) > TYPE_SIZE_MAX or not _TYPE.fullmatch(name):
+        raise InvalidName(
+            f"{quoted(name)} cannot name a caveat; use 3 to 64 of a-z, 0-9 and _ for each part between slashes, "
             f"starting with a letter and not ending with _, at most {TYPE_SIZE_MAX} in all",
             {"name": name},
         )
@@ -200,30 +216,36 @@ class Subject:
 class RelationTuple:
     """`resource#relation@subject`; universal when the resource id is `*`. Counts until `expires_at`, if that is set.
 
-    Ordered by its `key`, then by when it expires, those that never do last. `expires_at` is kept in UTC, to the
-    microsecond.
+    With a `caveat`, it counts where that one holds, given what `context` says. Ordered by its `key`, then by when it
+    expires, those that never do last, then by caveat and context. `expires_at` is kept in UTC, to the microsecond.
     """
 
     resource: Object
     relation: str
     subject: Subject
     expires_at: datetime | None = None
+    caveat: str = ""
+    context: Context = EMPTY
 
     def __post_init__(self) -> None:
+        # One instant and one context have many spellings; tuples that say the same must compare equal.
         if self.expires_at is not None:
-            # One instant has many spellings; tuples that say the same must compare equal.
             object.__setattr__(self, "expires_at", moment(instant_of(self.expires_at)))
+        if type(self.context) is not Context:
+            object.__setattr__(self, "context", Context.of(self.context))
 
     def __lt__(self, other: RelationTuple) -> bool:
         if self.key != other.key:
             return self.key < other.key
-        if self.expires is None or other.expires is None:
-            return self.expires is not None and other.expires is None
-        return self.expires < other.expires
+        if self.expires != other.expires:
+            if self.expires is None or other.expires is None:
+                return other.expires is None
+            return self.expires < other.expires
+        return (self.caveat, str(self.context)) < (other.caveat, str(other.context))
 
     @property
     def key(self) -> tuple[Object, str, Subject]:
-        """What tells one tuple from another in a store: everything but when it expires."""
+        """What tells one tuple from another in a store: not when it expires, nor under which caveat it counts."""
         return self.resource, self.relation, self.subject
 
     @property
@@ -233,9 +255,9 @@ class RelationTuple:
 
     @classmethod
     def parse(cls, text: str) -> RelationTuple:
-        """Read `type:id#relation@subject`, also with `[expiration:…]`.
+        """Read `type:id#relation@subject`, also with `[caveat]` or `[caveat:{…}]`, and behind that `[expiration:…]`.
 
-        Raises InvalidTuple, InvalidName, InvalidId, and InvalidInput for what is no point in time.
+        Raises InvalidTuple, InvalidName, InvalidId, InvalidContext, and InvalidInput for what is no point in time.
         """
         resource, hash_, rest = text.partition("#")
         relation, at, right = rest.partition("@")
@@ -245,9 +267,15 @@ class RelationTuple:
                 "as in `report:q3#viewer@user:anna`",
                 {"text": text},
             )
-        right, expires_at = _without_trait(right, text)
-        subject = Subject.parse(right, wildcard=True)
-        return cls(Object.parse(resource, wildcard=True), check_relation(relation), subject, expires_at)
+        subject, caveat, context, expires = split_traits(right)
+        return cls(
+            Object.parse(resource, wildcard=True),
+            check_relation(relation),
+            Subject.parse(subject, wildcard=True),
+            None if expires is None else parse_moment(expires),
+            check_caveat(caveat) if caveat else "",
+            Context.parse(context) if context else EMPTY,
+        )
 
     @classmethod
     def of(cls, value: str | RelationTuple) -> RelationTuple:
@@ -259,6 +287,13 @@ class RelationTuple:
         self.resource.check(wildcard=True)
         check_relation(self.relation)
         self.subject.check(wildcard=True)
+        if self.caveat:
+            check_caveat(self.caveat)
+        elif self.context:
+            raise InvalidTuple(
+                f"{quoted(str(self))} has a context and no caveat that it would be for; name the caveat, or leave the "
+                "context out"
+            )
         return self
 
     @property
@@ -267,25 +302,37 @@ class RelationTuple:
         return self.resource.id == WILDCARD
 
     def __str__(self) -> str:
-        plain = f"{self.resource}#{self.relation}@{self.subject}"
-        return plain if self.expires_at is None else f"{plain}[{_EXPIRATION}{instant_text(self.expires_at)}]"
+        text = f"{self.resource}#{self.relation}@{self.subject}"
+        if self.caveat:
+            text += f"[{self.caveat}:{self.context}]" if self.context else f"[{self.caveat}]"
+        if self.expires_at is not None:
+            text += f"[{_EXPIRATION}{instant_text(self.expires_at)}]"
+        return text
 
 
 _EXPIRATION = "expiration:"
+# A caveat's context ends with a brace, so this is never the end of one, whatever its texts hold.
+_EXPIRES = re.compile(r"\[expiration:([^\[\]{}]*)\]\Z")
 
 
-def _without_trait(right: str, text: str) -> tuple[str, datetime | None]:
-    """Split `subject[expiration:…]`. Raises InvalidTuple for any other trait, InvalidInput for no point in time."""
-    subject, bracket, trait = right.partition("[")
-    if not bracket or not right.endswith("]"):
-        return right, None
-    if not trait.startswith(_EXPIRATION):
+def split_traits(text: str) -> tuple[str, str, str, str | None]:
+    """Split `subject[caveat:{…}][expiration:…]` into the four, each as it is spelled, the brackets left out.
+
+    Both brackets may be missing, and stand in this order, as in SpiceDB. Without the last there is None. Raises
+    InvalidTuple.
+    """
+    if not text.endswith("]") or "[" not in text:
+        return text, "", "", None
+    found = _EXPIRES.search(text)
+    subject, bracket, trait = (text[: found.start()] if found else text).partition("[")
+    caveat, colon, context = trait[:-1].partition(":")
+    if bracket and not (trait.endswith("]") and caveat and context.startswith("{") == bool(colon)):
         raise InvalidTuple(
-            f"{quoted(text)} carries a caveat, which this version does not serve; write `[expiration:…]` alone, "
-            "or the tuple without the brackets",
+            f"{quoted(text)} cannot be read behind its subject; write `[caveat]` or `[caveat:{{…}}]`, then "
+            "`[expiration:…]`, each only where there is one",
             {"text": text},
         )
-    return subject, parse_moment(trait[len(_EXPIRATION) : -1])
+    return subject, caveat, context, found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,9 +459,11 @@ def question_of(
             "a check takes a subject, a permission and a resource, or one text `resource#permission@subject`"
         )
     question = RelationTuple.parse(subject)
-    if question.expires_at is not None:
+    if question.expires_at is not None or question.caveat:
         raise InvalidTuple(
-            f"{quoted(subject)} asks with an expiration; a question has none, leave the brackets out", {"text": subject}
+            f"{quoted(subject)} asks with {'a caveat' if question.caveat else 'an expiration'}; a question has none, "
+            "leave the brackets out",
+            {"text": subject},
         )
     if WILDCARD in (question.resource.id, question.subject.id):
         raise InvalidTuple(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from relgraph.contexts import EMPTY, Context
 from relgraph.instants import moment
 from relgraph.store.base import Commit
 from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
@@ -45,6 +46,12 @@ KEYS = [
 ]
 SCHEMAS = [("definition user {}", ["user"]), ("definition other {}", ["other", "viewer"])]
 SOON = [None, NOW - 5, NOW + 5, NOW + 20]
+# One caveat is named as a relation is, and contexts look alike that are not.
+SAID = [
+    *[("", EMPTY)] * 4,
+    *[("late", Context.of(each)) for each in ({}, {"n": 1}, {"n": "1"}, {"n": True})],
+    *[("viewer", Context.of(each)) for each in ({}, {"n": 1})],
+]
 INSTANTS = [NOW - 6, NOW - 5, NOW, NOW + 5, NOW + 19, NOW + 20, NOW + 60]
 
 
@@ -82,8 +89,8 @@ def _key(index: int) -> RelationTuple:
     return KEYS[index]
 
 
-def _expiring(key: RelationTuple, soon: int | None) -> RelationTuple:
-    return replace(key, expires_at=None if soon is None else moment(soon))
+def _saying(key: RelationTuple, soon: int | None, said: tuple[str, Context]) -> RelationTuple:
+    return RelationTuple(*key.key, None if soon is None else moment(soon), *said)
 
 
 def _filter(resource: int, relation: str, subject: Subject, given: tuple[bool, ...]) -> TupleFilter:
@@ -103,7 +110,7 @@ def _several(values: st.SearchStrategy[RelationTuple]) -> st.SearchStrategy[tupl
 
 
 keys = st.integers(0, len(KEYS) - 1).map(_key)
-tuples = st.builds(_expiring, keys, st.sampled_from(SOON))
+tuples = st.builds(_saying, keys, st.sampled_from(SOON), st.sampled_from(SAID))
 steps = st.one_of(
     st.builds(Step, delete=_several(keys), touch=_several(tuples), create=_several(tuples)),
     st.builds(Step, delete=_several(keys), touch=_several(tuples)),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relgraph.contexts import Context
 from relgraph.tuples import Object, RelationTuple, Subject
+from tests.naive_store import Version
 
 if TYPE_CHECKING:
     from relgraph.store.base import Changes, NumberedRow, Reads, Snapshot
 
-__all__ = ["Follower", "kept_number", "key_numbers", "object_number", "spelled"]
+__all__ = ["Follower", "kept_number", "key_numbers", "object_number", "spelled", "version_of"]
 
 
 class Follower:
@@ -53,6 +55,10 @@ class Follower:
             if row.deleted is None:
                 self.rows[row[:4]] = row
 
+    def version_of(self, row: NumberedRow) -> Version:
+        """What the row says beside its key."""
+        return Version(row.created, self.names[row.caveat], str(Context.stored(row.context)), row.expires)
+
     def spelled(self, row: NumberedRow) -> RelationTuple:
         resource, subject = self.objects[row.resource], self.objects[row.subject]
         return RelationTuple(
@@ -82,6 +88,12 @@ def spelled(view: Reads, row: NumberedRow) -> RelationTuple:
         view.name(row.relation),
         Subject(view.name(subject_type), subject_id, view.name(row.subject_relation) if row.subject_relation else ""),
     )
+
+
+def version_of(view: Reads, row: NumberedRow) -> Version:
+    """What a row says beside its key."""
+    caveat = view.name(row.caveat) if row.caveat else ""
+    return Version(row.created, caveat, str(Context.stored(row.context)), row.expires)
 
 
 def kept_number(view: Snapshot, ahead: int) -> int:

@@ -1,7 +1,7 @@
 """A store that is obviously right: everything it held, written down anew for each revision.
 
-The machine in `test_store_machine.py` does the same to a real store and compares. Tuples are texts without their
-expiration here, and nothing has a number.
+The machine in `test_store_machine.py` does the same to a real store and compares. Tuples are keys alone here, what they
+say beside stands apart, and nothing has a number.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from relgraph.contexts import Context
 from relgraph.instants import moment
 from relgraph.store.base import Commit, OnDuplicate
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, TupleFilter
@@ -18,6 +19,7 @@ __all__ = [
     "NaiveExists",
     "NaiveReused",
     "NaiveWrite",
+    "Row",
     "State",
     "Version",
     "bare",
@@ -28,14 +30,19 @@ __all__ = [
 
 
 class Version(NamedTuple):
-    """Since which revision a tuple stands as it does, and when it expires."""
+    """Since which revision a tuple stands as it does, under which caveat, with which context, and when it expires."""
 
     created: int
+    caveat: str
+    context: str
     expires: int | None
 
 
+Row = tuple[RelationTuple, int, int | None, str, str, int | None]
+"""A version with its tuple, and when it ended: (tuple, created, deleted, caveat, context, expires)."""
+
 State = dict[RelationTuple, Version]
-"""What stands at a revision, by the tuple without its expiration."""
+"""What stands at a revision, by the tuple's key alone."""
 
 
 class NaiveExists(Exception):
@@ -75,7 +82,9 @@ class Naive:
     def collect(self, floor: int) -> None:
         """Forget what had passed by a revision: request ids, and what has expired, whose key is then free."""
         self.floor = floor
-        self.purged = {version for version in self.moments[-1].state.items() if self.passed(*version[1])}
+        self.purged = {
+            version for version in self.moments[-1].state.items() if self.passed(version[1].created, version[1].expires)
+        }
 
     def passed(self, created: int, expires: int | None) -> bool:
         """Whether a version had expired by the floor: a store may have it no more."""
@@ -92,8 +101,8 @@ class Naive:
         found = [number for number, each in enumerate(self.moments) if each.commit.request_id == request_id]
         return next((number for number in found if number >= self.floor), None)
 
-    def changed_rows(self, after: int, head: int) -> set[tuple[RelationTuple, int, int | None, int | None]]:
-        """Every version created or deleted in (after, head], as (tuple, created, deleted, expires)."""
+    def changed_rows(self, after: int, head: int) -> set[Row]:
+        """Every version created or deleted in (after, head]."""
         ends: dict[tuple[RelationTuple, Version], int | None] = {}
         for number in range(head + 1):
             standing = set(self.moments[number].state.items())
@@ -103,7 +112,7 @@ class Naive:
                 if end is None and version not in standing:
                     ends[version] = number
         return {
-            (key, version.created, end, version.expires)
+            (key, version.created, end, *version[1:])
             for (key, version), end in ends.items()
             if version.created > after or (end is not None and end > after)
         }
@@ -197,21 +206,25 @@ class NaiveWrite:
 
     def _touch(self, each: RelationTuple) -> bool:
         standing = self.draft.state.get(bare(each))
-        if standing is not None and standing.expires == each.expires:
+        if standing is not None and standing[1:] == _said(each):
             return False
         self._put(each)
         return True
 
     def _put(self, each: RelationTuple) -> None:
-        self.draft.state[bare(each)] = Version(self.number, each.expires)
+        self.draft.state[bare(each)] = Version(self.number, *_said(each))
         resource, subject = each.resource, each.subject
-        self.draft.mentioned |= {resource.type, each.relation, subject.type, subject.relation} - {""}
+        self.draft.mentioned |= {resource.type, each.relation, subject.type, subject.relation, each.caveat} - {""}
         self.draft.mentioned |= {f"{resource.type}:{resource.id}", f"{subject.type}:{subject.id}"}
 
 
 def bare(each: RelationTuple) -> RelationTuple:
-    """The tuple without its expiration."""
-    return replace(each, expires_at=None)
+    """The tuple with nothing but its key."""
+    return RelationTuple(*each.key)
+
+
+def _said(each: RelationTuple) -> tuple[str, str, int | None]:
+    return each.caveat, str(each.context), each.expires
 
 
 def living(state: State, each: RelationTuple, now: int) -> bool:
@@ -229,9 +242,16 @@ def _expired(expires: int | None, now: int) -> bool:
 
 
 def matches(state: State, wanted: TupleFilter, now: int) -> set[str]:
-    """The living tuples that a filter selects, with their expirations."""
+    """The living tuples that a filter selects, with all that they say."""
     return {
-        str(replace(each, expires_at=None if version.expires is None else moment(version.expires)))
+        str(
+            RelationTuple(
+                *each.key,
+                None if version.expires is None else moment(version.expires),
+                version.caveat,
+                Context.parse(version.context),
+            )
+        )
         for each, version in state.items()
         if not _expired(version.expires, now)
         and wanted.resource_type in (None, each.resource.type)
@@ -243,9 +263,9 @@ def matches(state: State, wanted: TupleFilter, now: int) -> set[str]:
     }
 
 
-def objects_in(rows: set[tuple[RelationTuple, int, int | None, int | None]], until: int) -> set[str]:
+def objects_in(rows: set[Row], until: int) -> set[str]:
     """The objects that rows created up to a revision name; never `*`."""
-    found = [each for each, created, _, _ in rows if created <= until]
+    found = [each for each, created, *_ in rows if created <= until]
     ends = [(each.resource.type, each.resource.id) for each in found]
     ends += [(each.subject.type, each.subject.id) for each in found]
     return {f"{type_}:{id_}" for type_, id_ in ends if id_ != WILDCARD}

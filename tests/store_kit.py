@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -42,8 +44,7 @@ class FakeRandom:
 
 def until(text: str, instant: int) -> str:
     """The tuple of that text, expiring at that instant."""
-    tuple_ = RelationTuple.parse(text)
-    return str(RelationTuple(tuple_.resource, tuple_.relation, tuple_.subject, moment(instant)))
+    return str(replace(RelationTuple.parse(text), expires_at=moment(instant)))
 
 
 def many(*texts: str) -> list[RelationTuple]:

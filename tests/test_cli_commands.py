@@ -39,6 +39,9 @@ from tests.cli_double import ANNA, MEMBER, REPORT, TOKEN, VIA, Double
 
 Screen = pytest.CaptureFixture[str]
 
+BRINGS_NOTHING = {"context": None, "contextual": ()}
+"""A question that brings nothing along."""
+
 
 def decision(verdict: Verdict, *missing: str) -> Decision:
     return Decision(verdict, missing, 7, TOKEN)
@@ -65,7 +68,7 @@ def test_check_json(double: Double, capsys: Screen) -> None:
         "token": TOKEN,
         "valid_until": None,
     }
-    assert double.calls == [("decide", ("report:q3#view@user:anna",), {"consistency": None})]
+    assert double.calls == [("decide", ("report:q3#view@user:anna",), {**BRINGS_NOTHING, "consistency": None})]
 
 
 def test_check_text(double: Double, capsys: Screen) -> None:
@@ -149,7 +152,7 @@ def test_best_json(double: Double, capsys: Screen) -> None:
     assert double.calls[0] == (
         "best_many",
         ("user:anna", ("report:q3", "report:q4")),
-        {"ways": "all", "consistency": None},
+        {"ways": "all", **BRINGS_NOTHING, "consistency": None},
     )
 
 
@@ -213,7 +216,7 @@ def test_expand(double: Double, capsys: Screen) -> None:
         "children": [2],
         "cycle": False,
     }
-    assert double.calls[0] == ("expand", ("report:q3", "manage"), {"consistency": None, "usersets": False})
+    assert double.calls[0] == ("expand", ("report:q3", "manage"), {"contextual": (), "consistency": None, "usersets": False})
     assert main(["expand", "report:q3"]) == 2
 
 

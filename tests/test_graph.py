@@ -54,7 +54,7 @@ def test_every_pinned_view_keeps_its_state(steps: list[tuple[int, bool, bool]]) 
             graph.fold()
         for view, expected in pinned:
             assert expected == {edge.subject for edge in view.edges(1, 1)}
-            assert expected == {subject for subject in range(1, 5) if view.edge(1, 1, subject, 0) is not None}
+            assert expected == {subject for subject in range(1, 5) if view.edges_to(1, 1, subject, 0)}
 
 
 def test_a_folded_revision_is_not_pinned_again() -> None:

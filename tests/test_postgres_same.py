@@ -24,12 +24,13 @@ POOL = [
     "report:*#viewer@group:g1#member",
     "report:q1#viewer@user:*",
 ]
+SAID = ["", "", "", "[late]", '[late:{"n":1}]', '[late:{"n":"1"}]', '[member:{"n":1}]']
 ON_DUPLICATE: tuple[OnDuplicate, ...] = ("error", "touch", "skip")
 
 
 def some(random: Random, clock: FakeClock, size: int) -> list[RelationTuple]:
-    """Tuples that may repeat each other; some expire soon, some have, some never do."""
-    found = random.choices(POOL, k=size)
+    """Tuples that may repeat each other; some expire soon, some have, some never do; some have a caveat."""
+    found = [each + random.choice(SAID) for each in random.choices(POOL, k=size)]
     return many(*(each if random.random() < 0.6 else until(each, clock.now + random.randint(-2, 3)) for each in found))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError, Unsupported
+from relgraph.errors import InvalidFile, RelgraphError, SchemaParseError, SchemaTypeError
 from relgraph.schema import compose, parse, print_schema
 from relgraph.schema.compose import DEPTH_MAX, FILES_MAX
 from relgraph.schema.reader import TEXT_BYTES_MAX
@@ -98,8 +98,10 @@ def test_faults_name_file_and_line(write: Callable[[dict[str, str | bytes]], Pat
     write({"a/b.zed": "\n\ndefinition user {}"})
     assert f"`user` is defined twice, first in line 3 of `{name}`, rename" in refusal(root).message
     assert refusal(root).details == {"file": str(root), "line": "3", "column": "12"}
-    write({"a/b.zed": "caveat late(now int) { now > 5 }"})
-    assert isinstance(refusal(root), Unsupported)
+    write({"a/b.zed": "\n\ncaveat late(hour int) {\n  hour > '5'\n}"})
+    found = refusal(root)
+    assert found.details == {"file": name, "line": "4", "column": "8"}
+    assert "  hour > '5'\n  " in found.message
 
 
 def test_a_fault_of_one_file_names_it(write: Callable[[dict[str, str | bytes]], Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relgraph.errors import SchemaParseError, SchemaTypeError, Unsupported
+from relgraph.errors import SchemaParseError, SchemaTypeError
 from relgraph.schema.reader import TEXT_BYTES_MAX
 from tests.schema_kit import OWNER, USER, check, doc, refusal
 
@@ -18,7 +18,7 @@ GRAMMAR = [
     ("definition User {}", 1, 12, "`User` cannot name a type"),
     ("definition org/u {}", 1, 12, "`org/u` cannot name a type"),
     ("definition user {}\ndefinition user {}", 2, 12, "`user` is defined twice, first in line 1"),
-    ("definition user {}}", 1, 19, "expected `definition` or `use`, found `}`"),
+    ("definition user {}}", 1, 19, "expected `definition`, `caveat` or `use`, found `}`"),
     ("definition user {} $", 1, 20, "`$` has no meaning in a schema"),
     ("definition user {}\n  /* open", 2, 3, "never closed, write `*/`"),
     ("definition user {} \ud800", 1, 20, "surrogate"),
@@ -181,17 +181,6 @@ MEANING = [
     ),
 ]
 
-NOT_YET = [
-    ("caveat late(now int) { now > 5 % 'x' }", 1, 1, "caveats are not supported yet"),
-    (doc("relation owner: user with late"), 3, 27, "remove `with late`"),
-    (doc("relation owner: user with org/late"), 3, 27, "remove `with org/late`"),
-    (doc("relation owner: user with expiration"), 3, 27, "write `use expiration` before the first definition"),
-    (doc("relation owner: user with late and expiration", flags="use expiration\n"), 4, 27, "remove `with late`"),
-    (doc("relation owner: user with expiration and late", flags="use expiration\n"), 4, 42, "remove `and late`"),
-    (doc("relation owner: user with late and universal", flags="use universal\n"), 4, 27, "caveats are not supported"),
-    (doc("relation owner: user with universal"), 3, 27, "write `use universal` before the first definition"),
-]
-
 
 @pytest.mark.parametrize(("text", "line", "column", "part"), GRAMMAR)
 def test_grammar(text: str, line: int, column: int, part: str) -> None:
@@ -203,12 +192,6 @@ def test_grammar(text: str, line: int, column: int, part: str) -> None:
 def test_meaning(text: str, line: int, column: int, part: str) -> None:
     """What parses but does not hold together is a SchemaTypeError at its place."""
     check(SchemaTypeError, text, line, column, part)
-
-
-@pytest.mark.parametrize(("text", "line", "column", "part"), NOT_YET)
-def test_not_yet(text: str, line: int, column: int, part: str) -> None:
-    """What SpiceDB's language has and this version has not is refused by name, never ignored."""
-    check(Unsupported, text, line, column, part)
 
 
 def test_caret() -> None:

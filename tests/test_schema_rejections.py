@@ -1,7 +1,6 @@
 """What SpiceDB rejects, in the order in which its parser and its type system say so: none of it is accepted here.
 
-Three of its reasons concern caveats, which are refused as a whole, and one the prefixes of names, which nobody needs
-here. Imports from files are refused in `test_schema_compose.py`.
+One of its reasons concerns the prefixes of names, which nobody needs here. Imports from files are refused in `test_schema_compose.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from relgraph.errors import RelgraphError, SchemaParseError, SchemaTypeError, Unsupported
+from relgraph.errors import RelgraphError, SchemaParseError, SchemaTypeError
 from tests.schema_kit import OWNER, USER, check, doc
 
 
@@ -25,6 +24,7 @@ class Rejected(NamedTuple):
 
 
 OPEN = "relation open: user:*"
+LATE = "caveat late(hour int) { hour > 5 }\n"
 
 REASONS = {
     "a syntax error": Rejected("definition user {", SchemaParseError, 1, 17, "never closed"),
@@ -53,7 +53,87 @@ REASONS = {
         doc(OWNER, "permission view = owner.most(owner)"), SchemaParseError, 4, 25, "`most` is not an arrow function"
     ),
     "expiration without its flag": Rejected(
-        doc("relation owner: user with expiration"), Unsupported, 3, 27, "write `use expiration`"
+        doc("relation owner: user with expiration"), SchemaTypeError, 3, 27, "write `use expiration`"
+    ),
+    "a caveat without parameters": Rejected(
+        "caveat late() { true }", SchemaParseError, 1, 13, "at least one parameter"
+    ),
+    "a parameter twice": Rejected(
+        "caveat late(hour int, hour uint) { hour > 5 }", SchemaParseError, 1, 23, "`hour` stands twice"
+    ),
+    "a parameter of an unknown type": Rejected(
+        "caveat late(hour integer) { hour > 5 }", SchemaParseError, 1, 18, "did you mean `int`?"
+    ),
+    "a list of nothing": Rejected(
+        "caveat late(hours list) { hours == [] }", SchemaParseError, 1, 19, "write `list<string>`"
+    ),
+    "an expression that is empty": Rejected(
+        "caveat late(hour int) {\n}", SchemaParseError, 2, 1, "the expression is empty"
+    ),
+    "an expression too long": Rejected(
+        f"caveat late(hour int) {{ hour > {'1' * 100_000} }}", SchemaParseError, 1, 25, "at most 100000 are allowed"
+    ),
+    "an expression that does not compile": Rejected(
+        "caveat late(hour int) {\n  hour > 5 &&\n  hour < 'noon'\n}", SchemaParseError, 3, 8, "no matching overload"
+    ),
+    "an expression that breaks CEL's grammar": Rejected(
+        "caveat late(hour int) { hour > }", SchemaParseError, 1, 31, "expected a value, a name or `(`"
+    ),
+    "an expression that names what is no parameter": Rejected(
+        "caveat late(hour int) { hours > 5 }", SchemaParseError, 1, 25, "did you mean `hour`?"
+    ),
+    "an expression that is no condition": Rejected(
+        "caveat late(hour int) { hour + 5 }", SchemaParseError, 1, 25, "the expression gives `int`"
+    ),
+    "a caveat never closed": Rejected(
+        "caveat late(hour int) { hour > 5 && '}' == '{'", SchemaParseError, 1, 23, "the caveat is never closed"
+    ),
+    "a name of a definition and a caveat": Rejected(
+        f"caveat user(hour int) {{ hour > 5 }}\n{USER}", SchemaParseError, 2, 12, "`user` names a caveat already"
+    ),
+    "a name of a partial and a caveat": Rejected(
+        "use partial\npartial late {}\ncaveat late(hour int) { hour > 5 }",
+        SchemaParseError,
+        2,
+        9,
+        "names a caveat already",
+    ),
+    "a name of two caveats": Rejected(
+        "caveat late(hour int) { hour > 5 }\ncaveat late(hour int) { hour > 6 }",
+        SchemaParseError,
+        2,
+        8,
+        "first in line 1",
+    ),
+    "a caveat's name of the wrong shape": Rejected(
+        "caveat Late(hour int) { hour > 5 }", SchemaParseError, 1, 8, "cannot name a caveat"
+    ),
+    "a parameter named as a word of CEL": Rejected(
+        "caveat late(in int) { in > 5 }", SchemaParseError, 1, 13, "is a word of CEL"
+    ),
+    "a caveat behind the expiration": Rejected(
+        doc("relation owner: user with expiration and late", flags="use expiration\n"),
+        SchemaParseError,
+        4,
+        42,
+        "write `with late and expiration`",
+    ),
+    "an unknown caveat": Rejected(
+        LATE + doc("relation owner: user with lates"), SchemaTypeError, 4, 27, "did you mean `late`?"
+    ),
+    "a subject type twice with its caveat": Rejected(
+        LATE + doc("relation owner: user with late | user | user with late"),
+        SchemaTypeError,
+        4,
+        41,
+        "`user with late` stands twice",
+    ),
+    "a parameter that is not used": Rejected(
+        "caveat late(hour int, day string) {\n  hour > 5 && [1].all(day, day == 1) && {'day': 1}.day == 1\n}",
+        SchemaTypeError,
+        1,
+        23,
+        "`day` is not used",
     ),
     "a member twice": Rejected(doc(OWNER, OWNER), SchemaTypeError, 4, 10, "`owner` stands twice in `doc`"),
     "a relation without types": Rejected(doc("relation owner:"), SchemaParseError, 4, 1, "expected a subject type"),

@@ -23,7 +23,6 @@ NOT_SERVED = {
     "contextual_tuples",
     "dry_run",
     "expect",
-    "caveat",
     "request_id",
 }
 """Names of fields that are refused somewhere; `request_id` only on imports and schema writes."""
@@ -110,10 +109,38 @@ def test_a_field_from_the_future_is_refused(name: str) -> None:
 
 def test_the_error_names_the_way_to_a_nested_field() -> None:
     """A refused field deep in a request is named with its whole path."""
-    request = pb.WriteRequest(updates=[pb.Update(), pb.Update(tuple=pb.RelationTuple(caveat="weekday"))])
+    fact = pb.RelationTuple.FromString(b"\xfa\x3f\x05alice")
     with pytest.raises(Unsupported) as caught:
-        refuse_unserved(request)
-    assert caught.value.details == {"field": "updates[1].tuple.caveat"}
+        refuse_unserved(pb.WriteRequest(updates=[pb.Update(), pb.Update(tuple=fact)]))
+    assert caught.value.details == {"field": "updates[1].tuple", "field_number": "1023"}
+
+
+def test_a_context_is_looked_through_for_what_is_not_known() -> None:
+    """A context is a value as a whole, and a field in it that this version does not know is refused, however deep."""
+    fact = pb.RelationTuple(caveat="near")
+    fact.context.update({"a": [{"b": None}], "c": {}})
+    request = pb.WriteRequest(updates=[pb.Update(tuple=fact)])
+    refuse_unserved(request)
+    deep = fact.context.fields["a"].list_value.values[0].struct_value.fields["b"]
+    deep.MergeFromString(b"\xfa\x3f\x05alice")
+    with pytest.raises(Unsupported, match="fields that this version does not know") as caught:
+        refuse_unserved(pb.WriteRequest(updates=[pb.Update(tuple=fact)]))
+    assert caught.value.details == {"field": "updates[0].tuple.context"}
+
+
+def test_the_values_of_contexts_are_counted() -> None:
+    """Values at any depth of a context count as items do, in writes and imports, until there are too many."""
+    fact = pb.RelationTuple(caveat="near")
+    fact.context.update({"a": [[1, 2], {"b": 3}], "c": 4})  # a, its two, their three, and c
+    for message in (pb.WriteRequest(updates=[pb.Update(tuple=fact)] * 2), pb.ImportRequest(tuples=[fact] * 2)):
+        check_items(message, 16)
+        with pytest.raises(LimitExceeded) as caught:
+            check_items(message, 15)
+        assert caught.value.details["limit"] == "request_items_max"
+    crowd = pb.RelationTuple(caveat="near")
+    crowd.context.fields["a"].list_value.MergeFromString(b"\x0a\x00" * 1_000_000)
+    with pytest.raises(LimitExceeded):
+        check_items(pb.WriteRequest(updates=[pb.Update(tuple=crowd)] * 3), 20_000)
 
 
 def test_every_request_of_the_service_has_a_row() -> None:

@@ -42,7 +42,7 @@ from tests.machine_plans import (
     tuples,
     writes,
 )
-from tests.machine_views import Follower, kept_number, key_numbers, object_number, spelled
+from tests.machine_views import Follower, kept_number, key_numbers, object_number, spelled, version_of
 from tests.naive_store import Naive, NaiveExists, NaiveReused, NaiveWrite, bare, living, matches, objects_in
 from tests.store_kit import ALL, FakeClock
 
@@ -51,9 +51,10 @@ if TYPE_CHECKING:
 
     from relgraph.store.base import Commit, NumberedRow, Snapshot, Store, Transaction
     from relgraph.tuples import RelationTuple, TupleFilter
+    from tests.naive_store import Row
     from tests.postgres_kit import Server
 
-Versioned: TypeAlias = "tuple[RelationTuple, int, int | None] | tuple[RelationTuple, int, int | None, int | None]"
+Versioned: TypeAlias = "tuple[RelationTuple, int, str, str, int | None] | Row"
 
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 VIEWS_MAX = 3
@@ -268,12 +269,14 @@ class StoreMachine(RuleBasedStateMachine):
         follower.learn(changes)
         head = self.naive.head
         assert head == follower.at
-        told = {(follower.spelled(row), row.created, row.deleted, row.expires) for row in changes.rows}
+        told = {
+            (follower.spelled(row), row.created, row.deleted, *follower.version_of(row)[1:]) for row in changes.rows
+        }
         assert len(told) == len(changes.rows)
         self._same(self.naive.changed_rows(after, head), told)
         schemas = {number: text for number, text in self.naive.moments[-1].schemas.items() if number > after}
         assert schemas == {version.revision: version.text for version in changes.schemas}
-        state = {follower.spelled(row): (row.created, row.expires) for row in follower.rows.values()}
+        state = {follower.spelled(row): follower.version_of(row) for row in follower.rows.values()}
         wanted = self.naive.moments[-1].state
         self._same({(key, *v) for key, v in wanted.items()}, {(key, *v) for key, v in state.items()}, more=True)
 
@@ -338,7 +341,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert max(schemas, default=None) == (schema and schema.revision)
         wanted = {(key, *version) for key, version in state.items()}
         found = {key: view.tuple(*numbers, at) for key in KEYS if (numbers := key_numbers(view, key)) is not None}
-        self._same(wanted, {(key, row.created, row.expires) for key, row in found.items() if row is not None})
+        self._same(wanted, {(key, *version_of(view, row)) for key, row in found.items() if row is not None})
         for resource, relation in {(key.resource, key.relation) for key in KEYS}:
             id_, name = object_number(view, resource.type, resource.id), view.name_id(relation)
             for usersets in (False, True):
@@ -361,7 +364,7 @@ class StoreMachine(RuleBasedStateMachine):
             self._rows_told(view, rows, {each for each in wanted if each[0].subject == subject})
 
     def _rows_told(self, view: Snapshot, rows: list[NumberedRow], wanted: AbstractSet[Versioned]) -> None:
-        told = {(spelled(view, row), row.created, row.expires) for row in rows}
+        told = {(spelled(view, row), *version_of(view, row)) for row in rows}
         assert len(told) == len(rows)
         self._same(wanted, told)
 
@@ -407,7 +410,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert (commit.principal, commit.payload) == (request.principal, request.payload)
         assert view.name_id("stranger") is None
         changes = view.changes(at, 0, 0)
-        told = {(spelled(view, row), row.created, row.deleted, row.expires) for row in changes.rows}
+        told = {(spelled(view, row), row.created, row.deleted, *version_of(view, row)[1:]) for row in changes.rows}
         assert len(told) == len(changes.rows)
         self._same(seen.changed_rows(at, head), told)
         for after in (head + 1, view.floor - 1):
@@ -418,7 +421,7 @@ class StoreMachine(RuleBasedStateMachine):
         kept_rows = {
             row
             for row in rows
-            if (row[2] is None or row[2] > self.naive.floor) and not self.naive.passed(row[1], row[3])
+            if (row[2] is None or row[2] > self.naive.floor) and not self.naive.passed(row[1], row[-1])
         }
         assert objects_in(kept_rows, at) <= named <= objects_in(rows, at)
         self._release(view)
@@ -438,10 +441,12 @@ class StoreMachine(RuleBasedStateMachine):
                 if (kind.resource_type, kind.relation, kind.subject_type, kind.subject_relation)
                 == (key.resource.type, key.relation, key.subject.type, key.subject.relation)
                 and (kind.universal, kind.wildcard) == (key.resource.id == "*", key.subject.id == "*")
-                and kind.expiration == (state[key].expires is not None)
+                and (kind.expiration, kind.caveat) == (state[key].expires is not None, state[key].caveat)
             }
             assert kind.living == len(alike)
             assert bare(kind.example) in alike
+            assert kind.caveat == kind.example.caveat
+            assert str(kind.example.context) == state[bare(kind.example)].context
 
 
 class FileMachine(StoreMachine):

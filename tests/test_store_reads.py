@@ -47,7 +47,7 @@ class ReadsContract:
             resource, relation, subject, _ = key = numbers(snapshot, SAMPLE[2])
             row = snapshot.tuple(*key, 1)
             assert row is not None
-            assert (*key, 1, None, 0, None) == tuple(row)
+            assert (*key, 1, None, 0, None, None) == tuple(row)
             assert snapshot.tuple(resource, relation, subject, 0, 1) is None
 
     def test_numbers_and_names(self, store: Store) -> None:

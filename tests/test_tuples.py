@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relgraph.contexts import EMPTY, Context
 from relgraph.errors import (
+    InvalidContext,
     InvalidFilter,
     InvalidId,
     InvalidInput,
@@ -19,7 +22,7 @@ from relgraph.errors import (
     quoted,
 )
 from relgraph.revision import Consistency, Token
-from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
+from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter, question_of
 
 SEGMENT = st.from_regex(r"[a-z][a-z0-9_]{1,10}[a-z0-9]", fullmatch=True)
 TYPES = st.lists(SEGMENT, min_size=1, max_size=3).map("/".join)
@@ -40,6 +43,94 @@ def test_a_tuple_is_its_text(type_: str, id_: str, relation: str, other: str, ot
     made = RelationTuple(Object(type_, id_), relation, Subject(other, other_id, userset))
     assert made == RelationTuple.parse(str(made)) == RelationTuple.of(made)
     assert (id_ == "*") == made.universal
+
+
+MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC))
+HOSTILE = st.text(st.sampled_from('[]{}@#:"\\expiration,') | st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(TYPES, st.dictionaries(HOSTILE, HOSTILE | st.just("[expiration:2027-01-01T00:00:00Z]"), max_size=2), MOMENTS)
+def test_a_caveat_and_its_context_are_in_the_text(name: str, values: dict[str, object], until: datetime | None) -> None:
+    """Whatever a context's texts hold, brackets and marks of tuples too, what is printed reads back to the same."""
+    plain = RelationTuple.parse("doc:a#viewer@group:b#member")
+    for caveat in (name, "expiration"):
+        made = RelationTuple(*plain.key, until, caveat, Context.of(values))
+        assert made == RelationTuple.parse(str(made)) == RelationTuple.of(made)
+        assert made.key == plain.key
+        assert str(made).startswith(f"{plain}[{caveat}")
+        assert made != RelationTuple(*plain.key, until) == RelationTuple.parse(str(RelationTuple(*plain.key, until)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expires", "caveat", "context"),
+    [
+        ("[limited]", False, "limited", {}),
+        ("[limited:{}]", False, "limited", {}),
+        ('[acme/limited:{"n": 1.0}]', False, "acme/limited", {"n": 1}),
+        ('[limited:{"a":"]["}][expiration:2027-01-31T12:00:00Z]', True, "limited", {"a": "]["}),
+        ("[expiration:2027-01-31T12:00:00Z]", True, "", {}),
+        ("[expiration]", False, "expiration", {}),
+        ('[expiration:{"a":1}]', False, "expiration", {"a": 1}),
+    ],
+)
+def test_traits_are_spelled_as_in_spicedb(text: str, expires: bool, caveat: str, context: dict[str, object]) -> None:
+    """The caveat stands first, with its context as JSON where there is one; then until when the tuple counts."""
+    made = RelationTuple.parse(f"doc:a#viewer@user:b{text}")
+    assert (made.expires_at is not None, made.caveat) == (expires, caveat)
+    assert made.context == context
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("[]", InvalidTuple, "behind its subject"),
+        ("[Limited]", InvalidName, "cannot name a caveat"),
+        ("[limited:]", InvalidTuple, "behind its subject"),
+        ("[limited:1]", InvalidTuple, "behind its subject"),
+        ("[limited:{]", InvalidContext, "not JSON"),
+        ('[limited:{"a":1,"a":2}]', InvalidContext, "twice"),
+        ("[limited][other]", InvalidName, "cannot name a caveat"),
+        ("[expiration:2027-01-31T12:00:00Z][limited]", InvalidTuple, "behind its subject"),
+        ("[expiration:soon]", InvalidInput, "not a point in time"),
+        ("[limited]x", InvalidId, "not allowed"),
+        ("[limited", InvalidId, "not allowed"),
+        ("[limited][expiration:2027-01-31T12:00:00Z]]", InvalidTuple, "behind its subject"),
+    ],
+)
+def test_wrong_traits_say_what_is_wrong(text: str, error: type[InvalidInput], says: str) -> None:
+    """What stands behind a subject is a caveat and an expiration, each once and in this order, or an error."""
+    with pytest.raises(error) as caught:
+        RelationTuple.parse(f"doc:a#viewer@user:b{text}")
+    assert says in caught.value.message
+
+
+def test_parts_are_checked_as_their_text_is() -> None:
+    """A caveat's name keeps its pattern, a context needs a caveat, and a mapping becomes a context."""
+    key = RelationTuple.parse("doc:a#viewer@user:b").key
+    with pytest.raises(InvalidName, match="cannot name a caveat"):
+        RelationTuple.of(RelationTuple(*key, caveat="Limited"))
+    with pytest.raises(InvalidTuple, match="no caveat that it would be for"):
+        RelationTuple.of(RelationTuple(*key, context=Context.of({"n": 1})))
+    with pytest.raises(InvalidContext):
+        RelationTuple(*key, caveat="limited", context={"n": b""})  # type: ignore[arg-type]
+    assert RelationTuple(*key, caveat="limited", context={"n": 1.0}) == RelationTuple.parse(  # type: ignore[arg-type]
+        'doc:a#viewer@user:b[limited:{"n":1}]'
+    )
+    with pytest.raises(InvalidTuple, match="asks with a caveat"):
+        question_of("doc:a#viewer@user:b[limited]", None, None)
+
+
+def test_the_order_of_tuples_is_total() -> None:
+    """By key, then by expiration, never last, then by caveat and context: of any two, one comes first."""
+    texts = ["", '[limited:{"n":1}]', '[limited:{"n":2}]', "[limited]", "[other]"]
+    until = ["[expiration:2026-01-01T00:00:00Z]", "[expiration:2027-01-01T00:00:00Z]", ""]
+    ordered = [RelationTuple.parse(f"doc:{i}#viewer@user:b{text}{t}") for i in "ab" for t in until for text in texts]
+    backwards = ordered[::-1]
+    assert sorted(backwards) == ordered
+    assert len({*ordered}) == len(ordered)
+    for index, one in enumerate(ordered):
+        assert [one < other for other in ordered] == [index < place for place in range(len(ordered))]
+    assert RelationTuple.parse("doc:a#viewer@user:b").context is EMPTY
 
 
 @given(st.text(max_size=40))
@@ -85,8 +176,6 @@ def test_sizes_and_patterns_are_spicedbs() -> None:
         RelationTuple.parse(f"doc:a#{'r' * 65}@user:b")
     assert Object.parse("doc:A") != Object.parse("doc:a")
     assert Subject.parse("user:anna#...") == Subject("user", "anna")
-    with pytest.raises(InvalidTuple, match="caveat"):
-        RelationTuple.parse("doc:a#viewer@user:b[limit]")
     with pytest.raises(InvalidTuple, match="plain objects only"):
         RelationTuple.parse("doc:a#viewer@user:*#member")
 

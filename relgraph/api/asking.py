@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import (
     DuplicateUpdate,
+    InvalidContext,
     InvalidFilter,
     InvalidInput,
     InvalidTuple,
@@ -102,14 +103,26 @@ class Asking:
                 {"limit": "updates_max", "value": str(self._limits.updates_max)},
             )
         for each in parts["delete"]:
-            if each.expires_at is not None:
+            if each.expires_at is not None or each.caveat:
+                trait = "a caveat" if each.caveat else "an expiration"
                 raise InvalidTuple(
-                    f"the write deletes {quoted(str(each), _LENGTH_MAX)} with an expiration; a delete names the tuple "
-                    "alone, whenever that expires: leave the expiration out",
+                    f"the write deletes {quoted(str(each), _LENGTH_MAX)} with {trait}; a delete names the tuple "
+                    "alone, whatever it says beside: leave the brackets out",
                     {"tuple": str(each)},
                 )
+        for each in (*parts["touch"], *parts["create"]):
+            self._check_context(each)
         _refuse_duplicates(parts)
         return parts
+
+    def _check_context(self, tuple_: RelationTuple) -> None:
+        size, size_max = len(str(tuple_.context)), self._limits.tuple_context_size_max
+        if size > size_max:
+            raise InvalidContext(
+                f"the context of {quoted(str(tuple_))} takes {size} bytes as JSON, and `tuple_context_size_max` is "
+                f"{size_max}; give it less, and the rest with each question",
+                {"limit": "tuple_context_size_max", "value": str(size_max)},
+            )
 
     def staged(
         self, tuples: Iterable[str | RelationTuple], *, allow_universal: bool, allow_wildcards: bool
@@ -126,6 +139,8 @@ class Asking:
             try:
                 each = RelationTuple.of(value)
                 _check_marks(each, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
+                if each.caveat:
+                    self._check_context(each)
             except RelgraphError as error:
                 error.details["index"] = str(index)
                 raise

@@ -7,26 +7,22 @@ import time
 from copy import copy
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from relgraph.answers import Decision, Expansion, Page, SchemaDiff, SchemaText, Verdict
+from relgraph.answers import Expansion, Page, SchemaDiff, SchemaText
 from relgraph.api.bests import Bests
 from relgraph.api.cursors import Cursor
 from relgraph.api.deadlines import ends_at as _instant
-from relgraph.api.deciding import Deciding
+from relgraph.api.deciding import Deciding, allowed, check_on_conditional
 from relgraph.api.dumping import Dump
-from relgraph.api.following import Following, Pinned
+from relgraph.api.following import Following
 from relgraph.api.history import History
 from relgraph.api.lookups import Lookups
 from relgraph.api.status import status
 from relgraph.api.survey import Survey
 from relgraph.api.watching import Selection, open_watch
+from relgraph.api.worlds import brought, world_of
 from relgraph.api.writing import Writing
-from relgraph.engine import (
-    Budget,
-    EverySubjectScope,
-    World,
-    expand,
-)
-from relgraph.errors import Conditional, InvalidCursor, InvalidInput, NoSchema, Undecided, quoted
+from relgraph.engine import EverySubjectScope, expand
+from relgraph.errors import InvalidCursor, InvalidInput, NoSchema, quoted
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
 from relgraph.schema import parse
@@ -35,14 +31,15 @@ from relgraph.store import open_store
 from relgraph.tuples import Object, Subject, TupleFilter, check_relation, question_of, questions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from types import TracebackType
 
-    from relgraph.answers import Best, Collected, Cycles, Deleted, Imported, Log, Orphans, Status, Written
+    from relgraph.answers import Best, Collected, Cycles, Decision, Deleted, Imported, Log, Orphans, Status, Written
     from relgraph.api.bests import Ways
     from relgraph.api.observing import Observer
     from relgraph.api.watching import Watch
+    from relgraph.api.worlds import Brought
     from relgraph.store import SQLiteModule
     from relgraph.store.base import OnDuplicate, Store
     from relgraph.tuples import Precondition, Question, RelationTuple
@@ -118,8 +115,8 @@ class Authorizer(Lookups):
         """The newest revision that this process has taken in, and can answer from without reading the store."""
         return self._following.head
 
-    def _world(self, pinned: Pinned, deadline: float | None) -> World:
-        return World(pinned.rules, pinned.view, Budget(self.limits, time.monotonic, deadline), pinned.now)
+    def _given(self, context: Mapping[str, object] | None, contextual: Sequence[str | RelationTuple]) -> Brought:
+        return brought(context, contextual, self.limits)
 
     def check(
         self,
@@ -127,26 +124,31 @@ class Authorizer(Lookups):
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         on_conditional: Literal["raise", "deny"] = "raise",
         deadline: float | None = None,
     ) -> bool:
         """Return whether `subject` has `permission` on `resource`; one text `report:q3#view@user:anna` will do too.
 
-        Raises InvalidInput for words that are wrong, UnknownDefinition or UnknownRelation for names that the schema
-        lacks, Undecided where the answer is undefined, Conditional where context is missing (False with
-        `on_conditional="deny"`), LimitExceeded, RevisionUnavailable.
+        `context` has values for the parameters of caveats; `contextual` are tuples that count beside the stored ones,
+        for this question only. Raises InvalidInput for words that are wrong, UnknownDefinition or UnknownRelation for
+        names that the schema lacks, Undecided where the answer is undefined, CaveatFailed where that is for a caveat
+        that could not be evaluated, Conditional where context is missing (False with `on_conditional="deny"`),
+        InvalidContext, TupleNotAllowed, LimitExceeded, RevisionUnavailable.
         """
-        if on_conditional not in ("raise", "deny"):
-            raise InvalidInput(f"on_conditional is {quoted(str(on_conditional))}; use `raise` or `deny`")
-        decision = self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
-        if decision.verdict is Verdict.CONDITIONAL and on_conditional == "raise":
-            raise Conditional(
-                f"the answer depends on {', '.join(map(quoted, decision.missing))}; give the context, "
-                "or decide what a conditional answer means with `on_conditional`",
-                {"missing": ", ".join(decision.missing)},
-            )
-        return decision.allowed
+        check_on_conditional(on_conditional)
+        decision = self.decide(
+            subject,
+            permission,
+            resource,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
+        return allowed(decision, on_conditional)
 
     def decide(
         self,
@@ -154,24 +156,22 @@ class Authorizer(Lookups):
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Decision:
         """Return the verdict with its revision and, where it is CONDITIONAL, what is missing. Raises as `check`."""
         who, name, what = question_of(subject, permission, resource)
-        decision = self._deciding.one(who, name, what, consistency, _instant(deadline))
-        if decision.verdict is Verdict.UNDECIDED:
-            raise Undecided(
-                f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))} is undefined: "
-                "it depends on its own negation; look for a permission that excludes itself through the tuples",
-                {"subject": str(who), "permission": name, "resource": str(what)},
-            )
-        return decision
+        given = self._given(context, contextual)
+        return self._deciding.one(who, name, what, given, consistency, _instant(deadline))
 
     def decide_many(
         self,
         questions: Sequence[Question],
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Decision]:
@@ -180,7 +180,8 @@ class Authorizer(Lookups):
         A question is a text `report:q3#view@user:anna`, or subject, permission and resource. Raises as `check`, with
         the question's place, from 0, in `details["index"]`.
         """
-        return self._deciding.many(questions_of(questions), consistency, _instant(deadline))
+        given = self._given(context, contextual)
+        return self._deciding.many(questions_of(questions), given, consistency, _instant(deadline))
 
     def best(
         self,
@@ -188,6 +189,8 @@ class Authorizer(Lookups):
         resource: str | Object,
         *,
         ways: Ways = "one",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Best:
@@ -195,7 +198,16 @@ class Authorizer(Lookups):
 
         With `ways`, how each came about: none, the shortest, or all (`truncated` says when there are more).
         """
-        return self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline)[0]
+        found = self.best_many(
+            subject,
+            [resource],
+            ways=ways,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
+        return found[0]
 
     def best_many(
         self,
@@ -203,11 +215,14 @@ class Authorizer(Lookups):
         resources: Sequence[str | Object],
         *,
         ways: Ways = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """Return the best access of one subject on many resources, in their order, all at one revision."""
-        return self._bests.on_resources(subject, resources, ways, consistency, _instant(deadline))
+        given = self._given(context, contextual)
+        return self._bests.on_resources(subject, resources, ways, given, consistency, _instant(deadline))
 
     def best_subjects(
         self,
@@ -215,6 +230,8 @@ class Authorizer(Lookups):
         resource: str | Object,
         *,
         ways: Ways = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
@@ -222,7 +239,8 @@ class Authorizer(Lookups):
 
         Raises as `best`, with the place of a subject that cannot be asked about, from 0, in `details["index"]`.
         """
-        return self._bests.of_subjects(subjects, resource, ways, consistency, _instant(deadline))
+        given = self._given(context, contextual)
+        return self._bests.of_subjects(subjects, resource, ways, given, consistency, _instant(deadline))
 
     def expand(
         self,
@@ -230,6 +248,7 @@ class Authorizer(Lookups):
         permission: str,
         *,
         usersets: bool = False,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
@@ -238,10 +257,11 @@ class Authorizer(Lookups):
         Usersets stand among the tuples; with `usersets`, each is opened as well, and what is in it, and so on.
         """
         what, name = Object.of(resource), check_relation(permission)
-        ends = _instant(deadline)
+        given, ends = self._given(None, contextual), _instant(deadline)
         with self._following.pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
-            nodes = expand(EverySubjectScope(self._world(pinned, ends)), what, name, usersets=usersets)
+            world = world_of(pinned, self.limits, ends, given)
+            nodes = expand(EverySubjectScope(world), what, name, usersets=usersets)
             return Expansion(nodes, pinned.revision.number, pinned.token)
 
     def orphans(
@@ -259,7 +279,7 @@ class Authorizer(Lookups):
         """
         ends = _instant(deadline)
         with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
-            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).orphans(self.limits)
+            return Survey(pinned, snapshot, world_of(pinned, self.limits, ends), candidates, types).orphans(self.limits)
 
     def cycles(
         self,
@@ -276,7 +296,7 @@ class Authorizer(Lookups):
         """
         ends = _instant(deadline)
         with self._following.pinned(consistency, ends) as pinned, self._following.rows(pinned) as snapshot:
-            return Survey(pinned, snapshot, self._world(pinned, ends), candidates, types).cycles()
+            return Survey(pinned, snapshot, world_of(pinned, self.limits, ends), candidates, types).cycles()
 
     def write(
         self,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Literal
 
 from relgraph.answers import Best
-from relgraph.engine import Budget, SubjectScope, Walk, World, access, find_ways
+from relgraph.api.worlds import world_of
+from relgraph.engine import SubjectScope, Walk, access, find_ways
 from relgraph.errors import InvalidInput, at_index, quoted
 from relgraph.instants import moment
 from relgraph.tuples import Object, Subject
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from relgraph.answers import Way
     from relgraph.api.following import Following, Pinned
+    from relgraph.api.worlds import Brought
+    from relgraph.engine import World
     from relgraph.limits import Limits
     from relgraph.revision import Consistency
 
@@ -37,6 +39,7 @@ class Bests:
         subject: str | Subject,
         resources: Sequence[str | Object],
         ways: Ways,
+        given: Brought,
         consistency: Consistency | None,
         ends: float | None,
     ) -> list[Best]:
@@ -47,7 +50,7 @@ class Bests:
         with self._following.pinned(consistency, ends) as pinned:
             for each in objects:
                 pinned.rules.schema.check_access(who, each)
-            walks = self._walks(self._world(pinned, ends), who)
+            walks = self._walks(world_of(pinned, self._limits, ends, given), who)
             return [self._best(pinned, *walks, each, ways) for each in objects]
 
     def of_subjects(
@@ -55,6 +58,7 @@ class Bests:
         subjects: Sequence[str | Subject],
         resource: str | Object,
         ways: Ways,
+        given: Brought,
         consistency: Consistency | None,
         ends: float | None,
     ) -> list[Best]:
@@ -66,11 +70,8 @@ class Bests:
             for index, each in enumerate(everybody):
                 with at_index(index):
                     pinned.rules.schema.check_access(each, what)
-            world = self._world(pinned, ends)
+            world = world_of(pinned, self._limits, ends, given)
             return [self._best(pinned, *self._walks(world, each), what, ways) for each in everybody]
-
-    def _world(self, pinned: Pinned, ends: float | None) -> World:
-        return World(pinned.rules, pinned.view, Budget(self._limits, time.monotonic, ends), pinned.now)
 
     @staticmethod
     def _walks(world: World, who: Subject) -> tuple[Walk, Walk]:

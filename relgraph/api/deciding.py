@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from relgraph.answers import Decision
-from relgraph.engine import Budget, SubjectScope, Walk, World, check, valid_until
-from relgraph.errors import InvalidInput, at_index
+from relgraph.answers import Decision, Verdict
+from relgraph.api.worlds import world_of
+from relgraph.engine import SubjectScope, Walk, check, first_failure, valid_until
+from relgraph.errors import CaveatFailed, Conditional, InvalidInput, RelgraphError, Undecided, at_index, quoted
 from relgraph.instants import moment
+from relgraph.tuples import RelationTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relgraph.api.following import Following, Pinned
+    from relgraph.api.worlds import Brought
     from relgraph.limits import Limits
     from relgraph.revision import Consistency
     from relgraph.tuples import Object, Subject
 
-__all__ = ["Deciding"]
+__all__ = ["Deciding", "allowed", "check_on_conditional"]
+
+# Long enough for a tuple as people write them.
+_LENGTH_MAX: Final = 240
+
+
+def check_on_conditional(choice: str) -> None:
+    """Raise InvalidInput for what is no choice."""
+    if choice not in ("raise", "deny"):
+        raise InvalidInput(f"on_conditional is {quoted(str(choice))}; use `raise` or `deny`")
+
+
+def allowed(decision: Decision, on_conditional: str) -> bool:
+    """Return a decision as yes or no. Raises Conditional where it is neither."""
+    if decision.verdict is Verdict.CONDITIONAL and on_conditional == "raise":
+        raise Conditional(
+            f"the answer depends on {', '.join(map(quoted, decision.missing))}; give the context, "
+            "or decide what a conditional answer means with `on_conditional`",
+            {"missing": ", ".join(decision.missing)},
+        )
+    return decision.allowed
 
 
 class Deciding:
@@ -29,15 +51,23 @@ class Deciding:
         self._limits = limits
 
     def one(
-        self, who: Subject, name: str, what: Object, consistency: Consistency | None, ends: float | None
+        self, who: Subject, name: str, what: Object, given: Brought, consistency: Consistency | None, ends: float | None
     ) -> Decision:
-        """Return the verdict on one question, UNDECIDED among them."""
+        """Return the verdict on one question. Raises Undecided, or CaveatFailed where that is why."""
         with self._following.pinned(consistency, ends) as pinned:
             pinned.rules.schema.check_question(who, name, what)
-            return self._decision(pinned, Walk(SubjectScope(self._world(pinned, ends), who)), what, name)
+            walk = Walk(SubjectScope(world_of(pinned, self._limits, ends, given), who))
+            decision = self._decision(pinned, walk, what, name)
+            if decision.verdict is Verdict.UNDECIDED:
+                raise _undecided(walk, name, what)
+            return decision
 
     def many(
-        self, asked: Sequence[tuple[Subject, str, Object]], consistency: Consistency | None, ends: float | None
+        self,
+        asked: Sequence[tuple[Subject, str, Object]],
+        given: Brought,
+        consistency: Consistency | None,
+        ends: float | None,
     ) -> list[Decision]:
         """See `Authorizer.decide_many`."""
         if not asked:
@@ -48,7 +78,7 @@ class Deciding:
                 {"limit": "checks_max", "value": str(self._limits.checks_max)},
             )
         with self._following.pinned(consistency, ends) as pinned:
-            world = self._world(pinned, ends)
+            world = world_of(pinned, self._limits, ends, given)
             walks: dict[Subject, Walk] = {}
             decisions = []
             for index, (who, name, what) in enumerate(asked):
@@ -60,9 +90,6 @@ class Deciding:
                 decisions.append(self._decision(pinned, walks[who], what, name))
             return decisions
 
-    def _world(self, pinned: Pinned, ends: float | None) -> World:
-        return World(pinned.rules, pinned.view, Budget(self._limits, time.monotonic, ends), pinned.now)
-
     def _decision(self, pinned: Pinned, walk: Walk, resource: Object, name: str) -> Decision:
         verdict, missing = check(walk, resource, name)
         instant = valid_until(walk, resource, name)
@@ -71,3 +98,23 @@ class Deciding:
             observer.checked(verdict, walk.scope.budget.tuples_read)
         until = None if instant is None else moment(instant)
         return Decision(verdict, missing, pinned.revision.number, pinned.token, until)
+
+
+def _undecided(walk: Walk, name: str, what: Object) -> RelgraphError:
+    """Return the error for an answer that is neither yes nor no: what is undefined about it."""
+    who = walk.scope.subject
+    asked = f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))}"
+    details = {"subject": str(who), "permission": name, "resource": str(what)}
+    broken = first_failure(walk, what, name)
+    if broken is None:
+        return Undecided(
+            f"{asked} is undefined: it depends on its own negation; look for a permission that excludes itself through "
+            "the tuples",
+            details,
+        )
+    key = str(RelationTuple(*broken.fact.key))
+    return CaveatFailed(
+        f"{asked} hangs on the caveat {quoted(broken.failure.caveat)} of {quoted(key, _LENGTH_MAX)}, which could not "
+        f"be evaluated: {broken.failure.problem}; give another context, or mend the caveat",
+        {**details, "caveat": broken.failure.caveat, "tuple": key},
+    )

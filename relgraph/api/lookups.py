@@ -8,25 +8,27 @@ id of the page before: what stands up to there is not decided again.
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from relgraph.answers import Count, Found, Held, Lookup, Permissions, Verdict
 from relgraph.api.cursors import LookupCursor
 from relgraph.api.deadlines import ends_at
-from relgraph.engine import Budget, SubjectScope, Walk, World, check, resources, subjects
+from relgraph.api.worlds import brought, world_of
+from relgraph.engine import SubjectScope, Walk, check, resources, subjects
 from relgraph.errors import InvalidCursor, InvalidInput, LimitExceeded
 from relgraph.revision import Token
 from relgraph.tuples import WILDCARD, Object, Subject, check_relation, check_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from relgraph.api.following import Following, Pinned
-    from relgraph.engine import Listing
+    from relgraph.api.following import Following
+    from relgraph.api.worlds import Brought
+    from relgraph.engine import Listing, World
     from relgraph.limits import Limits
     from relgraph.revision import Consistency
+    from relgraph.tuples import RelationTuple
 
     Words = tuple[str, ...]
     Opening = Callable[[World], Listing]
@@ -48,6 +50,8 @@ class Lookups:
         *,
         limit: int | None = None,
         cursor: str = "",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Lookup:
@@ -58,8 +62,9 @@ class Lookups:
         instant; without it all of them, and LimitExceeded where they are more than `lookup_rows_max`. Raises as
         `check`, and InvalidCursor; UNDECIDED is a verdict here.
         """
+        given = brought(context, contextual, self.limits)
         words, opening = self._what(subject, permission, type)
-        return self._page(words, opening, limit, cursor, consistency, deadline)
+        return self._page(words, opening, given, limit, cursor, consistency, deadline)
 
     def who(
         self,
@@ -70,6 +75,8 @@ class Lookups:
         relation: str = "",
         limit: int | None = None,
         cursor: str = "",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Lookup:
@@ -78,8 +85,9 @@ class Lookups:
 
         Rows, pages and errors are as in `what`: the row `*` stands for all subjects that no tuple names.
         """
+        given = brought(context, contextual, self.limits)
         words, opening = self._who(resource, permission, type, relation)
-        return self._page(words, opening, limit, cursor, consistency, deadline)
+        return self._page(words, opening, given, limit, cursor, consistency, deadline)
 
     def count_resources(
         self,
@@ -87,11 +95,14 @@ class Lookups:
         permission: str,
         type: str,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Count:
         """Return how many ids `what` would list, by verdict. No limit bounds their number. Raises as `what`."""
-        return self._count(self._what(subject, permission, type)[1], consistency, deadline)
+        given = brought(context, contextual, self.limits)
+        return self._count(self._what(subject, permission, type)[1], given, consistency, deadline)
 
     def count_subjects(
         self,
@@ -100,17 +111,22 @@ class Lookups:
         type: str,
         *,
         relation: str = "",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Count:
         """Return how many ids `who` would list, by verdict. No limit bounds their number. Raises as `who`."""
-        return self._count(self._who(resource, permission, type, relation)[1], consistency, deadline)
+        given = brought(context, contextual, self.limits)
+        return self._count(self._who(resource, permission, type, relation)[1], given, consistency, deadline)
 
     def permissions(
         self,
         subject: str | Subject,
         resource: str | Object,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Permissions:
@@ -119,12 +135,12 @@ class Lookups:
         Relations come first. Raises as `check`; UNDECIDED is a verdict here.
         """
         who, what = Subject.of(subject), Object.of(resource)
-        ends = ends_at(deadline)
+        given, ends = brought(context, contextual, self.limits), ends_at(deadline)
         with self._following.pinned(consistency, ends) as pinned:
             schema = pinned.rules.schema
             names = schema.definition(what.type).names()
             schema.check_subject(who)
-            walk = Walk(SubjectScope(self._world_of(pinned, ends), who))
+            walk = Walk(SubjectScope(world_of(pinned, self.limits, ends, given), who))
             rows = tuple(Held(name, *check(walk, what, name)) for name in names)
             return Permissions(rows, pinned.revision.number, pinned.token)
 
@@ -152,6 +168,7 @@ class Lookups:
         self,
         words: Words,
         opening: Opening,
+        given: Brought,
         limit: int | None,
         cursor: str,
         consistency: Consistency | None,
@@ -161,13 +178,14 @@ class Lookups:
         if limit is not None and not 1 <= limit <= most:
             raise InvalidInput(f"a page of a lookup holds 1 to {most} rows, not {limit}")
         before = None
+        words += given.words
         if cursor:
             if consistency is not None:
                 raise InvalidCursor("a cursor carries its own revision and instant; leave consistency and time out")
             before = LookupCursor.parse(cursor, words)
         ends = ends_at(deadline)
         with self._following.pinned(consistency, ends, None if before is None else before.token) as pinned:
-            listing = opening(self._world_of(pinned, ends))
+            listing = opening(world_of(pinned, self.limits, ends, given))
             found = list(islice(_rows(listing, before), (limit or most) + 1))
             page = tuple(found[: limit or most])
             after = ""
@@ -181,10 +199,12 @@ class Lookups:
                 after = str(LookupCursor(words, Token.parse(pinned.token), page[-1].id))
             return Lookup(page, after, pinned.revision.number, pinned.token)
 
-    def _count(self, opening: Opening, consistency: Consistency | None, deadline: float | None) -> Count:
+    def _count(
+        self, opening: Opening, given: Brought, consistency: Consistency | None, deadline: float | None
+    ) -> Count:
         ends = ends_at(deadline)
         with self._following.pinned(consistency, ends) as pinned:
-            listing = opening(self._world_of(pinned, ends))
+            listing = opening(world_of(pinned, self.limits, ends, given))
             counts = dict.fromkeys(Verdict, 0)
             for row in listing.rows():
                 counts[row.told[0]] += 1
@@ -197,9 +217,6 @@ class Lookups:
                 pinned.revision.number,
                 pinned.token,
             )
-
-    def _world_of(self, pinned: Pinned, ends: float | None) -> World:
-        return World(pinned.rules, pinned.view, Budget(self.limits, time.monotonic, ends), pinned.now)
 
 
 def _rows(listing: Listing, before: LookupCursor | None) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.bulk.record import COLUMNS, EXPIRES_AT, REQUIRED, UNSERVED, Record, refuse_unserved
+from relgraph.bulk.record import COLUMNS, OPTIONAL, REQUIRED, Record
 from relgraph.errors import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _HEADER = ",".join(REQUIRED)
 
 
 def read_csv(lines: Lines) -> Iterator[Record]:
-    """Yield the records below the header; empty lines are passed over. Raises InvalidFile or Unsupported.
+    """Yield the records below the header; empty lines are passed over. Raises InvalidFile.
 
     Where the header has been read before, what is left of the file.
     """
@@ -30,17 +30,13 @@ def read_csv(lines: Lines) -> Iterator[Record]:
     header = lines.header or _first(lines, numbered)
     lines.header = header
     resource, relation, subject = (header.index(name) for name in REQUIRED)
-    unserved = [(header.index(name), name) for name in UNSERVED if name in header]
-    expires_at = header.index(EXPIRES_AT) if EXPIRES_AT in header else None
+    caveat, context, expires_at = (header.index(name) if name in header else None for name in OPTIONAL)
     for line, text in numbered:
         if not text:
             continue
         cells, columns = _cells(lines, line, text)
         if len(cells) != len(header):
             _refuse_width(lines, line, text, columns, header)
-        for index, name in unserved:
-            if cells[index]:
-                refuse_unserved(lines, line, columns[index], name)
         yield Record(
             line,
             cells[resource],
@@ -49,7 +45,9 @@ def read_csv(lines: Lines) -> Iterator[Record]:
             columns[resource],
             columns[relation],
             columns[subject],
-            *(() if expires_at is None else (cells[expires_at], columns[expires_at])),
+            *(("", 1) if caveat is None else (cells[caveat], columns[caveat])),
+            *(("", 1) if context is None else (cells[context], columns[context])),
+            *(("", 1) if expires_at is None else (cells[expires_at], columns[expires_at])),
         )
 
 

@@ -1,6 +1,6 @@
 """JSONL: one JSON object a line, `{"resource": …, "relation": …, "subject": …}`; the keys are CSV's columns.
 
-A key that may be left out may be null as well.
+A key that may be left out may be null as well. The value of `context` is an object.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from relgraph.bulk.record import COLUMNS, EXPIRES_AT, REQUIRED, UNSERVED, Record, refuse_unserved
+from relgraph.bulk.record import COLUMNS, OPTIONAL, Record
+from relgraph.contexts import Pairs, decoded
 from relgraph.errors import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -20,54 +21,61 @@ if TYPE_CHECKING:
 __all__ = ["read_jsonl"]
 
 _EXAMPLE = '{"resource": "report:q3", "relation": "viewer", "subject": "user:anna"}'
-# Inside a string the quotes would be escaped, and a value is not followed by a colon: only the key itself matches.
+# Inside a string the quotes would be escaped, and a value is not followed by a colon: only a key matches.
+_SKIPPER = json.JSONDecoder(parse_int=str)
 _VALUE = {name: re.compile(rf'"{name}"\s*:\s*') for name in COLUMNS}
 
 
-class _Pairs(list[tuple[str, object]]):
-    """A JSON object as it stands in the text, so that a key written twice is seen."""
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
-
-
 def read_jsonl(lines: Lines) -> Iterator[Record]:
-    """Yield one record a line; blank lines are passed over. Raises InvalidFile or Unsupported."""
+    """Yield one record a line; blank lines are passed over. Raises InvalidFile."""
     for line, text in lines:
         if not text or text.isspace():
             continue
         values = _object(lines, line, text)
-        for name in UNSERVED:
-            if values.get(name) not in (None, "", []):
-                refuse_unserved(lines, line, _column(text, name), name)
-        cells: list[str] = []
-        columns: list[int] = []
-        if values.get(EXPIRES_AT) is None:
-            values[EXPIRES_AT] = ""
-        for name in (*REQUIRED, EXPIRES_AT):
+        for name in OPTIONAL:
+            if values.get(name) is None:
+                values[name] = ""
+        context = values.pop("context")
+        if not isinstance(context, Pairs) and context != "":
+            lines.refuse(line, _column(text, "context"), "the value of `context` is not an object; write one in braces")
+        flat = _without_context(text) if context else text
+        cells: dict[str, str] = {}
+        for name in COLUMNS:
             if name not in values:
-                lines.refuse(line, len(text), f"the key {quoted(name)} is missing; write {_EXAMPLE}")
+                if name != "context":
+                    lines.refuse(line, len(text), f"the key {quoted(name)} is missing; write {_EXAMPLE}")
+                continue
             value = values[name]
-            column = _column(text, name)
             if not isinstance(value, str):
-                lines.refuse(line, column, f"the value of {quoted(name)} is not a string; write it in quotes")
-            cells.append(value)
-            columns.append(column)
-        yield Record(line, cells[0], cells[1], cells[2], columns[0], columns[1], columns[2], cells[3], columns[3])
+                lines.refuse(
+                    line, _column(flat, name), f"the value of {quoted(name)} is not a string; write it in quotes"
+                )
+            cells[name] = value
+        resource, relation, subject, caveat, at, expires_at = (_column(flat, name) for name in COLUMNS)
+        yield Record(
+            line, cells["resource"], cells["relation"], cells["subject"], resource, relation, subject,
+            cells["caveat"], caveat, context or "", at, cells["expires_at"], expires_at,
+        )  # fmt: skip
+
+
+def _without_context(text: str) -> str:
+    """Blank the context's value: its keys may be spelled as those of a tuple are."""
+    start = _column(text, "context") - 1
+    _, end = _SKIPPER.raw_decode(text, start)
+    return text[:start] + "." * (end - start) + text[end:]
 
 
 def _object(lines: Lines, line: int, text: str) -> dict[str, object]:
     """Return the object that stands on the line, every key known and there once."""
     try:
-        pairs: object = _DECODER.decode(text)
+        pairs = decoded(text)
     except json.JSONDecodeError as error:
         # "Extra data" and its like: the standard library's words, in our case and with our remedy.
         problem = error.msg[:1].lower() + error.msg[1:]
         lines.refuse(line, error.colno, f"not JSON: {problem}; write one object a line, as in {_EXAMPLE}")
-    except (ValueError, RecursionError):
-        # Numbers of thousands of digits, and brackets nested as deep.
+    except RecursionError:
         lines.refuse(line, 1, f"JSON beyond what a tuple needs; write one flat object a line, as in {_EXAMPLE}")
-    if not isinstance(pairs, _Pairs):
+    if not isinstance(pairs, Pairs):
         lines.refuse(line, 1, f"not a JSON object; write one object a line, as in {_EXAMPLE}")
     values: dict[str, object] = {}
     for key, value in pairs:

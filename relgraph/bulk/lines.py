@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LINE_SIZE_MAX", "Lines", "Position"]
 
-# In bytes, without the line end. The longest tuple has under 2,600 characters, each spelled in at most six bytes.
-LINE_SIZE_MAX = 65_536
+# In bytes, without the line end. The longest tuple has under 2,600 characters, each spelled in at most six bytes, and a
+# context of 25,000, which a CSV file may spell twice as long.
+LINE_SIZE_MAX = 131_072
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

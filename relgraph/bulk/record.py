@@ -6,23 +6,19 @@ The three formats agree here: the same cells mean the same tuple, and are refuse
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from relgraph.bulk.lines import Position
-from relgraph.errors import InvalidFile, InvalidInput, InvalidTuple, Unsupported, quoted
+from relgraph.contexts import EMPTY, Context, Pairs
+from relgraph.errors import InvalidFile, InvalidInput, InvalidTuple, quoted
 from relgraph.instants import parse_moment
-from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_relation
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_caveat, check_relation
 
-if TYPE_CHECKING:
-    from relgraph.bulk.lines import Lines
-
-__all__ = ["COLUMNS", "EXPIRES_AT", "REQUIRED", "UNSERVED", "Record", "refuse_unserved", "tuple_of"]
+__all__ = ["COLUMNS", "OPTIONAL", "REQUIRED", "Record", "tuple_of"]
 
 REQUIRED = ("resource", "relation", "subject")
-EXPIRES_AT = "expires_at"
-# Named by the formats and refused when filled: a tuple without its caveat would grant more than the file says.
-UNSERVED = ("caveat", "context")
-COLUMNS = (*REQUIRED, *UNSERVED, EXPIRES_AT)
+OPTIONAL = ("caveat", "context", "expires_at")
+COLUMNS = (*REQUIRED, *OPTIONAL)
 
 # Files are mostly sorted, or name few subjects: remembering recent cells halves the time of a line.
 _CELLS_MAX = 4096
@@ -31,7 +27,7 @@ _CELLS_MAX = 4096
 class Record(NamedTuple):
     """The cells of one tuple, as the file spells them, and the columns where they begin, from 1.
 
-    An empty `expires_at` means never.
+    An empty `expires_at` means never, an empty `caveat` none. `context` is JSON, or what was read from it.
     """
 
     line: int
@@ -41,6 +37,10 @@ class Record(NamedTuple):
     resource_column: int
     relation_column: int
     subject_column: int
+    caveat: str = ""
+    caveat_column: int = 1
+    context: str | Pairs = ""
+    context_column: int = 1
     expires_at: str = ""
     expires_at_column: int = 1
 
@@ -81,17 +81,18 @@ def tuple_of(record: Record, file: str, *, allow_universal: bool, allow_wildcard
                 "if that is meant, pass --allow-wildcards",
                 {"text": record.subject},
             )
+        column = record.caveat_column
+        caveat = check_caveat(record.caveat) if record.caveat else ""
+        column = record.context_column
+        context = _context(record.context) if record.context else EMPTY
+        if context and not caveat:
+            raise InvalidTuple("the context has no caveat that it would be for; name the caveat, or leave it empty")
         column = record.expires_at_column
         expires_at = parse_moment(record.expires_at) if record.expires_at else None
     except InvalidInput as error:
         raise Position(file, record.line, column).on(error, InvalidFile) from None
-    return RelationTuple(resource, relation, subject, expires_at)
+    return RelationTuple(resource, relation, subject, expires_at, caveat, context)
 
 
-def refuse_unserved(lines: Lines, line: int, column: int, name: str) -> None:
-    """Raise Unsupported: the cell `name` is filled, and this version cannot honour it."""
-    raise Position(lines.name, line, column).on(
-        Unsupported(
-            f"{quoted(name)} is not served by this version; leave it empty, or leave the tuple out", {"field": name}
-        )
-    )
+def _context(cell: str | Pairs) -> Context:
+    return Context.parse(cell) if isinstance(cell, str) else Context.of(cell)

@@ -1,14 +1,16 @@
 """Plain text, one tuple a line; blank lines and `//` comments are passed over.
 
-A tuple is `resource#relation@subject`, and with `[expiration:2027-01-31T12:00:00Z]` behind it counts until then.
+A tuple is `resource#relation@subject`, behind it `[caveat]` or `[caveat:{…}]` where it counts under a caveat, and
+`[expiration:2027-01-31T12:00:00Z]` where it counts until then.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.bulk.record import Record, refuse_unserved
-from relgraph.errors import quoted
+from relgraph.bulk.record import Record
+from relgraph.errors import InvalidTuple, quoted
+from relgraph.tuples import split_traits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["read_text"]
 
 _BLANKS = " \t"
-_EXPIRATION = "[expiration:"
 
 
 def read_text(lines: Lines) -> Iterator[Record]:
-    """Yield one record a line; blanks around a tuple do not count. Raises InvalidFile or Unsupported."""
+    """Yield one record a line; blanks around a tuple do not count. Raises InvalidFile."""
     for line, text in lines:
         tuple_ = text.strip(_BLANKS)
         if not tuple_ or tuple_.startswith("//"):
@@ -39,23 +40,16 @@ def read_text(lines: Lines) -> Iterator[Record]:
             )
         relation_column = column + len(resource) + 1
         subject_column = relation_column + len(relation) + 1
-        expires_at, bracket = "", len(subject)
-        if subject.endswith("]") and "[" in subject:
-            # SpiceDB's spelling: `[caveat:{…}]` and `[expiration:…]` after the subject.
-            bracket = subject.index("[")
-            if not subject.startswith(_EXPIRATION, bracket):
-                refuse_unserved(lines, line, subject_column + bracket, "caveat")
-            subject, expires_at = subject[:bracket], subject[bracket + len(_EXPIRATION) : -1]
-            if not expires_at:
-                lines.refuse(line, subject_column + bracket, "the expiration is empty; write a time, or no brackets")
+        end = subject_column + len(subject)
+        try:
+            subject, caveat, context, expires_at = split_traits(subject)
+        except InvalidTuple as error:
+            lines.refuse(line, subject_column, error.message)
+        if expires_at == "":
+            lines.refuse(line, end - len("[expiration:]"), "the expiration is empty; write a time, or no brackets")
+        caveat_column = subject_column + len(subject) + 1
         yield Record(
-            line,
-            resource,
-            relation,
-            subject,
-            column,
-            relation_column,
-            subject_column,
-            expires_at,
-            subject_column + bracket + len(_EXPIRATION),
-        )
+            line, resource, relation, subject, column, relation_column, subject_column,
+            caveat, caveat_column, context, caveat_column + len(caveat) + 1,
+            expires_at or "", end - 1 - len(expires_at or ""),
+        )  # fmt: skip

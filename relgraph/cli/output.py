@@ -307,8 +307,12 @@ def migrated_text(migrated: Migrated, seconds: float) -> Iterator[str]:
 
 
 def tuple_json(tuple_: RelationTuple) -> Json:
-    """The shape of a tuple: a line that `relgraph import --format jsonl` reads. `expires_at` only where it does."""
+    """The shape of a tuple: a line that `relgraph import --format jsonl` reads. What it does not say is left out."""
     shape: Json = {"resource": str(tuple_.resource), "relation": tuple_.relation, "subject": str(tuple_.subject)}
+    if tuple_.caveat:
+        shape["caveat"] = tuple_.caveat
+    if tuple_.context:
+        shape["context"] = dict(tuple_.context)
     if tuple_.expires_at is not None:
         shape["expires_at"] = instant_text(tuple_.expires_at)
     return shape

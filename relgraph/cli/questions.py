@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from relgraph.answers import Verdict
+from relgraph.cli.bringing import bringing_options, contextual_option
 from relgraph.cli.exits import CONDITIONAL, DENIED, OK
 from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relgraph.answers import Best
+    from relgraph.contexts import Context
     from relgraph.revision import Consistency
 
 __all__ = ["best", "check", "expand"]
@@ -35,6 +37,7 @@ _EXIT_OF = {Verdict.YES: OK, Verdict.NO: DENIED, Verdict.CONDITIONAL: CONDITIONA
 @click.command(short_help="May this subject do that with the resource?")
 @click.argument("question", nargs=-1, required=True, metavar="SUBJECT PERMISSION RESOURCE")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when denied, with 3 when conditional.")
+@bringing_options
 @consistency_options
 @common_options
 @pass_terminal
@@ -42,6 +45,8 @@ def check(
     terminal: Terminal,
     question: tuple[str, ...],
     exit_code: bool,
+    context: Context | None,
+    contextual: tuple[str, ...],
     consistency: Consistency | None,
 ) -> int:
     """Answer whether SUBJECT has PERMISSION (or a relation) on RESOURCE.
@@ -55,7 +60,7 @@ def check(
             f"not {len(question)} words"
         )
     with terminal.open() as door:
-        decision = door.decide(*question, consistency=consistency)
+        decision = door.decide(*question, context=context, contextual=contextual, consistency=consistency)
     if terminal.json:
         print_json(decision_json(decision))
     else:
@@ -74,6 +79,7 @@ def check(
     help="How many ways to tell for each resource.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when there is no access on some resource.")
+@bringing_options
 @consistency_options
 @common_options
 @pass_terminal
@@ -83,6 +89,8 @@ def best(
     resources: tuple[str, ...],
     ways: Literal["none", "one", "all"],
     exit_code: bool,
+    context: Context | None,
+    contextual: tuple[str, ...],
     consistency: Consistency | None,
 ) -> int:
     """Tell the best access of SUBJECT on each RESOURCE, all at one revision.
@@ -90,7 +98,9 @@ def best(
     With a ladder of roles that is the strongest role held; without one, every permission held.
     """
     with terminal.open() as door:
-        rows = door.best_many(subject, resources, ways=ways, consistency=consistency)
+        rows = door.best_many(
+            subject, resources, ways=ways, context=context, contextual=contextual, consistency=consistency
+        )
     if on_terminal() and not terminal.json:
         from relgraph.cli.screen import show_best  # noqa: PLC0415  (rich is slow to import)
 
@@ -118,6 +128,7 @@ def _best_exit(rows: Sequence[Best], exit_code: bool) -> int:
 @click.command(short_help="How a permission comes about, as a tree.")
 @click.argument("permission", metavar="RESOURCE#PERMISSION")
 @click.option("--usersets", is_flag=True, help="Open every userset as well: who is in it, and so on.")
+@contextual_option
 @consistency_options
 @common_options
 @pass_terminal
@@ -125,6 +136,7 @@ def expand(
     terminal: Terminal,
     permission: str,
     usersets: bool,
+    contextual: tuple[str, ...],
     consistency: Consistency | None,
 ) -> int:
     """Show how RESOURCE#PERMISSION comes about, whoever asks: its operators, its relations and their tuples."""
@@ -132,7 +144,7 @@ def expand(
     if not hash_ or not name:
         raise InvalidInput(f"{quoted(permission)} is not RESOURCE#PERMISSION; write it as in `report:q3#view`")
     with terminal.open() as door:
-        expansion = door.expand(resource, name, usersets=usersets, consistency=consistency)
+        expansion = door.expand(resource, name, usersets=usersets, contextual=contextual, consistency=consistency)
     if terminal.json:
         print_json(expansion_json(expansion))
     else:

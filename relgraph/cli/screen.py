@@ -124,20 +124,30 @@ def _add_steps(branch: Tree, way: Way) -> bool:
     return True
 
 
+_TUPLE_COLUMNS: Final = ("resource", "relation", "subject", "caveat", "expires")
+_KEY_COLUMNS: Final = 3
+
+
 def show_tuples(tuples: Sequence[RelationTuple], *, head: bool) -> None:
     """Show a page of tuples as a table; with its head on the first page only."""
     console = _console()
     if console.width < _WIDTH_MIN:
         print_lines(map(str, tuples))
         return
-    expiring = any(each.expires_at is not None for each in tuples)
-    table = _table("resource", "relation", "subject", *(["expires"] if expiring else []))
+    rows = [_tuple_cells(each) for each in tuples]
+    # What no tuple on the page has takes no column.
+    kept = [index for index in range(len(_TUPLE_COLUMNS)) if index < _KEY_COLUMNS or any(row[index] for row in rows)]
+    table = _table(*(_TUPLE_COLUMNS[index] for index in kept))
     table.show_header = head
-    for each in tuples:
-        expires = "" if each.expires_at is None else instant_text(each.expires_at)
-        cells = [str(each.resource), each.relation, str(each.subject), *([expires] if expiring else [])]
-        table.add_row(*map(_text, cells))
+    for row in rows:
+        table.add_row(*(_text(row[index]) for index in kept))
     console.print(table)
+
+
+def _tuple_cells(each: RelationTuple) -> tuple[str, ...]:
+    caveat = f"{each.caveat}:{each.context}" if each.context else each.caveat
+    expires = "" if each.expires_at is None else instant_text(each.expires_at)
+    return str(each.resource), each.relation, str(each.subject), caveat, expires
 
 
 def show_log(entries: Iterable[LogEntry], *, head: bool) -> None:

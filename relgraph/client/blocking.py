@@ -27,7 +27,7 @@ from relgraph.wire.questions import import_options_message
 from relgraph.wire.watches import watch_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Literal, Self
@@ -116,6 +116,8 @@ class Client(Lookups):
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         on_conditional: Literal["raise", "deny"] = "raise",
         deadline: float | None = None,
@@ -125,7 +127,15 @@ class Client(Lookups):
         Raises Conditional when it depends on context that was not given, unless `on_conditional` is "deny".
         """
         requests.check_on_conditional(on_conditional)
-        decision = self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        decision = self.decide(
+            subject,
+            permission,
+            resource,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
         return requests.allowed(decision, on_conditional)
 
     def decide(
@@ -134,22 +144,27 @@ class Client(Lookups):
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Decision:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
-        asked = self._requests.decide(subject, permission, resource, consistency)
+        asked = self._requests.decide(subject, permission, resource, context, contextual, consistency)
         return self._call(self._stub.Check, asked, deadline)
 
     def decide_many(
         self,
         questions: Sequence[Question],
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
-        return self._call(self._stub.CheckBulk, self._requests.decide_many(questions, consistency), deadline)
+        asked = self._requests.decide_many(questions, context, contextual, consistency)
+        return self._call(self._stub.CheckBulk, asked, deadline)
 
     def best(
         self,
@@ -157,11 +172,22 @@ class Client(Lookups):
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "one",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Best:
         """The best access of the subject on one resource."""
-        return self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline)[0]
+        found = self.best_many(
+            subject,
+            [resource],
+            ways=ways,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
+        return found[0]
 
     def best_many(
         self,
@@ -169,11 +195,13 @@ class Client(Lookups):
         resources: Sequence[str | Object],
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of the subject on each resource, in their order, all at one revision."""
-        asked = self._requests.best_many(subject, resources, ways, consistency)
+        asked = self._requests.best_many(subject, resources, ways, context, contextual, consistency)
         return self._call(self._stub.BestAccess, asked, deadline)
 
     def best_subjects(
@@ -182,11 +210,13 @@ class Client(Lookups):
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of each subject on one resource, in their order, all at one revision."""
-        asked = self._requests.best_subjects(subjects, resource, ways, consistency)
+        asked = self._requests.best_subjects(subjects, resource, ways, context, contextual, consistency)
         return self._call(self._stub.BestAccess, asked, deadline)
 
     def expand(
@@ -195,11 +225,12 @@ class Client(Lookups):
         permission: str,
         *,
         usersets: bool = False,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
         """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
-        asked = self._requests.expand(resource, permission, consistency, usersets=usersets)
+        asked = self._requests.expand(resource, permission, contextual, consistency, usersets=usersets)
         return self._call(self._stub.Expand, asked, deadline)
 
     def orphans(

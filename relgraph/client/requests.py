@@ -14,13 +14,14 @@ from relgraph.tuples import Object, Subject, question_of, questions_of
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire import answers
 from relgraph.wire import questions as messages
+from relgraph.wire.brought import brought_message
 from relgraph.wire.columns import question_columns, read_answer_columns
 from relgraph.wire.lookups import read_count, read_permissions
 from relgraph.wire.parts import plain_text
 from relgraph.wire.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from typing import Literal
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from relgraph.tuples import Precondition, Question, RelationTuple, TupleFilter
 
     Ways = Literal["none", "one", "all"]
+    Values = Mapping[str, object] | None
+    Facts = Sequence[str | RelationTuple]
 
 __all__ = ["Asked", "Dated", "Requests", "allowed", "check_on_conditional"]
 
@@ -116,27 +119,33 @@ class Requests:
         subject: str | Subject,
         permission: str | None,
         resource: str | Object | None,
+        context: Values,
+        contextual: Facts,
         consistency: Consistency | None,
     ) -> Asked[pb.CheckRequest, pb.CheckResponse, Decision]:
         """One question."""
         who, name, what = question_of(subject, permission, resource)
         when = self._terms.at(consistency)
+        brings = brought_message(context, contextual)
         request = pb.CheckRequest(
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
             subject=str(who),
             permission=name,
             resource=str(what),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
         )
         return Asked(request, answers.read_decision)
 
     def decide_many(
-        self, questions: Sequence[Question], consistency: Consistency | None
+        self, questions: Sequence[Question], context: Values, contextual: Facts, consistency: Consistency | None
     ) -> Asked[pb.CheckBulkRequest, pb.CheckBulkResponse, list[Decision]]:
         """Many questions."""
         asked = questions_of(questions)
         wide = len(asked) >= _COLUMNS_FROM
         when = self._terms.at(consistency)
+        brings = brought_message(context, contextual)
 
         def read(response: pb.CheckBulkResponse) -> list[Decision]:
             decisions = read_answer_columns(response) if wide else answers.read_decisions(response)
@@ -150,34 +159,54 @@ class Requests:
         request = pb.CheckBulkRequest(
             questions=() if wide else messages.question_messages(asked),
             columns=question_columns(asked) if wide else None,
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read)
 
     def best_many(
-        self, subject: str | Subject, resources: Sequence[str | Object], ways: Ways, consistency: Consistency | None
+        self,
+        subject: str | Subject,
+        resources: Sequence[str | Object],
+        ways: Ways,
+        context: Values,
+        contextual: Facts,
+        consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """One subject on many resources."""
         when = self._terms.at(consistency)
+        brings = brought_message(context, contextual)
         request = pb.BestAccessRequest(
             subject=str(Subject.of(subject)),
             resources=[str(Object.of(resource)) for resource in resources],
             ways=messages.ways_value(ways),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, self._about(list(request.resources), "resources", lambda best: str(best.resource)))
 
     def best_subjects(
-        self, subjects: Sequence[str | Subject], resource: str | Object, ways: Ways, consistency: Consistency | None
+        self,
+        subjects: Sequence[str | Subject],
+        resource: str | Object,
+        ways: Ways,
+        context: Values,
+        contextual: Facts,
+        consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """Many subjects on one resource."""
         when = self._terms.at(consistency)
+        brings = brought_message(context, contextual)
         request = pb.BestAccessRequest(
             subjects=[str(Subject.of(subject)) for subject in subjects],
             resource=str(Object.of(resource)),
             ways=messages.ways_value(ways),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -200,7 +229,13 @@ class Requests:
         return read
 
     def expand(
-        self, resource: str | Object, permission: str, consistency: Consistency | None, *, usersets: bool
+        self,
+        resource: str | Object,
+        permission: str,
+        contextual: Facts,
+        consistency: Consistency | None,
+        *,
+        usersets: bool,
     ) -> Asked[pb.ExpandRequest, pb.ExpandResponse, Expansion]:
         """How a permission comes about."""
         when = self._terms.at(consistency)
@@ -208,6 +243,7 @@ class Requests:
             resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
             usersets=usersets,
+            contextual_tuples=brought_message(None, contextual).tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )

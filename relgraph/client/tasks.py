@@ -25,7 +25,7 @@ from relgraph.wire.questions import import_options_message
 from relgraph.wire.watches import watch_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Literal, Self
@@ -110,6 +110,8 @@ class AsyncClient(AsyncLookups):
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         on_conditional: Literal["raise", "deny"] = "raise",
         deadline: float | None = None,
@@ -119,7 +121,15 @@ class AsyncClient(AsyncLookups):
         Raises Conditional when it depends on context that was not given, unless `on_conditional` is "deny".
         """
         requests.check_on_conditional(on_conditional)
-        decision = await self.decide(subject, permission, resource, consistency=consistency, deadline=deadline)
+        decision = await self.decide(
+            subject,
+            permission,
+            resource,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
         return requests.allowed(decision, on_conditional)
 
     async def decide(
@@ -128,22 +138,27 @@ class AsyncClient(AsyncLookups):
         permission: str | None = None,
         resource: str | Object | None = None,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Decision:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
-        asked = self._requests.decide(subject, permission, resource, consistency)
+        asked = self._requests.decide(subject, permission, resource, context, contextual, consistency)
         return await self._call(self._stub().Check, asked, deadline)
 
     async def decide_many(
         self,
         questions: Sequence[Question],
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
-        return await self._call(self._stub().CheckBulk, self._requests.decide_many(questions, consistency), deadline)
+        asked = self._requests.decide_many(questions, context, contextual, consistency)
+        return await self._call(self._stub().CheckBulk, asked, deadline)
 
     async def best(
         self,
@@ -151,11 +166,22 @@ class AsyncClient(AsyncLookups):
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "one",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Best:
         """The best access of the subject on one resource."""
-        return (await self.best_many(subject, [resource], ways=ways, consistency=consistency, deadline=deadline))[0]
+        found = await self.best_many(
+            subject,
+            [resource],
+            ways=ways,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+            deadline=deadline,
+        )
+        return found[0]
 
     async def best_many(
         self,
@@ -163,11 +189,13 @@ class AsyncClient(AsyncLookups):
         resources: Sequence[str | Object],
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of the subject on each resource, in their order, all at one revision."""
-        asked = self._requests.best_many(subject, resources, ways, consistency)
+        asked = self._requests.best_many(subject, resources, ways, context, contextual, consistency)
         return await self._call(self._stub().BestAccess, asked, deadline)
 
     async def best_subjects(
@@ -176,11 +204,13 @@ class AsyncClient(AsyncLookups):
         resource: str | Object,
         *,
         ways: Literal["none", "one", "all"] = "none",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of each subject on one resource, in their order, all at one revision."""
-        asked = self._requests.best_subjects(subjects, resource, ways, consistency)
+        asked = self._requests.best_subjects(subjects, resource, ways, context, contextual, consistency)
         return await self._call(self._stub().BestAccess, asked, deadline)
 
     async def expand(
@@ -189,11 +219,12 @@ class AsyncClient(AsyncLookups):
         permission: str,
         *,
         usersets: bool = False,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Expansion:
         """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
-        asked = self._requests.expand(resource, permission, consistency, usersets=usersets)
+        asked = self._requests.expand(resource, permission, contextual, consistency, usersets=usersets)
         return await self._call(self._stub().Expand, asked, deadline)
 
     async def orphans(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Batching", "Dumped", "Gathered", "Watched"]
 
 _BATCH_TUPLES: Final = 1_000
+# Contexts may be long: a message holds as much as so many plain tuples would, and one tuple in any case.
+_BATCH_BYTES: Final = 65_536
 
 
 class Dumped:
@@ -167,14 +169,18 @@ class Batching:
 
     def __init__(self, options: pb.ImportOptions) -> None:
         self._message = pb.ImportRequest(options=options)
+        self._bytes = 0
         self._total = 0
 
     def add(self, fact: str | RelationTuple) -> pb.ImportRequest | None:
         """Add a tuple; return the message that is full, if one was. Raises InvalidInput and its kin."""
         full = None
-        if len(self._message.tuples) == _BATCH_TUPLES:
-            full, self._message = self._message, pb.ImportRequest()
-        self._message.tuples.append(tuple_message(RelationTuple.of(fact)))
+        message = tuple_message(RelationTuple.of(fact))
+        size = message.ByteSize()
+        if len(self._message.tuples) == _BATCH_TUPLES or (self._bytes and self._bytes + size > _BATCH_BYTES):
+            full, self._message, self._bytes = self._message, pb.ImportRequest(), 0
+        self._message.tuples.append(message)
+        self._bytes += size
         self._total += 1
         return full
 

@@ -9,9 +9,11 @@ from relgraph.engine.budget import Budget
 from relgraph.engine.check import Access, access, check, valid_until
 from relgraph.engine.cycles import find_cycles
 from relgraph.engine.expand import expand
+from relgraph.engine.failures import first_failure
 from relgraph.engine.grants import END_OF_TIME, Claim, Rights
 from relgraph.engine.lookup import Listing, Told, resources, subjects
 from relgraph.engine.orphans import find_orphans
+from relgraph.engine.overlay import Overlay
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
 from relgraph.engine.scope import EverySubjectScope, SubjectScope, World
@@ -25,6 +27,7 @@ __all__ = [
     "Claim",
     "EverySubjectScope",
     "Listing",
+    "Overlay",
     "Program",
     "Reader",
     "Rights",
@@ -38,6 +41,7 @@ __all__ = [
     "find_cycles",
     "find_orphans",
     "find_ways",
+    "first_failure",
     "resources",
     "subjects",
     "valid_until",

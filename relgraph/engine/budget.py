@@ -58,21 +58,22 @@ class Budget:
         """Spend one sub-question."""
         self._nodes -= 1
         if self._nodes < self._nodes_look:
-            self._look()
+            self.look()
 
     def tuples(self, count: int) -> None:
         """Spend tuples read."""
         self._tuples -= count
         if self._tuples < self._tuples_look:
-            self._look()
+            self.look()
 
     def tick(self) -> None:
         """Look at the clock now and then."""
         self._ticks -= 1
         if self._ticks < 0:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Look at the limits and at the clock now. Raises LimitExceeded or DeadlineExceeded."""
         if self._nodes < 0:
             raise _exceeded("nodes_max", self._nodes_max, "sub-questions")
         if self._tuples < 0:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relgraph.answers import ConditionalRole, Verdict
+from relgraph.engine.conditions import Caveats
+from relgraph.engine.failures import first_failure
 from relgraph.rewrites.verdict import verdict_of
 
 if TYPE_CHECKING:
@@ -16,12 +18,19 @@ __all__ = ["Access", "access", "check", "valid_until"]
 
 
 def check(walk: Walk, resource: Object, name: str) -> tuple[Verdict, tuple[str, ...]]:
-    """Return the verdict on `resource#name`, and what it lacks if it is CONDITIONAL. The names were checked before."""
+    """Return the verdict on `resource#name`, and what it lacks if it is CONDITIONAL. The names were checked before.
+
+    Raises InvalidContext where an UNDECIDED one hangs on a value of the request's context that is of another type.
+    """
     atom = walk.scope.member(walk.scope.number(resource), name)
     if atom is None:
         return Verdict.NO, ()
     verdict = verdict_of(walk.value(atom))
     missing = tuple(sorted(walk.missing(atom))) if verdict is Verdict.CONDITIONAL else ()
+    if verdict is Verdict.UNDECIDED and isinstance(walk.conditions, Caveats) and walk.conditions.refuses:
+        broken = first_failure(walk, resource, name)
+        if broken is not None and broken.failure.refused is not None:
+            raise broken.failure.refused
     return verdict, missing
 
 

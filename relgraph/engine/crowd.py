@@ -45,7 +45,8 @@ class Crowd(BaseScope):
 
     def __init__(self, world: World, conditions: Conditions | None, type_: str, relation: str) -> None:
         super().__init__(world, flattens=False)
-        self._conditions = conditions
+        # INVARIANT: what is not told of conditions has the world's own: a tuple under a caveat never merely counts.
+        self._conditions = conditions or self.conditions
         self._relation = relation
         self._type = self.reader.name_number(type_)
         self._kind = (self._type, self.reader.name_number(relation) if relation else 0, False)

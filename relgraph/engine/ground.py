@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeKey", "Ground", "edge_key", "entangles"]
 
-EdgeKey = tuple[int, int, int, int]
-"""A tuple by its numbers: resource, relation, subject, subject relation."""
+EdgeKey = tuple[int, int, int, int, int]
+"""A tuple by its numbers: resource, relation, subject, subject relation, and which of those the request brought."""
 
 _NOTHING = Equation(Combine.ANY, ())
 
 
 def edge_key(edge: Edge) -> EdgeKey:
-    """Return what tells one tuple from another at one revision."""
-    return edge.resource, edge.relation, edge.subject, edge.subject_relation
+    """Return what tells one tuple from another within one request."""
+    return edge.resource, edge.relation, edge.subject, edge.subject_relation, edge.contextual
 
 
 def entangles(equation: Equation) -> bool:

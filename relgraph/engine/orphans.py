@@ -18,14 +18,13 @@ from relgraph.engine.ground import Ground, edge_key
 from relgraph.engine.scope import EverySubjectScope, SubjectScope
 from relgraph.engine.sufficient import Sufficiency
 from relgraph.engine.walk import Walk
-from relgraph.rewrites.verdict import OPEN, REFUSED, YES
+from relgraph.rewrites.verdict import OPEN, REFUSED, YES, weaker
 from relgraph.tuples import WILDCARD, Object, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from relgraph.engine.program import Program
-    from relgraph.engine.reader import Reader
     from relgraph.engine.scope import World
     from relgraph.limits import Limits
     from relgraph.rewrites import Atom, Edge, Value
@@ -42,20 +41,25 @@ _ORDER = (OrphanClass.NOBODY, OrphanClass.ONLY_CONDITIONAL, OrphanClass.ONLY_UNI
 """From the least to the most that anybody has."""
 
 
-class _Universal(Unconditional):
-    """A world in which every universal tuple has the same value, whatever it says."""
+class _Universal:
+    """A world in which every universal tuple is there to the same degree."""
 
-    def __init__(self, reader: Reader, value: Value) -> None:
-        self._reader = reader
-        self._value = value
+    def __init__(self, scope: SubjectScope, there: Value) -> None:
+        self._reader = scope.reader
+        self._conditions = scope.conditions or Unconditional()
+        self._there = there
 
     def presence(self, edge: Edge, /) -> Value:
-        """Return the value given for universal tuples, (YES, YES) for others."""
-        return self.value(edge)
+        """Return the degree given for universal tuples, (YES, YES) for others."""
+        return self._there if self._reader.object(edge.resource).id == WILDCARD else (YES, YES)
 
     def value(self, edge: Edge, /) -> Value:
-        """Return the value given for universal tuples, (YES, YES) for others."""
-        return self._value if self._reader.object(edge.resource).id == WILDCARD else (YES, YES)
+        """Return presence AND the condition's value."""
+        return weaker(self.presence(edge), self._conditions.value(edge))
+
+    def missing(self, edge: Edge, /) -> frozenset[str]:
+        """Return the names that the condition lacks."""
+        return self._conditions.missing(edge)
 
 
 def find_orphans(
@@ -87,11 +91,15 @@ def find_orphans(
 class _Asker:
     """One subject's walks, kept for the next candidates: with all universal tuples, with none, with any of them."""
 
-    def __init__(self, scope: Callable[[], SubjectScope], reader: Reader) -> None:
+    def __init__(self, scope: Callable[[], SubjectScope]) -> None:
         self._scope = scope
         self.walk = Walk(scope())
-        self.without = Walk(scope(), _Universal(reader, REFUSED))
-        self.whichever = Walk(scope(), _Universal(reader, OPEN))
+        self.without = self._with_universal(REFUSED)
+        self.whichever = self._with_universal(OPEN)
+
+    def _with_universal(self, there: Value) -> Walk:
+        scope = self._scope()
+        return Walk(scope, _Universal(scope, there))
 
     def exhaustive(self) -> Walk:
         """Return a fresh walk that reads everything."""
@@ -143,7 +151,7 @@ class _Askers:
         asker = self._askers.pop(subject, None)
         if asker is None:
             who = Subject(subject.type, subject.id)
-            asker = _Asker(lambda: SubjectScope(self._world, who), self._world.reader)
+            asker = _Asker(lambda: SubjectScope(self._world, who))
         self._askers[subject] = asker
         if len(self._askers) > _ASKERS_MAX:
             self._askers.popitem(last=False)

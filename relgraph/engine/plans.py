@@ -10,8 +10,9 @@ what they ask for. So a new operator needs nothing here, and no plan can say any
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from relgraph.contexts import EMPTY, Context
 from relgraph.rewrites import Atom, Combine, Name, Term
 
 if TYPE_CHECKING:
@@ -19,13 +20,19 @@ if TYPE_CHECKING:
 
     from relgraph.rewrites import Edge, Formula, Member, Rewrite
 
-__all__ = ["Kind", "Kinds", "Plan", "Plans", "Reading", "Recorder", "marks"]
+__all__ = ["MARKS", "Kind", "Kinds", "Plan", "Plans", "Reading", "Recorder", "marks"]
 
 Kind = tuple[int, int, bool]
 """A kind of subject: the number of its type, of its relation (0 without one), and whether it is the wildcard."""
 
 Kinds = dict[Kind, int]
-"""What a relation takes: kinds of subject to the marks that are admitted with them, one bit each (`marks`)."""
+"""What a relation takes: kinds of subject to the marks that are admitted with them, one bit each (`marks`).
+
+A kind that is taken with a caveat only is among them, with no mark of tuples that carry none.
+"""
+
+MARKS: Final = 4
+"""So many marks there are with each caveat."""
 
 _OWN, _BEHIND = 0, 1
 
@@ -33,9 +40,12 @@ _OWN, _BEHIND = 0, 1
 _Key = tuple[int, str] | tuple[int, str, str]
 
 
-def marks(universal: bool, expiration: bool) -> int:
-    """Return the bit of one combination of marks: tuples that differ in one of them are taken apart by a schema."""
-    return 1 << (universal << 1 | expiration)
+def marks(universal: bool, expiration: bool, caveat: int = 0) -> int:
+    """Return the bit of one combination of marks: tuples that differ in one of them are taken apart by a schema.
+
+    `caveat` is the place of the caveat among the schema's, from 1; 0 for none.
+    """
+    return 1 << (caveat * MARKS + (universal << 1 | expiration))
 
 
 class Reading(NamedTuple):
@@ -77,6 +87,9 @@ class _Asked(NamedTuple):
     subject_relation: int = 0
     kind: Kind = (0, 0, False)
     expires: int | None = None
+    caveat: int = 0
+    context: Context = EMPTY
+    contextual: int = 0
 
 
 class Recorder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from relgraph.engine.plans import Kinds, Plans, marks
+from relgraph.engine.plans import MARKS, Kinds, Plans, marks
 from relgraph.rewrites import Member, PermissionMember, RelationMember
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Program:
         self._members: dict[int, dict[str, Member]] = {}
         self._kinds: dict[tuple[int, int], Kinds] = {}
         self._numbers: dict[str, int] = {}
+        self._caveats = {name: place for place, name in enumerate(schema.caveats, 1)}
         self._names: dict[int, str] = {}
         for definition in schema.definitions.values():
             self._add(definition)
@@ -60,7 +61,14 @@ class Program:
         subject_relation = self._number_of(kind.relation) if kind.relation else 0
         if subject_type is not None and subject_relation is not None:
             key = (subject_type, subject_relation, kind.wildcard)
-            kinds[key] = kinds.get(key, 0) | marks(kind.universal, kind.expiration)
+            kinds[key] = kinds.get(key, 0) | self._marks(kind)
+
+    def _marks(self, kind: SubjectKind) -> int:
+        return marks(kind.universal, kind.expiration, self._caveats[kind.caveat] if kind.caveat else 0)
+
+    def shift(self, caveat: str) -> int:
+        """Return how far up in what a relation takes the marks with a caveat stand; beyond all for a stranger."""
+        return self._caveats.get(caveat, len(self._caveats) + 1) * MARKS
 
     @cached_property
     def plans(self) -> Plans:

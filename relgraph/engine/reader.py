@@ -39,8 +39,11 @@ class Reader(Protocol):
     def type_of(self, number: int, /) -> int:
         """Return the type's number of an object."""
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int, /) -> Edge | None:
-        """Has this tuple? Return it, expired or not."""
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int, /) -> Sequence[Edge]:
+        """Return the tuples of a relation with exactly that subject, expired or not.
+
+        Stored is one at most; those that a request brings stand beside it.
+        """
 
     def usersets(self, resource: int, relation: int, /) -> Sequence[Edge]:
         """Return the tuples of a relation whose subject is a userset, at the revision; expired ones are among them."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from relgraph.contexts import EMPTY
+from relgraph.engine.conditions import Caveats
 from relgraph.engine.plans import marks
 from relgraph.instants import moment
 from relgraph.rewrites import Atom, Combine, Name, Nil, PermissionMember, Term
@@ -19,7 +21,9 @@ from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from relgraph.contexts import Context
     from relgraph.engine.budget import Budget
+    from relgraph.engine.conditions import Conditions
     from relgraph.engine.plans import Kinds
     from relgraph.engine.program import Program
     from relgraph.engine.reader import Reader
@@ -38,13 +42,21 @@ _UNIVERSAL = marks(True, False), marks(True, True)
 class World(NamedTuple):
     """What a request is answered from: rules, tuples, allowance, and its one instant, in microseconds since 1970 UTC.
 
-    A tuple that expires counts before that instant only.
+    A tuple that expires counts before that instant only. `context` has values for the parameters of caveats, and
+    `conditions` what was worked out with them, where several scopes are to share that.
     """
+
+    def judging(self) -> Conditions | None:
+        """Return what tuples' conditions are worth; None where the schema declares no caveat: none can count then."""
+        caveats = self.program.schema.caveats
+        return Caveats(caveats, self.reader.name, self.context, self.budget) if caveats else None
 
     program: Program
     reader: Reader
     budget: Budget
     now: int
+    context: Context = EMPTY
+    conditions: Conditions | None = None
 
 
 class BaseScope(ABC):
@@ -55,11 +67,15 @@ class BaseScope(ABC):
     """
 
     def __init__(self, world: World, *, flattens: bool) -> None:
-        self.program, self.reader, self.budget, self.now = world
+        self.world = world
+        self.program, self.reader, self.budget, self.now = world[:4]
+        # INVARIANT: a world that says nothing of conditions has the schema's own, never none.
+        self.conditions = world.conditions or world.judging()
         self._flattens = flattens
         self._strangers: dict[int, Object] = {}
         self._stranger_numbers: dict[Object, int] = {}
         self._stars: dict[int, int | None] = {}
+        self._shifts: dict[int, int] = {}
 
     def number(self, object_: Object) -> int:
         """Return the number of an object that the question names, a negative one where the store never saw it."""
@@ -147,10 +163,19 @@ class BaseScope(ABC):
         living = []
         for edge in edges:
             taken = kinds.get(edge.kind, 0)
+            if edge.caveat:
+                taken >>= self._beyond(edge.caveat)
             expires = edge.expires
             if taken & lasting if expires is None else taken & expiring and now < expires:
                 living.append(edge)
         return living
+
+    def _beyond(self, caveat: int) -> int:
+        """Return where the marks of tuples with a caveat begin; where there are none, for one that is not declared."""
+        shift = self._shifts.get(caveat)
+        if shift is None:
+            shift = self._shifts[caveat] = self.program.shift(self.reader.name(caveat))
+        return shift
 
     def holders(self, subject: int, subject_relation: int) -> list[Edge]:
         """Return the living tuples that name exactly this subject, of every relation."""
@@ -163,6 +188,8 @@ class BaseScope(ABC):
     def _lives(self, edge: Edge) -> bool:
         type_number = self.type_of(edge.resource)
         taken = self.program.kinds(type_number, edge.relation).get(edge.kind, 0)
+        if edge.caveat:
+            taken >>= self._beyond(edge.caveat)
         lasting, expiring = _UNIVERSAL if edge.resource == self.star(type_number) else _PLAIN
         return bool(taken & lasting if edge.expires is None else taken & expiring and self.now < edge.expires)
 
@@ -181,6 +208,8 @@ class BaseScope(ABC):
             self.reader.name(edge.relation),
             Subject(subject.type, subject.id, userset),
             expires_at,
+            self.reader.name(edge.caveat) if edge.caveat else "",
+            edge.context,
         )
 
     @abstractmethod
@@ -211,15 +240,16 @@ class SubjectScope(BaseScope):
 
     def own_edges(self, resource: int, relation: int, kinds: Kinds, *, universal: bool) -> Sequence[Edge]:
         """Return the living tuples of a relation that name the subject, or a wildcard that covers it."""
-        own = covering = None
+        own: Sequence[Edge] = ()
+        covering: Sequence[Edge] = ()
         if self._kind in kinds:
-            own = self.reader.edge(resource, relation, self.subject_number, self._kind[1])
+            own = self.reader.edges_to(resource, relation, self.subject_number, self._kind[1])
         # INVARIANT: a wildcard never covers a userset; `wildcard` is None when one is asked about.
         if self.wildcard is not None and (self._kind[0], 0, True) in kinds:
-            covering = self.reader.edge(resource, relation, self.wildcard, 0)
-        if own is None and covering is None:
+            covering = self.reader.edges_to(resource, relation, self.wildcard, 0)
+        if not own and not covering:
             return ()
-        return self.living([edge for edge in (own, covering) if edge is not None], kinds, universal=universal)
+        return self.living([*own, *covering], kinds, universal=universal)
 
     def grants(self, object_: int, relation: str) -> Iterator[Term]:
         """Yield the subject's own tuples, wildcards that cover it (plain subjects only), then usersets."""

@@ -94,7 +94,8 @@ class Walk:
     """One evaluation for one subject at one revision. Asking twice, or about several resources, shares all work.
 
     With `exhaustive`, no operand is skipped, so that `equations` says everything there is to say (for ways). Without
-    `searches`, unions are read like everything else: slower, the same answers.
+    `searches`, unions are read like everything else: slower, the same answers. Without `conditions`, those are the
+    scope's.
     """
 
     def __init__(
@@ -106,14 +107,15 @@ class Walk:
         searches: bool = True,
     ) -> None:
         self.scope = scope
-        self.conditions: Conditions = conditions or Unconditional()
+        known = conditions or scope.conditions
+        self.conditions: Conditions = known or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
         self._untils: dict[Atom, int] = {}
         self._exhaustive = exhaustive
         # INVARIANT: read once. Two threads that meet a program first may each make plans, with numbers of their own.
         self._plans = scope.program.plans
-        self._reach = Reach(scope, self._plans, conditions)
+        self._reach = Reach(scope, self._plans, known)
         self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []

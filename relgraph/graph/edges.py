@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.errors import StoreFormat
+from relgraph.contexts import EMPTY, Context
 
 if TYPE_CHECKING:
     from relgraph.store.base import NumberedRow
 
-__all__ = ["TupleEdge", "refuse_unserved"]
+__all__ = ["CaveatedEdge", "TupleEdge", "edge_of"]
 
 
 class TupleEdge:
@@ -19,6 +19,12 @@ class TupleEdge:
     microseconds, None for never; whether it has come is the engine's question. `older` is the version
     of the same tuple that lived before this one.
     """
+
+    # Without a caveat these take no room: there may be millions of such edges.
+    caveat: int = 0
+    context: Context = EMPTY
+    # It is stored: no request brought it.
+    contextual: int = 0
 
     __slots__ = (
         "created",
@@ -48,10 +54,17 @@ class TupleEdge:
         return self.created <= revision and (self.deleted is None or self.deleted > revision)
 
 
-def refuse_unserved(row: NumberedRow) -> None:
-    """Raise StoreFormat for a row with a caveat: ignoring it could grant what it withholds."""
-    if row.caveat:
-        raise StoreFormat(
-            "the store holds tuples with caveats, which this version does not serve; "
-            "open it with the relgraph that wrote it"
-        )
+class CaveatedEdge(TupleEdge):
+    """One version of a tuple that counts under a caveat, given what the tuple itself says."""
+
+    __slots__ = ("caveat", "context")
+
+    def __init__(self, row: NumberedRow, kind: tuple[int, int, bool], older: TupleEdge | None = None) -> None:
+        super().__init__(row, kind, older)
+        self.caveat = row.caveat
+        self.context = Context.stored(row.context)
+
+
+def edge_of(row: NumberedRow, kind: tuple[int, int, bool], older: TupleEdge | None = None) -> TupleEdge:
+    """Return the edge of a row, with a caveat or without."""
+    return CaveatedEdge(row, kind, older) if row.caveat else TupleEdge(row, kind, older)

@@ -15,13 +15,14 @@ from collections import Counter, deque
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from relgraph.graph.edges import TupleEdge, refuse_unserved
+from relgraph.graph.edges import edge_of
 from relgraph.graph.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from relgraph.graph.edges import TupleEdge
     from relgraph.revision import Revision
     from relgraph.store.base import Changes, Image, NumberedRow
     from relgraph.tuples import Object
@@ -43,7 +44,7 @@ class _Node:
 
     def add(self, row: NumberedRow, kind: tuple[int, int, bool]) -> TupleEdge:
         key = (row.subject, row.subject_relation)
-        edge = TupleEdge(row, kind, self.newest.get(key))
+        edge = edge_of(row, kind, self.newest.get(key))
         (self.usersets if row.subject_relation else self.plain).append(edge)
         self.newest[key] = edge
         return edge
@@ -80,8 +81,6 @@ class Graph:
         self.head: Revision = image.head
 
     def _node(self, row: NumberedRow | TupleEdge) -> _Node:
-        if isinstance(row, tuple):
-            refuse_unserved(row)
         key = (row.resource, row.relation)
         node = self._nodes.get(key)
         if node is None:
@@ -217,13 +216,13 @@ class GraphView:
         """Return the number of an object, or None where no committed write mentioned it."""
         return self._names.object_number(type_number, key)
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
         """Return exactly that tuple, if it lives."""
         node = self._nodes.get((resource, relation))
         edge = None if node is None else node.newest.get((subject, subject_relation))
         while edge is not None and not edge.lives_at(self.revision):
             edge = edge.older
-        return edge
+        return () if edge is None else (edge,)
 
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation whose subject is a userset."""

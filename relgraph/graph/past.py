@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from relgraph.graph.edges import TupleEdge, refuse_unserved
+from relgraph.graph.edges import edge_of
 from relgraph.tuples import WILDCARD, Object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from relgraph.graph.edges import TupleEdge
     from relgraph.store.base import NumberedRow, Reads, Snapshot
 
 __all__ = ["PastView", "RowsView"]
@@ -54,12 +55,10 @@ class RowsView:
         """Return the type's number of an object."""
         return self._object(number)[0]
 
-    def edge(self, resource: int, relation: int, subject: int, subject_relation: int) -> TupleEdge | None:
+    def edges_to(self, resource: int, relation: int, subject: int, subject_relation: int) -> Sequence[TupleEdge]:
         """Return exactly that tuple, if it lived then."""
         row = self._rows.tuple(resource, relation, subject, subject_relation, self.revision)
-        if row is None:
-            return None
-        return self._edge(row)
+        return () if row is None else (self._edge(row),)
 
     def usersets(self, resource: int, relation: int) -> Sequence[TupleEdge]:
         """Return the tuples of that relation that lived then and whose subject is a userset."""
@@ -84,9 +83,8 @@ class RowsView:
         return [self._edge(row) for row in rows]
 
     def _edge(self, row: NumberedRow) -> TupleEdge:
-        refuse_unserved(row)
         type_number, key = self._object(row.subject)
-        return TupleEdge(row, (type_number, row.subject_relation, key == WILDCARD))
+        return edge_of(row, (type_number, row.subject_relation, key == WILDCARD))
 
 
 class PastView(RowsView):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from relgraph.contexts import Context
     from relgraph.rewrites.verdict import Combine
 
 __all__ = ["Atom", "Edge", "Formula", "Rewrite", "Scope", "Span", "Term"]
@@ -55,6 +56,18 @@ class Edge(Protocol):
     @property
     def expires(self) -> int | None:
         """The instant from which the tuple counts no more, in microseconds since 1970 UTC; None: never."""
+
+    @property
+    def caveat(self) -> int:
+        """The number of the caveat's name under which the tuple counts; 0 for none."""
+
+    @property
+    def context(self) -> Context:
+        """What the tuple itself gives to its caveat; `EMPTY` where it gives nothing."""
+
+    @property
+    def contextual(self) -> int:
+        """Where the tuple stands among those that the request brought, from 1; 0 for a stored one."""
 
 
 class Atom(NamedTuple):

@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from relgraph.contexts import EMPTY
 from relgraph.errors import (
     CannotUpdatePermission,
+    InvalidContext,
     InvalidInput,
     RelgraphError,
     TupleNotAllowed,
@@ -23,10 +25,11 @@ from relgraph.tuples import Object, RelationTuple, Subject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from relgraph.caveats import Caveat
     from relgraph.schema.model import Definition, Relation, Schema, SubjectKind
     from relgraph.tuples import TupleFilter
 
-__all__ = ["check_access", "check_filter", "check_question", "check_subject", "refusal"]
+__all__ = ["check_access", "check_context", "check_filter", "check_question", "check_subject", "refusal"]
 
 _KINDS_SHOWN_MAX: Final = 8
 _LENGTH_MAX: Final = 200
@@ -57,8 +60,26 @@ def refusal(schema: Schema, tuple_: RelationTuple, given: SubjectKind) -> Relgra
             f"{quoted(subject.name)}{hint}"
         )
         return UnknownRelation(message, {**details, "part": "subject"})
-    problem = swapped or _not_taken(relation, tuple_, given)
+    problem = swapped or _not_taken(schema, relation, tuple_, given)
     return TupleNotAllowed(f"{shown} cannot be written: {problem}", {**details, "part": "subject"})
+
+
+def check_context(caveat: Caveat, tuple_: RelationTuple) -> None:
+    """Return if a tuple's context gives values to parameters of its caveat only, and each can be its parameter's.
+
+    Raises InvalidContext, which shows no value.
+    """
+    shown = f"{quoted(str(replace(tuple_, caveat='', context=EMPTY)), _LENGTH_MAX)} cannot be written:"
+    details = {"part": "context", "caveat": caveat.name}
+    for name in tuple_.context:
+        if name not in caveat.parameters:
+            hint = did_you_mean(name, caveat.parameters)
+            message = f"{shown} {quoted(name)} is not a parameter of the caveat {quoted(caveat.name)}{hint}"
+            raise InvalidContext(message, {**details, "parameter": name})
+    try:
+        caveat.convert(tuple_.context)
+    except InvalidContext as error:
+        raise InvalidContext(f"{shown} {error.message}", {**error.details, **details}) from None
 
 
 def _no_relation(definition: Definition, tuple_: RelationTuple, swapped: str) -> RelgraphError:
@@ -77,10 +98,13 @@ def _no_relation(definition: Definition, tuple_: RelationTuple, swapped: str) ->
     return UnknownRelation(f"{shown} cannot be written: {name} is not a relation of {type_}{hint}", details)
 
 
-def _not_taken(relation: Relation, tuple_: RelationTuple, given: SubjectKind) -> str:
+def _not_taken(schema: Schema, relation: Relation, tuple_: RelationTuple, given: SubjectKind) -> str:
     """Return why the relation does not take the tuple's subject, and what it takes."""
     where = quoted(f"{tuple_.resource.type}#{relation.name}")
     plain = quoted(str(replace(given, universal=False, expiration=False)))
+    if given.caveat and given.caveat not in schema.caveats:
+        hint = did_you_mean(given.caveat, schema.caveats)
+        return f"{quoted(given.caveat)} is not a caveat of the schema{hint}"
     allow = f"or allow {quoted(str(given))} in the schema"
     if replace(given, universal=not given.universal) in relation.kinds:
         if given.universal:
@@ -91,6 +115,13 @@ def _not_taken(relation: Relation, tuple_: RelationTuple, given: SubjectKind) ->
         if given.expiration:
             return f"{where} takes {plain} without an expiration only; leave the expiration out, {allow}"
         return f"{where} takes {plain} with an expiration only; say until when it counts, {allow}"
+    others = [quoted(kind.caveat) for kind in relation.kinds if replace(kind, caveat=given.caveat) == given]
+    if others and given.caveat and replace(given, caveat="") in relation.kinds:
+        bare = quoted(str(replace(given, caveat="")))
+        return f"{where} takes {bare} without the caveat {quoted(given.caveat)}; leave the caveat out, {allow}"
+    if others:
+        many = " or ".join(each for each in others[:_KINDS_SHOWN_MAX] if each != quoted(""))
+        return f"{where} takes {quoted(str(replace(given, caveat='')))} with the caveat {many} only; name it, {allow}"
     kinds = [str(kind) for kind in relation.kinds]
     shown = ", ".join(quoted(kind) for kind in kinds[:_KINDS_SHOWN_MAX])
     more = f" and {len(kinds) - _KINDS_SHOWN_MAX} more" if len(kinds) > _KINDS_SHOWN_MAX else ""
@@ -115,7 +146,7 @@ def _swapped(schema: Schema, tuple_: RelationTuple) -> str:
     resource, subject = tuple_.resource, tuple_.subject
     if subject.relation or subject.type == resource.type:
         return ""
-    turned = RelationTuple(subject.object, tuple_.relation, Subject(resource.type, resource.id), tuple_.expires_at)
+    turned = replace(tuple_, resource=subject.object, subject=Subject(resource.type, resource.id))
     if schema.admits(turned):
         return f"resource and subject look swapped, did you mean {quoted(str(turned), _LENGTH_MAX)}?"
     own, other = _members(schema, resource.type), _members(schema, subject.type)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relgraph.errors import InvalidName, SchemaParseError, Unsupported, quoted
+from relgraph.errors import InvalidName, SchemaParseError, quoted
 from relgraph.schema.lexer import END, KEYWORD, NAME, NEWLINE, Token, tokens
 
 if TYPE_CHECKING:
@@ -114,10 +114,6 @@ class Cursor:
     def unexpected(self, wanted: str) -> SchemaParseError:
         """Return the error for any other token than `wanted`."""
         return self.refused(f"expected {wanted}, found {self._found()}")
-
-    def unsupported(self, message: str, token: Token | None = None) -> Unsupported:
-        """Return the error for a part of the language that this version does not serve."""
-        return self.source.problem(Unsupported, message, self.span(token or self.token))
 
     def _found(self) -> str:
         """Return words for the token at hand."""

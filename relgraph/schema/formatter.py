@@ -37,8 +37,7 @@ _TIGHT_AFTER: Final = frozenset({"#", "/", "->", ".", "("})
 def formatted(source: Source) -> str:
     """Return the canonical layout of a schema, or of a part of one that others import.
 
-    Raises SchemaParseError or Unsupported where the text is not the language's; whether it means anything is not
-    asked.
+    Raises SchemaParseError where the text is not the language's; whether it means anything is not asked.
     """
     check_size(source)
     parse_tree(source)

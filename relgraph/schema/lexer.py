@@ -3,6 +3,7 @@
 Rule 1 (SpiceDB's): a line end after a name, a keyword, `}`, `)` or `*` is a token and ends a statement; after anything
 else it is mere space. So an operator at the end of a line continues the statement, one at the start does not.
 Rule 2: comments travel as the `doc` of the token that follows them, unless they stand behind code on its own line.
+Rule 3: what stands between the braces of a caveat is one token, whatever it holds: where it ends, CEL's own lexer says.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from relgraph.errors import SchemaParseError, quoted
+from relgraph.caveats import closing_brace
+from relgraph.errors import InvalidCaveat, SchemaParseError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from relgraph.schema.source import Source
 
-__all__ = ["END", "KEYWORD", "NAME", "NEWLINE", "STRING", "Token", "comment_lines", "tokens"]
+__all__ = ["END", "EXPRESSION", "KEYWORD", "NAME", "NEWLINE", "STRING", "Token", "comment_lines", "tokens"]
 
 NAME: Final = "name"
 KEYWORD: Final = "keyword"
 NEWLINE: Final = "newline"
 STRING: Final = "string"
+EXPRESSION: Final = "expression"
 END: Final = "end"
 
 _KEYWORDS: Final = frozenset({"definition", "caveat", "relation", "permission", "nil", "with"})
@@ -40,7 +43,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """One token: `kind` is NAME, KEYWORD, STRING, NEWLINE, END or the symbol itself; `start` and `end` are offsets."""
+    """One token: `kind` is one of the constants above or the symbol itself; `start` and `end` are offsets."""
 
     kind: str
     text: str
@@ -55,7 +58,7 @@ def tokens(source: Source) -> Iterator[Token]:
     position = 0
     last = Token(END, "", 0, 0)
     comments: list[tuple[int, int]] = []
-    behind_code = False
+    behind_code = in_caveat = False
     while position < len(text):
         match = _TOKEN.match(text, position)
         group = match.lastgroup if match else None
@@ -79,12 +82,34 @@ def tokens(source: Source) -> Iterator[Token]:
             kind = word if group == "symbol" else STRING if group == "string" else NAME
             if word in _KEYWORDS:
                 kind = KEYWORD
+                in_caveat = word == "caveat" or (in_caveat and word != "definition")
             last = Token(kind, word, start, position, _doc(source, comments) if comments else "")
             comments.clear()
             behind_code = True
         yield last
+        if in_caveat and last.kind == "{":
+            last = _expression(source, last)
+            position = last.end
+            in_caveat = False
+            yield last
     # The end is reported right behind the last token, where there is a line to show.
     yield Token(END, "", last.end, last.end)
+
+
+def _expression(source: Source, opened: Token) -> Token:
+    """Return what stands behind the brace of a caveat up to its partner, without the space around it."""
+    text = source.text
+    try:
+        end = closing_brace(text, opened.end)
+    except InvalidCaveat as error:
+        start = int(error.details["offset"])
+        raise source.problem(SchemaParseError, error.message, source.span(start, start + 1)) from None
+    if end < 0:
+        message = "the caveat is never closed, write `}` behind its expression"
+        raise source.problem(SchemaParseError, message, source.span(opened.start, opened.end))
+    body = text[opened.end : end]
+    start = opened.end + len(body) - len(body.lstrip())
+    return Token(EXPRESSION, body.strip(), start, start + len(body.strip()))
 
 
 def _stray(source: Source, position: int) -> SchemaParseError:

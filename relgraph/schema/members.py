@@ -5,6 +5,7 @@ Which lines may stand where is decided by `relgraph.schema.parser`; whether name
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relgraph.errors import quoted
@@ -59,41 +60,52 @@ def _kind(cursor: Cursor) -> KindNode:
         raise cursor.refused(
             f"a userset takes no wildcard, write {quoted(path.text + '#' + name)} or {quoted(path.text + ':*')}"
         )
-    traits: list[str] = []
+    traits = _Traits()
     if cursor.at_keyword("with"):
         cursor.advance()
         last = _trait(cursor, traits, "with")
         while cursor.accept_word("and"):
             last = _trait(cursor, traits, "and")
-    kind = SubjectKind(path.text, name, wildcard, universal="universal" in traits, expiration="expiration" in traits)
-    return KindNode(kind, cursor.span(path), cursor.span(part), cursor.span(path, last))
+    caveat = traits.caveat.text if traits.caveat else ""
+    kind = SubjectKind(path.text, name, wildcard, traits.universal, traits.expiration, caveat)
+    caveat_at = cursor.span(traits.caveat or path)
+    return KindNode(kind, cursor.span(path), cursor.span(part), cursor.span(path, last), caveat_at)
 
 
-def _trait(cursor: Cursor, before: list[str], word: str) -> Token:
+@dataclass(slots=True)
+class _Traits:
+    """What stands behind `with` so far."""
+
+    caveat: Token | None = None
+    expiration: bool = False
+    universal: bool = False
+
+
+def _trait(cursor: Cursor, before: _Traits, word: str) -> Token:
     """Read what stands behind `with` or `and`, put it with those `before`, and return its last token.
 
     The order is fixed, as in SpiceDB: a caveat, `expiration`, `universal`. Without its flag, each of the two words
     names a caveat.
     """
-    if "universal" in before:
+    if before.universal:
         raise cursor.refused("`universal` comes last, nothing follows it with `and`", cursor.previous)
     if cursor.at_keyword("expiration"):
-        if before:
+        if before.expiration:
             raise cursor.refused("`expiration` stands twice, write it once")
-        before.append("expiration")
+        before.expiration = True
         return cursor.advance()
     name = cursor.path(f"a name after {quoted(word)}")
     if name.text == "universal" and "universal" in cursor.flags:
-        before.append("universal")
+        before.universal = True
         return name
-    if name.text in ("expiration", "universal"):
-        meant = "tuples that expire" if name.text == "expiration" else "tuples for every object"
-        raise cursor.unsupported(
-            f"without its flag {quoted('with ' + name.text)} names a caveat, and caveats are not supported yet; write "
-            f"{quoted('use ' + name.text)} before the first definition if {meant} are meant",
-            name,
-        )
-    raise cursor.unsupported(f"caveats are not supported yet, remove {quoted(f'{word} {name.text}')}", name)
+    if before.expiration:
+        both = quoted(f"with {name.text} and expiration")
+        raise cursor.refused(f"a caveat stands before `expiration`, write {both}", name)
+    if before.caveat:
+        message = f"a kind of subject has one caveat, and {quoted(before.caveat.text)} stands there already"
+        raise cursor.refused(f"{message}; join both conditions in one caveat", name)
+    before.caveat = name
+    return name
 
 
 def permission(cursor: Cursor) -> PermissionNode:

@@ -6,7 +6,7 @@ lives beside it; the texts of refusals live in `relgraph.schema.admit`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ from relgraph.tuples import WILDCARD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from relgraph.caveats import Caveat
     from relgraph.rewrites import Rewrite, Span
     from relgraph.tuples import Object, RelationTuple, Subject, TupleFilter
 
-__all__ = ["Definition", "Grant", "Permission", "Relation", "Schema", "SubjectKind"]
+__all__ = ["DeclaredCaveat", "Definition", "Grant", "Permission", "Relation", "Schema", "SubjectKind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class SubjectKind:
     """One kind of subject that a relation takes: `user`, `group#member`, `user:*`, each with traits or without.
 
     Each combination of traits is a kind of its own: `with universal` admits tuples on `type:*` only, `with expiration`
-    those that expire only, and the plain kind neither.
+    those that expire only, `with within` those under the caveat `within` only, and the plain kind none of them.
     """
 
     type: str
@@ -37,17 +38,26 @@ class SubjectKind:
     wildcard: bool = False
     universal: bool = False
     expiration: bool = False
+    caveat: str = ""
 
     @classmethod
     def of(cls, tuple_: RelationTuple) -> SubjectKind:
         """Return the kind that a relation must take for the tuple to be admitted."""
         subject, wildcard = tuple_.subject, tuple_.subject.id == WILDCARD
         expires = tuple_.expires_at is not None
-        return cls(subject.type, subject.relation, wildcard, universal=tuple_.universal, expiration=expires)
+        return cls(
+            subject.type,
+            subject.relation,
+            wildcard,
+            universal=tuple_.universal,
+            expiration=expires,
+            caveat=tuple_.caveat,
+        )
 
     def __str__(self) -> str:
         tail = ":*" if self.wildcard else f"#{self.relation}" if self.relation else ""
-        traits = [name for name, has in (("expiration", self.expiration), ("universal", self.universal)) if has]
+        traits = [self.caveat] if self.caveat else []
+        traits += [name for name, has in (("expiration", self.expiration), ("universal", self.universal)) if has]
         return f"{self.type}{tail}{' with ' if traits else ''}{' and '.join(traits)}"
 
 
@@ -121,9 +131,19 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DeclaredCaveat:
+    """A caveat in a schema. `at` is the place of its name, `doc` the comments before it, as written."""
+
+    caveat: Caveat
+    at: Span
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Schema:
     """The rules of one store; `text` is the schema as it was written, `flags` what its `use` lines switched on.
 
+    `declared` are its caveats with their places, in text order, and `caveats` the same without.
     Partials are spliced in where the text is read, so `partial` and `import` are never among the flags.
     `subject_types` tells, for each (type, name), which types of plain subjects could ever hold it (see `reach`).
     """
@@ -131,14 +151,28 @@ class Schema:
     definitions: Mapping[str, Definition]
     text: str
     flags: frozenset[str] = frozenset()
+    declared: Mapping[str, DeclaredCaveat] = field(default_factory=dict)
+    caveats: Mapping[str, Caveat] = field(init=False, repr=False)
     subject_types: SubjectTypes = field(init=False, repr=False)
-    _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool]] = field(init=False, repr=False)
+    _admitted: frozenset[tuple[str, str, str, str, bool, bool, bool, str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "definitions", MappingProxyType(dict(self.definitions)))
+        object.__setattr__(self, "declared", MappingProxyType(dict(self.declared)))
+        caveats = {name: declared.caveat for name, declared in self.declared.items()}
+        object.__setattr__(self, "caveats", MappingProxyType(caveats))
         # Imports ask for each of millions of tuples, so the answer is one look-up.
         admitted = frozenset(
-            (definition.name, relation.name, kind.type, kind.relation, kind.wildcard, kind.universal, kind.expiration)
+            (
+                definition.name,
+                relation.name,
+                kind.type,
+                kind.relation,
+                kind.wildcard,
+                kind.universal,
+                kind.expiration,
+                kind.caveat,
+            )
             for definition in self.definitions.values()
             for relation in definition.relations.values()
             for kind in relation.kinds
@@ -169,7 +203,10 @@ class Schema:
         return found
 
     def admits(self, tuple_: RelationTuple) -> bool:
-        """Return whether the tuple counts until it expires: its relation exists and takes that kind of subject."""
+        """Return whether the tuple counts until it expires: its relation exists and takes that kind of subject.
+
+        Its context is not looked at: a caveat that got other parameters since judges by those it has.
+        """
         resource, subject = tuple_.resource, tuple_.subject
         key = (
             resource.type,
@@ -179,16 +216,27 @@ class Schema:
             subject.id == WILDCARD,
             resource.id == WILDCARD,
             tuple_.expires_at is not None,
+            tuple_.caveat,
         )
         return key in self._admitted
 
-    def admit(self, tuple_: RelationTuple) -> None:
-        """Return if the schema admits the tuple.
+    def admits_key(self, tuple_: RelationTuple) -> bool:
+        """Return whether some tuple with this key is admitted, whatever that one says beside."""
+        definition = self.definitions.get(tuple_.resource.type)
+        relation = None if definition is None else definition.relations.get(tuple_.relation)
+        wanted = replace(SubjectKind.of(tuple_), expiration=False, caveat="")
+        kinds = () if relation is None else relation.kinds
+        return any(replace(kind, expiration=False, caveat="") == wanted for kind in kinds)
 
-        Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission or TupleNotAllowed otherwise.
+    def admit(self, tuple_: RelationTuple) -> None:
+        """Return if the schema admits the tuple, and its context is what the caveat takes.
+
+        Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission, TupleNotAllowed or InvalidContext otherwise.
         """
         if not self.admits(tuple_):
             raise admit.refusal(self, tuple_, SubjectKind.of(tuple_))
+        if tuple_.context:
+            admit.check_context(self.caveats[tuple_.caveat], tuple_)
 
     def check_subject(self, subject: Subject) -> None:
         """Return if the type and relation of a subject exist. Raises UnknownDefinition or UnknownRelation."""

@@ -1,7 +1,6 @@
-"""The grammar of a schema: `use` and `import` lines, definitions and partials, and which lines stand in them.
+"""The grammar of a schema: `use` and `import` lines, definitions, partials and caveats, and which lines stand in them.
 
-What SpiceDB's language has beyond that (caveats) is refused here by name, never skipped. Whether names mean anything
-is decided later (`relgraph.schema.partials`, `relgraph.schema.validate`).
+Whether names and expressions mean anything is decided later (`relgraph.schema.partials`, `relgraph.schema.validate`).
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import SchemaParseError, did_you_mean, quoted
+from relgraph.schema.caveats import caveat
 from relgraph.schema.cursor import Cursor
 from relgraph.schema.expressions import SYMBOLS
 from relgraph.schema.lexer import END, KEYWORD, NAME, NEWLINE, STRING, tokens
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from relgraph.schema.lexer import Token
     from relgraph.schema.source import Source
-    from relgraph.schema.tree import LineNode
+    from relgraph.schema.tree import CaveatNode, LineNode
 
 __all__ = ["FLAGS", "parse_tree"]
 
@@ -41,7 +41,7 @@ _CONTINUES: Final = frozenset({*SYMBOLS, "->", ".", "|", ">", ","})
 
 
 def parse_tree(source: Source) -> FileNode:
-    """Return what a text says, unchecked. Raises SchemaParseError or Unsupported at the first fault."""
+    """Return what a text says, unchecked. Raises SchemaParseError at the first fault."""
     return _Parser(source).file()
 
 
@@ -52,6 +52,7 @@ class _Parser:
         self._cursor = Cursor(source)
         self._definitions: list[BodyNode] = []
         self._partials: list[BodyNode] = []
+        self._caveats: list[CaveatNode] = []
         self._uses: list[StatementNode] = []
         self._imports: list[StatementNode] = []
 
@@ -64,6 +65,7 @@ class _Parser:
                 return FileNode(
                     tuple(self._definitions),
                     tuple(self._partials),
+                    tuple(self._caveats),
                     frozenset(cursor.flags),
                     tuple(self._uses),
                     tuple(self._imports),
@@ -72,6 +74,8 @@ class _Parser:
                 self._definitions.append(self._body("definition"))
             elif cursor.at_keyword("partial"):
                 self._partials.append(self._body("partial"))
+            elif cursor.at_keyword("caveat"):
+                self._caveats.append(caveat(cursor))
             elif cursor.at_keyword("import"):
                 word = cursor.advance()
                 self._imports.append(StatementNode(word, cursor.expect(STRING, "a path in quotes after `import`")))
@@ -83,22 +87,23 @@ class _Parser:
     def _not_at_top(self) -> Exception:
         """Return the error for what cannot stand outside a definition."""
         cursor = self._cursor
-        if cursor.at_keyword("caveat"):
-            return cursor.unsupported("caveats are not supported yet, remove the caveat and every `with` that names it")
         for word, shown in (("import", "`import`"), ("partial", "a partial")):
             if cursor.at_word(word):
                 return cursor.refused(f"{shown} needs a flag, write `use {word}` before it")
         if cursor.token.kind in _CONTINUES:
             return self._continuation()
-        hint = did_you_mean(cursor.token.text, ("definition", "use", *cursor.flags & {"import", "partial"}))
-        return cursor.refused(f"expected `definition` or `use`, found {quoted(cursor.token.text)}{_only_close(hint)}")
+        hint = did_you_mean(cursor.token.text, ("caveat", "definition", "use", *cursor.flags & {"import", "partial"}))
+        return cursor.refused(
+            f"expected `definition`, `caveat` or `use`, found {quoted(cursor.token.text)}{_only_close(hint)}"
+        )
 
     def _use(self) -> None:
         """Read a `use` line."""
         cursor = self._cursor
         word = cursor.advance()
-        if self._definitions:
-            raise cursor.refused("`use` must stand before the first definition, move it to the top", word)
+        if self._definitions or self._caveats:
+            first = "definition" if self._definitions else "caveat"
+            raise cursor.refused(f"`use` must stand before the first {first}, move it to the top", word)
         if cursor.token.kind == KEYWORD and cursor.token.text in cursor.flags:
             self._uses.append(StatementNode(word, cursor.advance()))
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from relgraph.schema.caveats import print_caveat
 from relgraph.schema.model import Relation
 
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ _INDENT: Final = "  "
 
 
 def print_schema(schema: Schema) -> str:
-    """Return the canonical text: the schema's flags, sorted, then its definitions, in order."""
+    """Return the canonical text: the schema's flags, sorted, then its caveats, then its definitions, in order."""
     flags = "".join(f"use {flag}\n" for flag in sorted(schema.flags))
     blocks = [flags] if flags else []
+    for declared in schema.declared.values():
+        doc = "".join(f"{line}\n" for line in _doc(declared.doc, ""))
+        blocks.append(doc + print_caveat(declared.caveat))
     blocks.extend(map(print_definition, schema.definitions.values()))
     return "\n".join(blocks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import SchemaParseError
+from relgraph.schema.caveats import declared
 from relgraph.schema.parser import parse_tree
 from relgraph.schema.partials import expand
 from relgraph.schema.source import Source
@@ -23,8 +24,8 @@ _TEXT_FLAGS: Final = frozenset({"import", "partial"})
 def parse(text: str) -> Schema:
     """Read and validate a schema, which must be one text: imports are composed by `relgraph.schema.compose` before.
 
-    Raises SchemaParseError (grammar), SchemaTypeError (meaning), or Unsupported for a part of SpiceDB's language that
-    this version does not serve; each names line and column, shows the line and marks the place in it.
+    Raises SchemaParseError (grammar) or SchemaTypeError (meaning); each names line and column, shows the line and marks
+    the place in it. Raises Unsupported for a schema with caveats where no library for CEL is installed.
     """
     return parse_source(Source(text))
 
@@ -43,7 +44,8 @@ def parse_source(source: Source) -> Schema:
             "makes them one text"
         )
         raise source.problem(SchemaParseError, message, source.span(at.word.start, at.value.end))
-    return validate(expand(tree, source), tree.flags - _TEXT_FLAGS, source)
+    caveats = declared(tree.caveats, (*tree.definitions, *tree.partials), source)
+    return validate(expand(tree, source), tree.flags - _TEXT_FLAGS, caveats, source)
 
 
 def check_size(source: Source) -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from relgraph.caveats import ParameterType
     from relgraph.rewrites import Rewrite, Span
     from relgraph.schema.lexer import Token
     from relgraph.schema.model import SubjectKind
 
 __all__ = [
     "BodyNode",
+    "CaveatNode",
     "DefinitionNode",
     "FileNode",
     "GrantNode",
@@ -22,6 +24,7 @@ __all__ = [
     "LadderNode",
     "LineNode",
     "NameNode",
+    "ParameterNode",
     "PermissionNode",
     "RelationNode",
     "SpliceNode",
@@ -39,12 +42,13 @@ class NameNode:
 
 @dataclass(frozen=True, slots=True)
 class KindNode:
-    """One subject kind; `relation_at` is the place of the name behind `#`, else that of the type."""
+    """One subject kind; `relation_at` is the place of the name behind `#`, `caveat_at` of the caveat's, else `type_at`."""
 
     kind: SubjectKind
     type_at: Span
     relation_at: Span
     at: Span
+    caveat_at: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,26 @@ class SpliceNode:
     at: Span
 
 
+@dataclass(frozen=True, slots=True)
+class ParameterNode:
+    """A parameter of a caveat; `at` is the place of its name."""
+
+    name: str
+    type: ParameterType
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class CaveatNode:
+    """A caveat; `expression` is the token of its text, `at` the place of its name."""
+
+    name: str
+    parameters: tuple[ParameterNode, ...]
+    expression: Token
+    at: Span
+    doc: str
+
+
 LineNode = RelationNode | PermissionNode | LadderNode | GrantNode | SpliceNode
 
 
@@ -117,10 +141,11 @@ class StatementNode:
 
 @dataclass(frozen=True, slots=True)
 class FileNode:
-    """A whole text: its definitions and partials in order, and what its `use` and `import` lines say."""
+    """A whole text: its definitions, partials and caveats in order, and what its `use` and `import` lines say."""
 
     definitions: tuple[BodyNode, ...]
     partials: tuple[BodyNode, ...]
+    caveats: tuple[CaveatNode, ...]
     flags: frozenset[str]
     uses: tuple[StatementNode, ...]
     imports: tuple[StatementNode, ...]

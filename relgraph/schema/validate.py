@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import SchemaParseError, SchemaTypeError, quoted
 from relgraph.rewrites import AllArrow, Arrow, Name, Span
+from relgraph.schema.caveats import check_caveat_name
 from relgraph.schema.grants import check_grants, grants_of
 from relgraph.schema.ladders import check_ladder
 from relgraph.schema.model import Definition, Permission, Relation, Schema
@@ -21,6 +22,7 @@ from relgraph.schema.tree import PermissionNode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from relgraph.schema.model import DeclaredCaveat
     from relgraph.schema.source import Source
     from relgraph.schema.tree import DefinitionNode, RelationNode
 
@@ -30,8 +32,10 @@ _TYPECHECKING: Final = "typechecking"
 _TYPES_SHOWN_MAX: Final = 8
 
 
-def validate(parsed: tuple[DefinitionNode, ...], flags: frozenset[str], source: Source) -> Schema:
-    """Return the schema that parsed definitions make. Raises SchemaParseError or SchemaTypeError."""
+def validate(
+    parsed: tuple[DefinitionNode, ...], flags: frozenset[str], caveats: Mapping[str, DeclaredCaveat], source: Source
+) -> Schema:
+    """Return the schema that parsed definitions and caveats make. Raises SchemaParseError or SchemaTypeError."""
     definitions: dict[str, Definition] = {}
     for node in parsed:
         if node.name in definitions:
@@ -40,7 +44,7 @@ def validate(parsed: tuple[DefinitionNode, ...], flags: frozenset[str], source: 
             raise source.problem(SchemaParseError, message, node.at)
         definitions[node.name] = _definition(node, flags, source)
     for node in parsed:
-        _check_kinds(node, definitions, source)
+        _check_kinds(node, definitions, caveats, source)
     wild = wildcards(definitions)
     for node in parsed:
         _check_usersets(node, wild, source)
@@ -51,7 +55,7 @@ def validate(parsed: tuple[DefinitionNode, ...], flags: frozenset[str], source: 
         if node.ladders:
             check_ladder(definition, node.ladders[0], source)
         check_grants(definition, node.grants, definitions, source)
-    schema = Schema(definitions, source.text, flags)
+    schema = Schema(definitions, source.text, flags, caveats)
     if _TYPECHECKING in flags:
         for node in parsed:
             for declared in node.permissions:
@@ -101,8 +105,13 @@ def _relation(node: RelationNode, source: Source) -> Relation:
     return Relation(node.name, tuple(kinds), node.at, node.doc)
 
 
-def _check_kinds(node: DefinitionNode, definitions: Mapping[str, Definition], source: Source) -> None:
-    """Raise SchemaTypeError where a subject kind names a type or a relation that does not exist."""
+def _check_kinds(
+    node: DefinitionNode,
+    definitions: Mapping[str, Definition],
+    caveats: Mapping[str, DeclaredCaveat],
+    source: Source,
+) -> None:
+    """Raise SchemaTypeError where a subject kind names a type, a relation or a caveat that does not exist."""
     for relation in node.relations:
         for item in relation.kinds:
             kind = item.kind
@@ -111,6 +120,7 @@ def _check_kinds(node: DefinitionNode, definitions: Mapping[str, Definition], so
                 raise source.problem(SchemaTypeError, unknown_type(kind.type, definitions), item.type_at)
             if kind.relation and target.member(kind.relation) is None:
                 raise source.problem(SchemaTypeError, missing(kind.relation, target), item.relation_at)
+            check_caveat_name(item, caveats, source)
 
 
 def _check_usersets(node: DefinitionNode, wild: Mapping[tuple[str, str], str], source: Source) -> None:

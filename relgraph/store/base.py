@@ -12,9 +12,10 @@ out rows leaves that to who reads them, who has an instant of its own; everythin
 here: a read by the `now` it is asked with, a write by its own stamp. An expired tuple is absent: it can be created
 again, and deleting it changes nothing.
 
-Numbers: every type name, relation name and object is interned to an integer from 1. As a `subject_relation`, 0 means
-"no relation". The object whose key is `*` stands for every object of its type (as a resource) or for every plain
-object of it (as a subject). Numbers are meaningful within one store, epoch and chain of nonces, never beyond.
+Numbers: every name of a type, relation or caveat, and every object, is interned to an integer from 1. As a
+`subject_relation` or a `caveat`, 0 means that there is none. The object whose key is `*` stands for every object of its
+type (as a resource) or for every plain object of it (as a subject). Numbers are meaningful within one store, epoch and
+chain of nonces, never beyond.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from relgraph.revision import Revision
 from relgraph.store.naming import Naming
+from relgraph.store.rows import Kind, NumberedRow
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMPTY",
+    "NO_CAVEAT",
     "NO_RELATION",
     "Changes",
     "Clock",
@@ -59,6 +62,9 @@ __all__ = [
 NO_RELATION = 0
 """The `subject_relation` of a plain subject; no name is ever interned to it."""
 
+NO_CAVEAT = 0
+"""The `caveat` of a tuple without one."""
+
 EMPTY = Revision(0, bytes(16), 0)
 """The revision of every store that was never written to."""
 
@@ -70,36 +76,6 @@ Random: TypeAlias = Callable[[int], bytes]
 
 OnDuplicate: TypeAlias = Literal["error", "touch", "skip"]
 """What a bulk load does with a tuple that is already living."""
-
-
-class NumberedRow(NamedTuple):
-    """One version of one tuple, in numbers. `deleted` is None while living; `expires` is in microseconds."""
-
-    resource: int
-    relation: int
-    subject: int
-    subject_relation: int
-    created: int
-    deleted: int | None
-    caveat: int
-    expires: int | None
-
-
-class Kind(NamedTuple):
-    """The living tuples that a schema judges alike: how many are living, and one of them.
-
-    `expiration` says whether they expire one day; none of them has.
-    """
-
-    resource_type: str
-    relation: str
-    subject_type: str
-    subject_relation: str
-    wildcard: bool
-    universal: bool
-    expiration: bool
-    living: int
-    example: RelationTuple
 
 
 class Request(NamedTuple):
@@ -175,7 +151,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """What one revision did. A tuple that was replaced, by one with another expiration, is both deleted and created.
+    """What one revision did. A tuple that was replaced is both deleted and created: it expires at another instant, or
+    counts under another caveat or context.
 
     Tuples are in the order of their keys. `schema` is the text that it put in force, None where it put none.
     """
@@ -254,7 +231,7 @@ class Reads(Naming, Protocol):
         """At most `limit` tuples that match `filter`, living at revision `at` and instant `now`, behind `after`.
 
         The order is total and stays the same for one store, filter and `at`, so pages neither gap nor repeat, and with
-        the same `now` none is missed that expires between two of them. A filter never looks at expirations. With a
+        the same `now` none is missed that expires between two of them. A filter looks at keys alone. With a
         subject id but no resource id it is the store's own; otherwise tuples come grouped by resource type, then
         ascending by resource id (as bytes), then in the store's own order. `after` is the last tuple of the page
         before; InvalidCursor when the store cannot know it.
@@ -354,8 +331,8 @@ class Transaction(Reads, Protocol):
     ) -> int:
         """Delete, then touch, then create, each in the order of the tuples' keys. Returns how many tuples changed.
 
-        Touching a living tuple replaces it where it expires at another instant or never, and changes nothing
-        otherwise; deleting an absent one changes nothing, and no delete looks at expirations. Raises AlreadyExists,
+        Touching a living tuple replaces it where it says anything else than that, beside its key, and changes nothing
+        otherwise; deleting an absent one changes nothing, and no delete looks beyond keys. Raises AlreadyExists,
         naming the first tuple, when one to create is living; the savepoint, or without one the transaction, is then
         good for leaving only.
         """

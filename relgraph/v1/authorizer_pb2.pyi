@@ -254,10 +254,12 @@ class RelationTuple(google.protobuf.message.Message):
     subject: builtins.str
     """`type:id`, `type:id#relation` (a userset) or `type:*` (a wildcard)."""
     caveat: builtins.str
-    """The condition under which the tuple counts. Not served yet."""
+    """The caveat under which the tuple counts; empty for none."""
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values stored for the caveat's parameters. Not served yet."""
+        """Values of the caveat's parameters, which a request's own do not override. Numbers are doubles: what a double does
+        not hold exactly is refused from whoever can tell, so send it as text.
+        """
 
     @property
     def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1658,21 +1660,21 @@ class Update(google.protobuf.message.Message):
         OPERATION_UNSPECIFIED: Update._Operation.ValueType  # 0
         """Refused."""
         OPERATION_TOUCH: Update._Operation.ValueType  # 1
-        """Write the tuple whether it exists or not; another expiration replaces the one it has."""
+        """Write the tuple whether it exists or not; another expiration, caveat or context replaces what it has."""
         OPERATION_CREATE: Update._Operation.ValueType  # 2
         """Write the tuple; ALREADY_EXISTS when it does."""
         OPERATION_DELETE: Update._Operation.ValueType  # 3
-        """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
+        """Remove the tuple whether it exists or not, whatever it says beside; an expiration or a caveat is refused."""
 
     class Operation(_Operation, metaclass=_OperationEnumTypeWrapper): ...
     OPERATION_UNSPECIFIED: Update.Operation.ValueType  # 0
     """Refused."""
     OPERATION_TOUCH: Update.Operation.ValueType  # 1
-    """Write the tuple whether it exists or not; another expiration replaces the one it has."""
+    """Write the tuple whether it exists or not; another expiration, caveat or context replaces what it has."""
     OPERATION_CREATE: Update.Operation.ValueType  # 2
     """Write the tuple; ALREADY_EXISTS when it does."""
     OPERATION_DELETE: Update.Operation.ValueType  # 3
-    """Remove the tuple whether it exists or not, whenever it expires; an expiration is refused."""
+    """Remove the tuple whether it exists or not, whatever it says beside; an expiration or a caveat is refused."""
 
     OPERATION_FIELD_NUMBER: builtins.int
     TUPLE_FIELD_NUMBER: builtins.int
@@ -2287,7 +2289,7 @@ class Change(google.protobuf.message.Message):
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def created(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """A tuple whose expiration changed is in both. That a tuple expires is no change."""
+        """A tuple whose expiration, caveat or context changed is in both. That a tuple expires is no change."""
 
     @property
     def deleted(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]: ...

@@ -4,6 +4,7 @@ Server and client share it, so that neither can read what the other does not wri
 `read_*` reads one. Nothing here decides anything: no engine, no store, no connection.
 
     questions   what a client asks and writes
+    brought     what a question brings along
     answers     what the server says to it
     failures    a failed call as the error it was
     parts       what both need: enum numbers, texts, the tuple

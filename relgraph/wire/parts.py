@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from relgraph.errors import InvalidInput, Unsupported, quoted
+from relgraph.contexts import EMPTY
+from relgraph.errors import InvalidInput, InvalidTuple, Unsupported, quoted
 from relgraph.instants import instant_of, moment
-from relgraph.tuples import Object, RelationTuple, Subject, check_relation
+from relgraph.tuples import Object, RelationTuple, Subject, check_caveat, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.contexts import context_message, read_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +107,8 @@ def tuple_message(fact: RelationTuple) -> pb.RelationTuple:
         relation=fact.relation,
         subject=str(fact.subject),
         expires_at=None if fact.expires_at is None else moment_message(fact.expires_at),
+        caveat=fact.caveat,
+        context=context_message(fact.context),
     )
 
 
@@ -117,11 +121,19 @@ def read_tuple(message: pb.RelationTuple, field: str) -> RelationTuple:
         relation = check_relation(message.relation)
         part = "subject"
         subject = Subject.parse(message.subject, wildcard=True)
+        part = "caveat"
+        caveat = check_caveat(message.caveat) if message.caveat else ""
+        part = "context"
+        context = read_context(message.context, f"{field}.context") if message.HasField("context") else EMPTY
+        if context and not caveat:
+            raise InvalidTuple(
+                "a tuple has a context and no caveat that it would be for; name the caveat, or leave the context out"
+            )
     except InvalidInput as error:
         error.details.setdefault("field", f"{field}.{part}")
         raise
     expires_at = read_moment(message.expires_at, f"{field}.expires_at") if message.HasField("expires_at") else None
-    return RelationTuple(resource, relation, subject, expires_at)
+    return RelationTuple(resource, relation, subject, expires_at, caveat, context)
 
 
 def read_tuples(messages: Sequence[pb.RelationTuple], field: str) -> tuple[RelationTuple, ...]:

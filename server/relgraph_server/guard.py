@@ -9,40 +9,48 @@ An actor's write that ran as a trusted one would be a hole.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from relgraph.errors import LimitExceeded, Unsupported
+from relgraph.v1 import authorizer_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["SERVED", "check_items", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
+_BROUGHT: Final = frozenset({"context", "contextual_tuples"})
 _WRITTEN: Final = frozenset({"actor", "reason"})
 _ONCE: Final = frozenset({"request_id", "not_after"})
 
 SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.Consistency": frozenset({"fully_consistent", "at_least", "at_exactly", "minimize_latency"}),
-    "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject", "expires_at"}),
+    "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject", "caveat", "context", "expires_at"}),
     "google.protobuf.Timestamp": frozenset({"seconds", "nanos"}),
     "relgraph.v1.TupleFilter": frozenset(
         {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
     ),
     "relgraph.v1.Update": frozenset({"operation", "tuple"}),
-    "relgraph.v1.CheckRequest": _ASKED | {"subject", "permission", "resource"},
-    "relgraph.v1.CheckBulkRequest": _ASKED | {"questions", "columns"},
+    "relgraph.v1.CheckRequest": _ASKED | _BROUGHT | {"subject", "permission", "resource"},
+    "relgraph.v1.CheckBulkRequest": _ASKED | _BROUGHT | {"questions", "columns"},
     "relgraph.v1.QuestionColumns": frozenset(
         {"subjects", "permissions", "resources", "subject", "permission", "resource"}
     ),
     "relgraph.v1.Question": frozenset({"subject", "permission", "resource"}),
-    "relgraph.v1.BestAccessRequest": _ASKED | {"subject", "resources", "subjects", "resource", "ways"},
-    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets"},
-    "relgraph.v1.LookupResourcesRequest": _ASKED | {"subject", "permission", "type", "limit", "cursor"},
-    "relgraph.v1.LookupSubjectsRequest": _ASKED | {"resource", "permission", "type", "relation", "limit", "cursor"},
-    "relgraph.v1.CountResourcesRequest": _ASKED | {"subject", "permission", "type"},
-    "relgraph.v1.CountSubjectsRequest": _ASKED | {"resource", "permission", "type", "relation"},
-    "relgraph.v1.AllPermissionsRequest": _ASKED | {"subject", "resource"},
+    "relgraph.v1.BestAccessRequest": _ASKED | _BROUGHT | {"subject", "resources", "subjects", "resource", "ways"},
+    "relgraph.v1.ExpandRequest": _ASKED | {"resource", "permission", "usersets", "contextual_tuples"},
+    "relgraph.v1.LookupResourcesRequest": _ASKED | _BROUGHT | {"subject", "permission", "type", "limit", "cursor"},
+    "relgraph.v1.LookupSubjectsRequest": _ASKED
+    | _BROUGHT
+    | {"resource", "permission", "type", "relation", "limit", "cursor"},
+    "relgraph.v1.CountResourcesRequest": _ASKED | _BROUGHT | {"subject", "permission", "type"},
+    "relgraph.v1.CountSubjectsRequest": _ASKED | _BROUGHT | {"resource", "permission", "type", "relation"},
+    "relgraph.v1.AllPermissionsRequest": _ASKED | _BROUGHT | {"subject", "resource"},
     "relgraph.v1.ListOrphansRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.ListCyclesRequest": _ASKED | {"candidates", "types"},
     "relgraph.v1.StatusRequest": frozenset(),
@@ -70,9 +78,10 @@ STRANGE_BYTES_MAX: Final = 4 << 10
 def check_items(message: Message, items_max: int) -> None:
     """Raise LimitExceeded when the lists of a message hold more: a few bytes an item would cost a thousand times that.
 
-    A list within an item of a list is not looked for: no request has one that is served.
+    What a context holds counts as well, at any depth; any other list within an item of a list is not looked for, since
+    no request has one that is served.
     """
-    items = _items(message)
+    items = _items(message, items_max)
     if items > items_max:
         raise LimitExceeded(
             f"the lists of the request hold {items} items, and at most {items_max} are taken in one message; send "
@@ -81,13 +90,38 @@ def check_items(message: Message, items_max: int) -> None:
         )
 
 
-def _items(message: Message) -> int:
+def _items(message: Message, items_max: int) -> int:
+    """Count items; no further once there are too many."""
     count = 0
-    for _, value in message.ListFields():
+    for field, value in message.ListFields():
         if isinstance(value, Message):
-            count += _items(value)
+            count += _values(value, items_max) if isinstance(value, Struct) else _items(value, items_max)
         elif not isinstance(value, str | bytes | int | float):
             count += len(value)
+            if count <= items_max and field.message_type is not None:
+                count += sum(_values(each, items_max) for each in _contexts(value))
+    return count
+
+
+def _contexts(messages: Sequence[Message]) -> Iterator[Struct]:
+    """The contexts of tuples, where these are tuples or hold one each."""
+    for message in messages:
+        fact = message.tuple if isinstance(message, pb.Update) else message
+        if isinstance(fact, pb.RelationTuple) and fact.HasField("context"):
+            yield fact.context
+
+
+def _values(context: Struct, values_max: int) -> int:
+    """Count the values of a context at any depth; no further once there are too many."""
+    count, todo = 0, [list(context.fields.values())]
+    while todo and count <= values_max:
+        values = todo.pop()
+        count += len(values)
+        for each in values if count <= values_max else ():
+            if each.HasField("list_value"):
+                todo.append(list(each.list_value.values))
+            elif each.HasField("struct_value"):
+                todo.append(list(each.struct_value.fields.values()))
     return count
 
 
@@ -117,7 +151,11 @@ def _refuse(message: Message, path: str, *, strange: bool) -> None:
             )
         if field.message_type is None:
             continue
-        if isinstance(value, Message):
+        if isinstance(value, Struct):
+            # Whatever it says is a value.
+            if strange:
+                _refuse_strange(value, f"{path}{field.name}")
+        elif isinstance(value, Message):
             _refuse(value, f"{path}{field.name}.", strange=strange)
         else:
             for index, child in enumerate(value):
@@ -128,4 +166,16 @@ def _refuse(message: Message, path: str, *, strange: bool) -> None:
             f"`{path or message.DESCRIPTOR.name}` carries field number {number}, which this version does not know, "
             "and nothing is ignored; use a server as new as the client, or leave the field unset",
             {"field": path.rstrip("."), "field_number": number},
+        )
+
+
+def _refuse_strange(context: Struct, path: str) -> None:
+    """Raise Unsupported for a context that carries fields which are not known, at any depth."""
+    known = Struct()
+    known.CopyFrom(context)
+    known.DiscardUnknownFields()
+    if known.ByteSize() < context.ByteSize():
+        raise Unsupported(
+            f"`{path}` carries fields that this version does not know, and nothing is ignored; leave them unset",
+            {"field": path},
         )

@@ -19,6 +19,7 @@ from relgraph.tuples import Object, Subject, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
 from relgraph.wire import answers, columns, questions
+from relgraph.wire.brought import read_brought, read_contextual
 from relgraph.wire.parts import read_text
 from relgraph.wire.status import status_message
 from relgraph_server.calls import CALL, Done
@@ -123,8 +124,17 @@ class AuthorizerService(AuthorizerServiceServicer):
         permission = read_text(check_relation, request.permission, "permission")
         resource = read_text(Object.parse, request.resource, "resource")
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         decision = await self._ask(
-            lambda left: self._authorizer.decide(subject, permission, resource, consistency=consistency, deadline=left),
+            lambda left: self._authorizer.decide(
+                subject,
+                permission,
+                resource,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
+            ),
             context,
         )
         return answers.decision_message(decision)
@@ -143,8 +153,12 @@ class AuthorizerService(AuthorizerServiceServicer):
             else questions.read_questions(request.questions)
         )
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         decisions = await self._ask(
-            lambda left: self._authorizer.decide_many(asked, consistency=consistency, deadline=left), context
+            lambda left: self._authorizer.decide_many(
+                asked, context=values, contextual=contextual, consistency=consistency, deadline=left
+            ),
+            context,
         )
         if not in_columns:
             return answers.decisions_message(decisions)
@@ -164,9 +178,16 @@ class AuthorizerService(AuthorizerServiceServicer):
             raise InvalidInput("the request names no resource; name at least one", {"field": "resources"})
         ways = questions.read_ways(request.ways)
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         bests = await self._ask(
             lambda left: self._authorizer.best_many(
-                subject, resources, ways=ways, consistency=consistency, deadline=left
+                subject,
+                resources,
+                ways=ways,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -184,9 +205,16 @@ class AuthorizerService(AuthorizerServiceServicer):
         resource = read_text(Object.parse, request.resource, "resource")
         ways = questions.read_ways(request.ways)
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         bests = await self._ask(
             lambda left: self._authorizer.best_subjects(
-                subjects, resource, ways=ways, consistency=consistency, deadline=left
+                subjects,
+                resource,
+                ways=ways,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -198,9 +226,15 @@ class AuthorizerService(AuthorizerServiceServicer):
         resource = read_text(Object.parse, request.resource, "resource")
         permission = read_text(check_relation, request.permission, "permission")
         consistency = questions.read_consistency(request)
+        contextual = read_contextual(request.contextual_tuples)
         expansion = await self._ask(
             lambda left: self._authorizer.expand(
-                resource, permission, usersets=request.usersets, consistency=consistency, deadline=left
+                resource,
+                permission,
+                usersets=request.usersets,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )

@@ -31,6 +31,8 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.InvalidFilter: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidToken: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidCursor: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidCaveat: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidContext: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidFile: grpc.StatusCode.INVALID_ARGUMENT,
     errors.SchemaParseError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.DuplicateUpdate: grpc.StatusCode.INVALID_ARGUMENT,
@@ -52,6 +54,7 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.UniversalMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Undecided: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Conditional: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.CaveatFailed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.RevisionUnavailable: grpc.StatusCode.OUT_OF_RANGE,
     errors.LimitExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -112,6 +115,8 @@ def status_of(error: errors.RelgraphError, trace_id: str = "") -> status_pb2.Sta
     """
     details = {"trace_id": trace_id, **error.details} if trace_id else dict(error.details)
     field = details.pop("field", "")
+    if not field and "contextual" in details:
+        field = f"contextual_tuples[{details['contextual']}]"
     boxes = [_packed(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=_metadata(details)))]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(

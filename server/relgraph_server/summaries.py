@@ -50,6 +50,9 @@ def summary_of(message: Message) -> dict[str, object]:
 def _update(update: pb.Update) -> list[str]:
     one = update.tuple
     text = f"{one.resource}#{one.relation}@{one.subject}"
+    if one.caveat:
+        # Which caveat was asked for; its context may be anything, and stays out of the log.
+        text += f"[{one.caveat}]"
     if one.HasField("expires_at"):
         text += f"[expires {one.expires_at.seconds}]"
     return [_OPERATIONS.get(update.operation, "unspecified"), _cut(text, TEXT_MAX)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relgraph.store.postgres.link import PostgresLink
-    from relgraph.store.sql.interning import Numbers
+    from relgraph.store.sql.interning import Numbers, Traits
     from relgraph.store.sql.link import Row
     from relgraph.tuples import RelationTuple
 
@@ -31,14 +31,15 @@ _SAME: Final = (
     " AND t.subject_relation = k.subject_relation"
 )
 _STANDING: Final = (
-    "SELECT t.resource, t.relation, t.subject, t.subject_relation, t.created, t.expires"
+    "SELECT t.resource, t.relation, t.subject, t.subject_relation, t.created, t.expires,"
+    " t.caveat, t.context"
     f" FROM {_KEYS}) AS k(resource, relation, subject, subject_relation)"
     f" JOIN tuples AS t ON {_SAME} AND t.deleted IS NULL"
 )
 _ROWS: Final = f"{_KEYS}, ?::bigint[]) AS k(resource, relation, subject, subject_relation, created)"
 _END: Final = f"UPDATE tuples AS t SET deleted = ? FROM {_ROWS} WHERE {_SAME} AND t.created = k.created"
 _FORGET: Final = f"DELETE FROM tuples AS t USING {_ROWS} WHERE {_SAME} AND t.created = k.created"
-_COLUMNS: Final = ("resource", "relation", "subject", "subject_relation", "created", "expires")
+_COLUMNS: Final = ("resource", "relation", "subject", "subject_relation", "created", "expires", "caveat", "context")
 
 
 def numbers_of(
@@ -49,7 +50,7 @@ def numbers_of(
     objects: set[tuple[str, str]] = set()
     for tuple_ in tuples:
         resource, subject = tuple_.resource, tuple_.subject
-        names.update((resource.type, tuple_.relation, subject.type, subject.relation))
+        names.update((resource.type, tuple_.relation, subject.type, subject.relation, tuple_.caveat))
         objects.add((resource.type, resource.id))
         objects.add((subject.type, subject.id))
     known = {name: int(id_) for name, id_ in link.all(_NAMES, (sorted(names - {""}),))}
@@ -65,7 +66,7 @@ class Batch:
     def __init__(self, link: PostgresLink, number: int, keys: Sequence[Numbers]) -> None:
         self._link = link
         self._number = number
-        self._added: dict[Numbers, int | None] = {}
+        self._added: dict[Numbers, Traits] = {}
         self._ended: list[tuple[int, ...]] = []
         self._forgotten: list[tuple[int, ...]] = []
         self._standing: dict[tuple[int, ...], Row] = {}
@@ -74,13 +75,13 @@ class Batch:
             self._standing = {row[:4]: row[4:] for row in rows}
 
     def standing(self, key: Numbers) -> Row | None:
-        """When the row that stands for one of the keys was created and when it expires."""
+        """When the row that stands for one of the keys was created, and its traits."""
         return self._standing.get(key)
 
-    def add(self, key: Numbers, expires: int | None) -> None:
+    def add(self, key: Numbers, traits: Traits) -> None:
         """Begin a row."""
-        self._added[key] = expires
-        self._standing[key] = (self._number, expires)
+        self._added[key] = traits
+        self._standing[key] = (self._number, *traits)
 
     def end(self, key: Numbers, created: int) -> None:
         """End a row, which was created at that revision; one of this very write is not kept at all."""
@@ -97,5 +98,5 @@ class Batch:
         if self._ended:
             self._link.run(_END, [self._number, *(list(column) for column in zip(*self._ended, strict=True))])
         if self._added:
-            rows = ((*key, self._number, self._added[key]) for key in sorted(self._added))
+            rows = ((*key, self._number, *self._added[key]) for key in sorted(self._added))
             self._link.add_rows("tuples", _COLUMNS, rows)

@@ -17,6 +17,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from relgraph.store.base import NO_RELATION
+from relgraph.store.sql.interning import PLAIN, Traits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,9 +38,12 @@ _WORK_MEM: Final = "SET LOCAL work_mem = '64MB'"
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-# Five columns, each with its size in bytes; -1 is NULL.
-_ROW: Final = Struct("!hiqiqiqiqiq")
-_ROW_FOR_EVER: Final = Struct("!hiqiqiqiqi")
+# Seven columns, each with its size in bytes; -1 is NULL.
+_KEY: Final = Struct("!hiqiqiqiq")
+_NUMBER: Final = Struct("!iq")
+_SIZE: Final = Struct("!i")
+_NULL: Final = _SIZE.pack(-1)
+_PLAIN_ROW: Final = Struct("!hiqiqiqiqiii")
 
 _CLEAR: Final = (
     "DROP TABLE IF EXISTS pg_temp.relgraph_objects, pg_temp.relgraph_rows, pg_temp.relgraph_numbers,"
@@ -48,7 +52,8 @@ _CLEAR: Final = (
 _OBJECTS: Final = 'CREATE TEMP TABLE relgraph_objects(local bigint, type bigint, key text COLLATE "C") ON COMMIT DROP'
 _ROWS: Final = (
     "CREATE TEMP TABLE relgraph_rows("
-    "resource bigint, relation bigint, subject bigint, subject_relation bigint, expires bigint) ON COMMIT DROP"
+    "resource bigint, relation bigint, subject bigint, subject_relation bigint, expires bigint, caveat bigint,"
+    " context bytea) ON COMMIT DROP"
 )
 _COPY_OBJECTS: Final = "COPY pg_temp.relgraph_objects FROM STDIN"
 _COPY_ROWS: Final = "COPY pg_temp.relgraph_rows FROM STDIN (FORMAT binary)"
@@ -65,25 +70,27 @@ _NUMBERS: Final = (
     " JOIN objects AS o ON o.type = (?::bigint[])[s.type] AND o.key = s.key"
 )
 _SOME_NUMBERS: Final = "SELECT local, id FROM pg_temp.relgraph_numbers WHERE local = ANY(?)"
-_EXPIRE: Final = (
-    "UPDATE pg_temp.relgraph_rows SET expires = ?"
+_SETTLE: Final = (
+    "UPDATE pg_temp.relgraph_rows SET expires = ?, caveat = ?, context = ?"
     " WHERE resource = ? AND relation = ? AND subject = ? AND subject_relation = ?"
 )
 _SHIFTED: Final = (
     "SELECT s.resource + ? AS resource, (?::bigint[])[s.relation] AS relation, s.subject + ? AS subject,"
-    " coalesce((?::bigint[])[s.subject_relation], 0) AS subject_relation, s.expires FROM pg_temp.relgraph_rows AS s"
+    " coalesce((?::bigint[])[s.subject_relation], 0) AS subject_relation, s.expires,"
+    " coalesce((?::bigint[])[s.caveat], 0) AS caveat, s.context FROM pg_temp.relgraph_rows AS s"
 )
 _MAPPED: Final = (
     "SELECT r.id AS resource, (?::bigint[])[s.relation] AS relation, o.id AS subject,"
-    " coalesce((?::bigint[])[s.subject_relation], 0) AS subject_relation, s.expires FROM pg_temp.relgraph_rows AS s"
+    " coalesce((?::bigint[])[s.subject_relation], 0) AS subject_relation, s.expires,"
+    " coalesce((?::bigint[])[s.caveat], 0) AS caveat, s.context FROM pg_temp.relgraph_rows AS s"
     " JOIN pg_temp.relgraph_numbers AS r ON r.local = s.resource"
     " JOIN pg_temp.relgraph_numbers AS o ON o.local = s.subject"
 )
 _ANY: Final = "SELECT 1 FROM tuples LIMIT 1"
 _TUPLES: Final = "CREATE TEMP TABLE relgraph_tuples ON COMMIT DROP AS "
 _ADD: Final = (
-    "INSERT INTO tuples(resource, relation, subject, subject_relation, created, expires)"
-    " SELECT resource, relation, subject, subject_relation, ?, expires FROM {source} AS s {where}"
+    "INSERT INTO tuples(resource, relation, subject, subject_relation, created, expires, caveat, context)"
+    " SELECT resource, relation, subject, subject_relation, ?, expires, caveat, context FROM {source} AS s {where}"
     " ORDER BY resource, relation, subject, subject_relation"
 )
 _SAME: Final = (
@@ -92,14 +99,16 @@ _SAME: Final = (
 )
 _LIVING: Final = "(t.expires IS NULL OR t.expires > ?)"
 _EXISTING: Final = (
-    "SELECT s.resource, s.relation, s.subject, s.subject_relation, s.expires FROM pg_temp.relgraph_tuples AS s"
+    "SELECT s.resource, s.relation, s.subject, s.subject_relation, s.expires, s.caveat, s.context"
+    " FROM pg_temp.relgraph_tuples AS s"
     f" JOIN tuples AS t ON {_SAME} WHERE {_LIVING} ORDER BY 1, 2, 3, 4 LIMIT 1"
 )
 # What stands and has to give way, by what is done with a duplicate; with "error" nothing living is left to ask about.
+_OTHER: Final = "(t.expires, t.caveat, t.context) IS DISTINCT FROM (s.expires, s.caveat, s.context)"
 _GIVING_WAY: Final[dict[OnDuplicate, str]] = {
     "error": f"NOT {_LIVING}",
-    "skip": f"NOT {_LIVING} AND t.expires IS DISTINCT FROM s.expires",
-    "touch": "t.expires IS DISTINCT FROM s.expires",
+    "skip": f"NOT {_LIVING} AND {_OTHER}",
+    "touch": _OTHER,
 }
 # A row that this very write made never lived at any revision, and must not be kept.
 _FORGET: Final = "DELETE FROM tuples AS t USING pg_temp.relgraph_tuples AS s WHERE {same} AND t.created = ? AND {way}"
@@ -112,15 +121,15 @@ class Loader:
     """What a load needs of the transaction that it is part of.
 
     The rows become part of revision `number`, and `stamp` is the instant by which a tuple has expired or not. `name`
-    gives a name its number in the store, `distinct` says when each key is to expire, as if its tuples were written one
-    after the other, and `existing` is the error about a tuple, in the store's numbers, that is there already.
+    gives a name its number in the store, `distinct` says what traits each key is to have, as if its tuples were written
+    one after the other, and `existing` is the error about a tuple, in the store's numbers, that is there already.
     """
 
     number: int
     stamp: int
     name: Callable[[str], int]
-    distinct: Callable[[Sequence[Numbers], Sequence[int | None], OnDuplicate], dict[Numbers, int | None]]
-    existing: Callable[[Numbers, int | None], AlreadyExists]
+    distinct: Callable[[Sequence[Numbers], Sequence[Traits], OnDuplicate], dict[Numbers, Traits]]
+    existing: Callable[[Numbers, Traits], AlreadyExists]
 
 
 class Staging:
@@ -131,8 +140,8 @@ class Staging:
         self.tuples = tuples
         self._names: dict[str, int] = {"": NO_RELATION}
         self._objects: list[tuple[int, int, str]] = []
-        self._keys, self._expirations = self._numbered(tuples)
-        self._sent = dict(zip(self._keys, self._expirations, strict=True))
+        self._keys, self._traits = self._numbered(tuples)
+        self._sent = dict(zip(self._keys, self._traits, strict=True))
         for statement in (_CLEAR, _OBJECTS, _ROWS):
             link.run(statement)
         link.copy_in(_COPY_OBJECTS, self._objects)
@@ -149,10 +158,10 @@ class Staging:
         values: tuple[object, ...]
         shifted = link.count(_ADD_OBJECTS, (last, names, names)) == len(self._objects)
         if shifted:
-            source, values = _SHIFTED, (last, names, last, names)
+            source, values = _SHIFTED, (last, names, last, names, names)
         else:
             link.run(_NUMBERS, (names,))
-            source, values = _MAPPED, (names, names)
+            source, values = _MAPPED, (names, names, names)
         if len(self._sent) < len(self._keys):
             if on_duplicate == "error":
                 raise self._repeated(loader, names, last if shifted else None)
@@ -169,11 +178,11 @@ class Staging:
         if changed >= ANALYZED_ROWS_MIN:
             self._link.analyze("objects", "tuples")
 
-    def _numbered(self, tuples: Sequence[RelationTuple]) -> tuple[list[Numbers], list[int | None]]:
-        """Number all that the tuples name; return the tuples in these numbers, and when each expires."""
+    def _numbered(self, tuples: Sequence[RelationTuple]) -> tuple[list[Numbers], list[Traits]]:
+        """Number all that the tuples name; return the tuples in these numbers: their keys, and the rest."""
         names, known = self._names, dict[str, dict[str, int]]()
         keys: list[Numbers] = []
-        expirations: list[int | None] = []
+        traits: list[Traits] = []
         for tuple_ in tuples:
             resource, relation, subject = tuple_.resource, tuple_.relation, tuple_.subject
             subject_relation = subject.relation
@@ -189,8 +198,11 @@ class Staging:
                 keys.append((resource_id, names[relation], subject_id, names[subject_relation]))
             except KeyError:
                 keys.append((resource_id, self._name(relation), subject_id, self._name(subject_relation)))
-            expirations.append(None if tuple_.expires_at is None else tuple_.expires)
-        return keys, expirations
+            if tuple_.expires_at is None and not tuple_.caveat:
+                traits.append(PLAIN)
+            else:
+                traits.append(Traits(tuple_.expires, self._name(tuple_.caveat), tuple_.context.as_stored))
+        return keys, traits
 
     def _object(self, known: dict[str, dict[str, int]], type_: str, key: str) -> int:
         number = known.setdefault(type_, {})[key] = len(self._objects) + 1
@@ -203,13 +215,13 @@ class Staging:
     def _blocks(self) -> Iterator[bytes]:
         """The tuples, once each, in PostgreSQL's binary form, which is packed faster than rows are written."""
         yield _HEADER
-        pack, pack_for_ever = _ROW.pack, _ROW_FOR_EVER.pack
         block: list[bytes] = []
-        for (resource, relation, subject, subject_relation), expires in self._sent.items():
-            if expires is None:
-                block.append(pack_for_ever(5, 8, resource, 8, relation, 8, subject, 8, subject_relation, -1))
+        for (resource, relation, subject, subject_relation), traits in self._sent.items():
+            key = (7, 8, resource, 8, relation, 8, subject, 8, subject_relation)
+            if traits is PLAIN:
+                block.append(_PLAIN_ROW.pack(*key, -1, -1, -1))
             else:
-                block.append(pack(5, 8, resource, 8, relation, 8, subject, 8, subject_relation, 8, expires))
+                block.append(_KEY.pack(*key) + _packed(traits))
             if len(block) >= _BLOCK:
                 yield b"".join(block)
                 block.clear()
@@ -218,30 +230,32 @@ class Staging:
     def _repeated(self, loader: Loader, names: list[int], shift: int | None) -> AlreadyExists:
         """The error about the first tuple, in the store's numbers, that the input repeats."""
         met: set[Numbers] = set()
-        repeated: dict[Numbers, int | None] = {}
-        for key, expires in zip(self._keys, self._expirations, strict=True):
+        repeated: dict[Numbers, Traits] = {}
+        for key, traits in zip(self._keys, self._traits, strict=True):
             if key in met:
-                repeated.setdefault(key, expires)
+                repeated.setdefault(key, traits)
             met.add(key)
         objects = {local for key in repeated for local in (key[0], key[2])}
         if shift is None:
             numbers = dict(self._link.all(_SOME_NUMBERS, (sorted(objects),)))
         else:
             numbers = {local: local + shift for local in objects}
-        relations = [NO_RELATION, *names]
+        known = [NO_RELATION, *names]
         in_store = {
-            (numbers[key[0]], relations[key[1]], numbers[key[2]], relations[key[3]]): expires
-            for key, expires in repeated.items()
+            (numbers[key[0]], known[key[1]], numbers[key[2]], known[key[3]]): traits._replace(
+                caveat=known[traits.caveat]
+            )
+            for key, traits in repeated.items()
         }
         first = min(in_store)
         return loader.existing(first, in_store[first])
 
     def _settle(self, loader: Loader, on_duplicate: OnDuplicate) -> None:
-        """Let each tuple that the input repeats expire when the one that counts does."""
-        wanted = loader.distinct(self._keys, self._expirations, on_duplicate)
-        late = [(expires, *key) for key, expires in wanted.items() if expires != self._sent[key]]
+        """Let each tuple that the input repeats say what the one that counts does."""
+        wanted = loader.distinct(self._keys, self._traits, on_duplicate)
+        late = [(*traits, *key) for key, traits in wanted.items() if traits != self._sent[key]]
         if late:
-            self._link.run_many(_EXPIRE, late)
+            self._link.run_many(_SETTLE, late)
 
     def _add_beside(self, loader: Loader, on_duplicate: OnDuplicate) -> int:
         """Add the tuples beside what is there, which they may repeat."""
@@ -249,9 +263,21 @@ class Staging:
         if on_duplicate == "error":
             row = link.one(_EXISTING, (loader.stamp,))
             if row is not None:
-                raise loader.existing((row[0], row[1], row[2], row[3]), row[4])
+                raise loader.existing((row[0], row[1], row[2], row[3]), Traits(*row[4:]))
         way = _GIVING_WAY[on_duplicate]
         values = (loader.number, *(loader.stamp,) * way.count("?"))
         link.run(_FORGET.format(same=_SAME, way=way), values)
         link.run(_END.format(same=_SAME, way=way), values)
         return link.count(_ADD.format(source="pg_temp.relgraph_tuples", where=_ABSENT), (loader.number,))
+
+
+def _packed(traits: Traits) -> bytes:
+    """What a row says beside its key, in PostgreSQL's binary form."""
+    expires, caveat, context = traits
+    return b"".join(
+        (
+            _NULL if expires is None else _NUMBER.pack(8, expires),
+            _NUMBER.pack(8, caveat),
+            _NULL if context is None else _SIZE.pack(len(context)) + context,
+        )
+    )

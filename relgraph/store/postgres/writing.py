@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from relgraph.store.base import Clock, OnDuplicate, Random
     from relgraph.store.postgres.pool import Pool
     from relgraph.store.postgres.urls import Place
-    from relgraph.store.sql.interning import Numbers
+    from relgraph.store.sql.interning import Numbers, Traits
     from relgraph.store.sql.link import Link, Row
     from relgraph.store.sql.reading import Pin
     from relgraph.store.sql.turns import WriterLock
@@ -140,7 +140,7 @@ class PostgresTransaction(SQLTransaction):
         self._index(link)
         with self._interner.told(*numbers_of(link, (*gone, *made))):
             # In the order in which they will be made, so that objects get the numbers that they get one by one.
-            keys, _ = self._interner.keys(made)
+            keys, _ = self._interner.rows(made)
             keys += [key for key in map(self._interner.known_key, gone) if key is not None]
             self._batch = Batch(link, self.number, keys)
             try:
@@ -152,11 +152,11 @@ class PostgresTransaction(SQLTransaction):
     def _row_of(self, key: Numbers) -> Row | None:
         return super()._row_of(key) if self._batch is None else self._batch.standing(key)
 
-    def _add(self, key: Numbers, expires: int | None) -> None:
+    def _add(self, key: Numbers, traits: Traits) -> None:
         if self._batch is None:
-            super()._add(key, expires)
+            super()._add(key, traits)
         else:
-            self._batch.add(key, expires)
+            self._batch.add(key, traits)
 
     def _end(self, key: Numbers, created: int) -> None:
         if self._batch is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from relgraph.contexts import Context
 from relgraph.instants import moment
 from relgraph.revision import Revision
 from relgraph.store.base import Commit, LogEntry
@@ -21,7 +22,8 @@ _REVISIONS: Final = (
 )
 # From the index by revision to the objects that its rows name: the other way round would read every object.
 _ROWS: Final = (
-    "SELECT t.{column}, r.type, r.key, t.relation, s.type, s.key, t.subject_relation, t.expires FROM tuples AS t"
+    "SELECT t.{column}, r.type, r.key, t.relation, s.type, s.key, t.subject_relation, t.expires, t.caveat,"
+    " t.context FROM tuples AS t"
     " CROSS JOIN objects AS r ON r.id = t.resource CROSS JOIN objects AS s ON s.id = t.subject"
     " WHERE t.{column} IS NOT NULL AND t.{column} > ? AND t.{column} <= ?"
 )
@@ -58,14 +60,16 @@ def entries(link: Link, reads: Reads, after: int, head: int, limit: int) -> list
 def _by_revision(link: Link, reads: Reads, query: str, after: int, last: int) -> dict[int, list[RelationTuple]]:
     """The tuples that each revision created, or deleted."""
     found: dict[int, list[RelationTuple]] = {}
-    for number, resource_type, resource, relation, subject_type, subject, userset, expires in link.all(
-        query, (after, last)
-    ):
+    for (
+        number, resource_type, resource, relation, subject_type, subject, userset, expires, caveat, context,
+    ) in link.all(query, (after, last)):  # fmt: skip
         tuple_ = RelationTuple(
             Object(reads.name(resource_type), resource),
             reads.name(relation),
             Subject(reads.name(subject_type), subject, reads.name(userset) if userset else ""),
             None if expires is None else moment(expires),
+            reads.name(caveat) if caveat else "",
+            Context.stored(context),
         )
         found.setdefault(number, []).append(tuple_)
     return found

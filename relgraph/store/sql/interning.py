@@ -9,9 +9,9 @@ and would leave gaps that say nothing.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from relgraph.store.base import NO_RELATION
+from relgraph.store.base import NO_CAVEAT, NO_RELATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relgraph.store.sql.link import Link
     from relgraph.tuples import RelationTuple
 
-__all__ = ["Interner", "Numbers"]
+__all__ = ["PLAIN", "Interner", "Numbers", "Traits"]
 
 _FIND_NAME = "SELECT id FROM names WHERE name = ?"
 _ADD_NAME = "INSERT INTO names(id, name) VALUES (?, ?)"
@@ -30,6 +30,18 @@ _LAST_OBJECT = "SELECT coalesce(max(id), 0) FROM objects"
 
 Numbers: TypeAlias = tuple[int, int, int, int]
 """A tuple's key in numbers: (resource, relation, subject, subject_relation), in the order of the primary key."""
+
+
+class Traits(NamedTuple):
+    """What a row says beside its key: when it expires, the number of its caveat's name, and what it gives to that."""
+
+    expires: int | None
+    caveat: int
+    context: bytes | None
+
+
+PLAIN: Final = Traits(None, NO_CAVEAT, None)
+"""A row that counts for ever, under no caveat."""
 
 
 class Interner:
@@ -87,9 +99,10 @@ class Interner:
         finally:
             self._told = False
 
-    def key(self, tuple_: RelationTuple) -> Numbers:
-        """The tuple in numbers, giving those that are missing."""
-        return self.keys((tuple_,))[0][0]
+    def row(self, tuple_: RelationTuple) -> tuple[Numbers, Traits]:
+        """The tuple in numbers, giving those that are missing: its key, and the rest."""
+        [key], [traits] = self.rows((tuple_,))
+        return key, traits
 
     def known_key(self, tuple_: RelationTuple) -> Numbers | None:
         """The tuple in numbers, or None when it names something that has none: then it cannot be living."""
@@ -101,15 +114,15 @@ class Interner:
             return None
         return (resource, relation, subject, subject_relation)
 
-    def keys(self, tuples: Iterable[RelationTuple]) -> tuple[list[Numbers], list[int | None]]:
-        """Many tuples in numbers, in their order, and when each expires; new objects are added together at the end.
+    def rows(self, tuples: Iterable[RelationTuple]) -> tuple[list[Numbers], list[Traits]]:
+        """Many tuples in numbers, in their order: keys, and the rest. New objects are added together at the end.
 
         The dictionaries are looked into here, not through methods: three calls a tuple would double the time.
         """
         names, objects = self._names, self._objects
         fresh: list[tuple[int, int, str]] = []
         found: list[Numbers] = []
-        expirations: list[int | None] = []
+        traits: list[Traits] = []
         for tuple_ in tuples:
             resource, relation, subject = tuple_.resource, tuple_.relation, tuple_.subject
             subject_relation = subject.relation
@@ -125,10 +138,14 @@ class Interner:
                 found.append((resource_id, names[relation], subject_id, names[subject_relation]))
             except KeyError:
                 found.append((resource_id, self.name(relation), subject_id, self.name(subject_relation)))
-            expirations.append(None if tuple_.expires_at is None else tuple_.expires)
+            if tuple_.expires_at is None and not tuple_.caveat:
+                traits.append(PLAIN)
+            else:
+                caveat = self.name(tuple_.caveat) if tuple_.caveat else NO_CAVEAT
+                traits.append(Traits(tuple_.expires, caveat, tuple_.context.as_stored))
         if fresh:
             self._link.add_rows("objects", ("id", "type", "key"), fresh)
-        return found, expirations
+        return found, traits
 
     def _object(self, type_: str, key: str, fresh: list[tuple[int, int, str]]) -> int:
         """The number of an object, given now if it has none; it then stands in `fresh`, to be added by the caller."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relgraph.contexts import Context
 from relgraph.errors import InvalidCursor, quoted
 from relgraph.instants import moment
 from relgraph.store.base import NO_RELATION
@@ -24,7 +25,7 @@ __all__ = ["count", "read"]
 
 _COLUMNS = (
     "r.type AS resource_type, r.key AS resource_key, t.relation, s.type AS subject_type, s.key AS subject_key,"
-    " t.subject_relation, t.expires"
+    " t.subject_relation, t.expires, t.caveat, t.context"
 )
 _AT = "t.created <= ? AND (t.deleted IS NULL OR t.deleted > ?) AND (t.expires IS NULL OR t.expires > ?)"
 
@@ -38,7 +39,7 @@ _BY_SUBJECT = (
     f"SELECT {_COLUMNS}, t.resource AS resource FROM tuples AS t"
     f" CROSS JOIN objects AS r ON r.id = t.resource CROSS JOIN objects AS s ON s.id = t.subject WHERE {_AT}"
 )
-_BY_SUBJECT_ORDER = " ORDER BY 6, 8, 3 LIMIT ?"
+_BY_SUBJECT_ORDER = " ORDER BY 6, 10, 3 LIMIT ?"
 
 _COUNT_BY_RESOURCE = _BY_RESOURCE.replace(_COLUMNS, "count(*)")
 _COUNT_BY_SUBJECT = _BY_SUBJECT.replace(f"{_COLUMNS}, t.resource AS resource", "count(*)")
@@ -163,10 +164,14 @@ def _by_subject(link: Link, conditions: _Conditions, living: _Living, start: _Nu
 
 
 def _tuple(reads: Reads, row: Row) -> RelationTuple:
-    resource_type, resource_key, relation, subject_type, subject_key, subject_relation, expires = row[:7]
+    resource_type, resource_key, relation, subject_type, subject_key, subject_relation, expires, caveat, context = row[
+        :9
+    ]
     return RelationTuple(
         Object(reads.name(resource_type), resource_key),
         reads.name(relation),
         Subject(reads.name(subject_type), subject_key, reads.name(subject_relation) if subject_relation else ""),
         None if expires is None else moment(expires),
+        reads.name(caveat) if caveat else "",
+        Context.stored(context),
     )

@@ -46,7 +46,8 @@ UNFINISHED: Final = -1
 """The head of a store that is still taking in another one's history: no revision has that number."""
 
 _ROW = (
-    "resource, relation, subject, subject_relation, created, CASE WHEN deleted <= ? THEN deleted END, caveat, expires"
+    "resource, relation, subject, subject_relation, created, CASE WHEN deleted <= ? THEN deleted END, caveat, expires,"
+    " context"
 )
 _AT = "created <= ? AND (deleted IS NULL OR deleted > ?)"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreFormat, quoted
 from relgraph.revision import Revision
-from relgraph.store.base import EMPTY
+from relgraph.store.base import EMPTY, NO_CAVEAT
 from relgraph.store.upkeep import FINDINGS_MAX, Checked, Verification
 
 if TYPE_CHECKING:
@@ -116,6 +116,16 @@ _QUESTIONS: Final[tuple[tuple[str, str, str], ...]] = (
         "tuples",
         f"{_KEY_IN_WORDS} names a subject relation that does not exist",
         _dangling("subject_relation", "names", " AND t.subject_relation <> 0"),
+    ),
+    (
+        "tuples",
+        f"{_KEY_IN_WORDS} names a caveat that does not exist",
+        _dangling("caveat", "names", f" AND t.caveat <> {NO_CAVEAT}"),
+    ),
+    (
+        "tuples",
+        f"{_KEY_IN_WORDS} has a context and no caveat that it would be for",
+        f"SELECT {', '.join(_ROW)} FROM tuples WHERE context IS NOT NULL AND caveat = {NO_CAVEAT}",
     ),
     (
         "tuples",

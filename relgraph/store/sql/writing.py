@@ -16,12 +16,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from relgraph.contexts import Context
 from relgraph.errors import AlreadyExists, RequestIdReused, quoted
 from relgraph.instants import moment
 from relgraph.revision import Revision
 from relgraph.store.base import Clock, Commit, Kind, OnDuplicate, Random
 from relgraph.store.sql.intake import SQLIntake
-from relgraph.store.sql.interning import Interner, Numbers
+from relgraph.store.sql.interning import Interner, Numbers, Traits
 from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import Pin, Reader, committed_pin
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
 __all__ = ["SQLTransaction"]
 
 _KEY = "resource = ? AND relation = ? AND subject = ? AND subject_relation = ?"
-_STANDING = f"SELECT created, expires FROM tuples WHERE {_KEY} AND deleted IS NULL"
-_ADD = "INSERT INTO tuples(resource, relation, subject, subject_relation, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
+_STANDING = f"SELECT created, expires, caveat, context FROM tuples WHERE {_KEY} AND deleted IS NULL"
+_ADD = (
+    "INSERT INTO tuples(resource, relation, subject, subject_relation, created, expires, caveat, context)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _END = f"UPDATE tuples SET deleted = ? WHERE {_KEY} AND created = ?"
 _FORGET = f"DELETE FROM tuples WHERE {_KEY} AND created = ?"
 _SCHEMA = "INSERT INTO schemas(revision, text) VALUES (?, ?) ON CONFLICT (revision) DO UPDATE SET text = excluded.text"
@@ -47,16 +51,16 @@ _REVISION = (
 )
 _LIVING = "t.deleted IS NULL AND (t.expires IS NULL OR t.expires > ?)"
 _KINDS = (
-    "SELECT r.type, t.relation, s.type, t.subject_relation, s.key = '*', r.key = '*', t.expires IS NOT NULL, count(*),"
-    " min(t.resource) FROM tuples AS t CROSS JOIN objects AS r ON r.id = t.resource"
-    f" CROSS JOIN objects AS s ON s.id = t.subject WHERE {_LIVING} GROUP BY 1, 2, 3, 4, 5, 6, 7"
+    "SELECT r.type, t.relation, s.type, t.subject_relation, s.key = '*', r.key = '*', t.expires IS NOT NULL, t.caveat,"
+    " count(*), min(t.resource) FROM tuples AS t CROSS JOIN objects AS r ON r.id = t.resource"
+    f" CROSS JOIN objects AS s ON s.id = t.subject WHERE {_LIVING} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
 )
 # One tuple of a kind: among those of its first resource.
 _EXAMPLE = (
-    "SELECT t.resource, t.relation, t.subject, t.subject_relation, t.expires FROM tuples AS t"
+    "SELECT t.resource, t.relation, t.subject, t.subject_relation, t.expires, t.caveat, t.context FROM tuples AS t"
     f" CROSS JOIN objects AS s ON s.id = t.subject WHERE {_LIVING} AND t.resource = ? AND t.relation = ?"
     " AND s.type = ? AND t.subject_relation = ? AND (s.key = '*') = (? = 1) AND (t.expires IS NOT NULL) = (? = 1)"
-    " LIMIT 1"
+    " AND t.caveat = ? LIMIT 1"
 )
 _SAVEPOINT = "relgraph_write"
 
@@ -96,12 +100,12 @@ class SQLTransaction(Reader):
         return nullcontext()
 
     def _row_of(self, key: Numbers) -> Row | None:
-        """When the row that stands for a key was created and when it expires."""
+        """When the row that stands for a key was created, and its traits."""
         return self._link.one(_STANDING, key)
 
-    def _add(self, key: Numbers, expires: int | None) -> None:
+    def _add(self, key: Numbers, traits: Traits) -> None:
         """Begin a row."""
-        self._link.run(_ADD, (*key, self.number, expires))
+        self._link.run(_ADD, (*key, self.number, *traits))
 
     def _end(self, key: Numbers, created: int) -> None:
         """End a row, which was created at that revision."""
@@ -198,9 +202,9 @@ class SQLTransaction(Reader):
         with self._all_or_nothing(), self._together(delete, (*touch, *create)):
             changes = sum(self._delete(tuple_) for tuple_ in delete)
             for tuple_ in touch:
-                changes += self._put(self._interner.key(tuple_), tuple_.expires, "touch")
+                changes += self._put(*self._interner.row(tuple_), "touch")
             for tuple_ in create:
-                changes += self._put(self._interner.key(tuple_), tuple_.expires, "error")
+                changes += self._put(*self._interner.row(tuple_), "error")
         self._changes += changes
         return changes
 
@@ -225,12 +229,12 @@ class SQLTransaction(Reader):
     def kinds(self) -> Iterator[Kind]:
         """The kinds of all living tuples, this write's own included."""
         for *kind, living, resource in self._link.all(_KINDS, (self._stamp,)):
-            resource_type, relation, subject_type, subject_relation, wildcard, universal, expiration = kind
+            resource_type, relation, subject_type, subject_relation, wildcard, universal, expiration, caveat = kind
             example = self._link.one(
                 _EXAMPLE,
                 (
                     self._stamp, resource, relation,
-                    subject_type, subject_relation, int(wildcard), int(expiration),
+                    subject_type, subject_relation, int(wildcard), int(expiration), caveat,
                 ),
             )  # fmt: skip
             assert example is not None  # the query before counted it
@@ -242,8 +246,9 @@ class SQLTransaction(Reader):
                 wildcard=bool(wildcard),
                 universal=bool(universal),
                 expiration=bool(expiration),
+                caveat=self.name(caveat) if caveat else "",
                 living=living,
-                example=self._spelled(example[:4], example[4]),
+                example=self._spelled(example[:4], Traits(*example[4:])),
             )
 
     def seal(self, commit: Commit) -> Revision:
@@ -333,63 +338,65 @@ class SQLTransaction(Reader):
         self._end(key, row[0])
         return True
 
-    def _put(self, key: Numbers, expires: int | None, on_duplicate: OnDuplicate) -> bool:
+    def _put(self, key: Numbers, traits: Traits, on_duplicate: OnDuplicate) -> bool:
         """Make a tuple stand; say whether that changed anything. AlreadyExists with "error" where one is living."""
         row = self._row_of(key)
         if row is not None:
             living = not self._expired(row[1])
             if living and on_duplicate == "error":
-                raise self._existing(key, expires)
-            if on_duplicate != "error" and (row[1] == expires or (living and on_duplicate == "skip")):
+                raise self._existing(key, traits)
+            if on_duplicate != "error" and (row[1:] == traits or (living and on_duplicate == "skip")):
                 return False
             self._end(key, row[0])
-        self._add(key, expires)
+        self._add(key, traits)
         return True
 
     def _expired(self, expires: int | None) -> bool:
         return expires is not None and expires <= self._stamp
 
     def _distinct(
-        self, keys: Sequence[Numbers], expirations: Sequence[int | None], on_duplicate: OnDuplicate
-    ) -> dict[Numbers, int | None]:
-        """When each key is to expire, as if its tuples were written one after the other.
+        self, keys: Sequence[Numbers], traits: Sequence[Traits], on_duplicate: OnDuplicate
+    ) -> dict[Numbers, Traits]:
+        """The traits that each key is to have, as if its tuples were written one after the other.
 
         With "error", the first key that repeats raises AlreadyExists.
         """
-        at_once = dict(zip(keys, expirations, strict=True))
+        at_once = dict(zip(keys, traits, strict=True))
         if len(at_once) == len(keys):
             return at_once
-        wanted: dict[Numbers, int | None] = {}
-        repeated: dict[Numbers, int | None] = {}
-        for key, expires in zip(keys, expirations, strict=True):
+        wanted: dict[Numbers, Traits] = {}
+        repeated: dict[Numbers, Traits] = {}
+        for key, each in zip(keys, traits, strict=True):
             if key not in wanted:
-                wanted[key] = expires
+                wanted[key] = each
             elif on_duplicate == "error":
-                repeated.setdefault(key, expires)
-            elif on_duplicate == "touch" or self._expired(wanted[key]):
-                wanted[key] = expires
+                repeated.setdefault(key, each)
+            elif on_duplicate == "touch" or self._expired(wanted[key].expires):
+                wanted[key] = each
         if repeated:
             first = min(repeated)
             raise self._existing(first, repeated[first])
         return wanted
 
-    def _existing(self, numbers: Numbers, expires: int | None) -> AlreadyExists:
+    def _existing(self, numbers: Numbers, traits: Traits) -> AlreadyExists:
         """The error about a tuple that is there already, or that the input repeats."""
-        tuple_ = self._spelled(numbers, expires)
+        tuple_ = self._spelled(numbers, traits)
         what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
         return AlreadyExists(
             f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
             {"tuple": str(tuple_)},
         )
 
-    def _spelled(self, numbers: Numbers, expires: int | None) -> RelationTuple:
+    def _spelled(self, numbers: Numbers, traits: Traits) -> RelationTuple:
         resource, relation, subject, subject_relation = numbers
         (resource_type, resource_id), (subject_type, subject_id) = self.object(resource), self.object(subject)
         return RelationTuple(
             Object(self.name(resource_type), resource_id),
             self.name(relation),
             Subject(self.name(subject_type), subject_id, self.name(subject_relation) if subject_relation else ""),
-            None if expires is None else moment(expires),
+            None if traits.expires is None else moment(traits.expires),
+            self.name(traits.caveat) if traits.caveat else "",
+            Context.stored(traits.context),
         )
 
 

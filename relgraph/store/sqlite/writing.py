@@ -22,7 +22,7 @@ LATE_ROWS_MIN: Final = 20_000
 """From this many rows on, a load into an empty table builds indexes afterwards, which is faster."""
 
 _ANY = "SELECT 1 FROM tuples LIMIT 1"
-_COLUMNS = ("resource", "relation", "subject", "subject_relation", "created", "expires")
+_COLUMNS = ("resource", "relation", "subject", "subject_relation", "created", "expires", "caveat", "context")
 
 
 class SQLiteTransaction(SQLTransaction):
@@ -74,7 +74,7 @@ class SQLiteTransaction(SQLTransaction):
         self._standing()
 
     def _bring_in(self, staged: Sequence[RelationTuple], on_duplicate: OnDuplicate) -> int:
-        wanted = self._distinct(*self._interner.keys(staged), on_duplicate)
+        wanted = self._distinct(*self._interner.rows(staged), on_duplicate)
         # Sorted by primary key, rows fill page after page; at random each costs a page of the log.
         keys = sorted(wanted)
         if self._link.one(_ANY) is not None:
@@ -83,7 +83,7 @@ class SQLiteTransaction(SQLTransaction):
         for name in late:
             self._link.run(f"DROP INDEX {name}")
         number = self.number
-        self._link.add_rows("tuples", _COLUMNS, ((*key, number, wanted[key]) for key in keys))
+        self._link.add_rows("tuples", _COLUMNS, ((*key, number, *wanted[key]) for key in keys))
         for statement in late.values():
             self._link.run(statement)
         return len(keys)
