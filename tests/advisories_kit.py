@@ -15,12 +15,23 @@ import relgraph
 from relgraph.api.judging import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from relgraph.client import Client
     from relgraph.limits import Limits
     from relgraph.tuples import Question
 
-__all__ = ["answers", "asked", "opened", "stale", "switched_off"]
+__all__ = ["CAVEATS", "answers", "asked", "opened", "stale", "switched_off"]
+
+
+CAVEATS = """caveat within(limit int, amount int) { amount <= limit }
+caveat among(names list<string>, who string) { who in names }
+caveat same(one any, other any) { one == other }
+caveat open(flag bool) { flag }
+caveat shut(lock bool) { lock }
+definition user {}
+"""
+"""What schemas with conditions begin with."""
 
 
 @contextmanager
@@ -42,9 +53,15 @@ def opened(schema: str, tuples: Iterable[str], limits: Limits | None = None) -> 
     return authorizer
 
 
-def asked(authorizer: relgraph.Authorizer, *questions: Question) -> list[str]:
+def asked(
+    authorizer: relgraph.Authorizer | Client,
+    *questions: Question,
+    context: Mapping[str, object] | None = None,
+    contextual: Sequence[str] = (),
+) -> list[str]:
     """The verdicts on questions, all asked at once."""
-    return [decision.verdict.value for decision in authorizer.decide_many(questions)]
+    decisions = authorizer.decide_many(questions, context=context, contextual=contextual)
+    return [decision.verdict.value for decision in decisions]
 
 
 def answers(schema: str, tuples: Iterable[str], *questions: str, limits: Limits | None = None) -> list[str]:

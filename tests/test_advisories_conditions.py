@@ -11,55 +11,29 @@ import os
 import random
 from typing import TYPE_CHECKING, Final
 
-import grpc
 import pytest
 
 from relgraph import contexts
-from relgraph.api import deciding, worlds
+from relgraph.client import Client
 from relgraph.contexts import Context
 from relgraph.engine import conditions
 from relgraph.engine.conditions import Caveats
 from relgraph.engine.program import Program
 from relgraph.engine.walk import _Frame
-from relgraph.errors import CaveatFailed, InvalidContext, RelgraphError, TupleNotAllowed
+from relgraph.errors import CaveatFailed, InvalidContext, TupleNotAllowed
 from relgraph.rewrites import Combine
 from relgraph.rewrites.verdict import REFUSED
-from relgraph.v1 import authorizer_pb2 as pb
-from relgraph_server import scopes
-from tests.advisories_kit import opened, stale, switched_off
-from tests.keys_kit import add_key, call, guarded, shown
+from tests.advisories_kit import CAVEATS, asked, opened, stale, switched_off
 from tests.serving import in_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator
 
     import relgraph
-    from relgraph.engine.plans import Kind
     from relgraph.rewrites import Edge, Term, Value
-    from relgraph.schema.model import SubjectKind
 
 SHAPES: Final = 1_000_000 if os.environ.get("RELGRAPH_LONG") else 100_000
 """So many, each compared with all others: equal keys meet."""
-
-CAVEATS = """caveat within(limit int, amount int) { amount <= limit }
-caveat among(names list<string>, who string) { who in names }
-caveat same(one any, other any) { one == other }
-caveat open(flag bool) { flag }
-caveat shut(lock bool) { lock }
-definition user {}
-"""
-
-
-def told(
-    authorizer: relgraph.Authorizer,
-    *questions: str,
-    context: Mapping[str, object] | None = None,
-    contextual: Sequence[str] = (),
-) -> list[str]:
-    decisions = authorizer.decide_many(questions, context=context, contextual=contextual)
-    return [decision.verdict.value for decision in decisions]
-
 
 # --- a condition is part of what a relation takes ---------------------------------------------------------------------
 
@@ -74,16 +48,16 @@ def test_a_wildcard_without_its_condition_does_not_count() -> None:
         with pytest.raises(TupleNotAllowed):
             authorizer.write(touch=["doc:a#viewer@user:*"])
         with pytest.raises(TupleNotAllowed):
-            told(authorizer, question, contextual=["doc:a#viewer@user:*"])
+            asked(authorizer, question, contextual=["doc:a#viewer@user:*"])
         authorizer.write(touch=["doc:a#viewer@user:*[open]"])
-        found = [told(authorizer, question, context=context)[0] for context in (None, {"flag": False}, {"flag": True})]
+        found = [asked(authorizer, question, context=context)[0] for context in (None, {"flag": False}, {"flag": True})]
         assert ["conditional", "no", "yes"] == found
     scenario = LOOSE, ["doc:a#viewer@user:*"], STRICT
     with stale(*scenario) as authorizer:
-        assert ["no"] == told(authorizer, question)
+        assert ["no"] == asked(authorizer, question)
     # A kind with a caveat, taken as if it were the one without.
     with switched_off(Program, "_marks", lambda *_: 1), stale(*scenario) as authorizer:
-        assert ["yes"] == told(authorizer, question)
+        assert ["yes"] == asked(authorizer, question)
 
 
 # --- a context and nothing else ---------------------------------------------------------------------------------------
@@ -138,11 +112,33 @@ def test_contexts_that_differ_are_told_apart() -> None:
             f"doc:{name}#viewer@user:u[same:{json.dumps({'one': each})}]" for name, each in (("a", one), ("b", other))
         ]
         with opened(text, tuples) as authorizer:
-            found = told(authorizer, "doc:a#view@user:u", "doc:b#view@user:u", context={"other": one})
+            found = asked(authorizer, "doc:a#view@user:u", "doc:b#view@user:u", context={"other": one})
             assert ["yes", "no"] == found, (one, other)
     with switched_off(contexts, "_CANONICAL", Careless):
         one, other = (Context.of({"one": each}) for each in PAIRS[0])
         assert one == other
+
+
+def test_contexts_are_told_apart_over_the_wire() -> None:
+    """The same at the server's door, in bulk, with tuples that are brought along: nothing is confused on the way."""
+    text = CAVEATS + "definition doc { relation viewer: user with same\n permission view = viewer }"
+    questions = ["doc:a#view@user:u", "doc:b#view@user:u"]
+    with (
+        opened(text, ["doc:z#viewer@user:u[same]"]) as authorizer,
+        in_process(authorizer) as address,
+        Client(address) as client,
+    ):
+
+        def found(one: object, other: object, context: object) -> list[str]:
+            both = (("a", one), ("b", other))
+            brought = [f"doc:{name}#viewer@user:u[same:{json.dumps({'one': each})}]" for name, each in both]
+            return asked(client, *questions, context={"other": context}, contextual=brought)
+
+        for one, other in PAIRS:
+            assert ["yes", "no"] == found(one, other, one)
+            assert ["no", "yes"] == found(one, other, other)
+        with switched_off(Caveats, "_found", by_caveat):
+            assert ["no", "no"] == found(*PAIRS[0], PAIRS[0][1])
 
 
 NAMED = CAVEATS + "definition doc { relation viewer: user with among\n permission view = viewer }"
@@ -155,10 +151,10 @@ def test_conditions_of_two_tuples_are_told_apart() -> None:
     with opened(NAMED, tuples) as authorizer:
         for order in itertools.permutations(questions):
             right = ["yes" if question == questions[1] else "no" for question in order]
-            assert right == told(authorizer, *order, context={"who": "a"})
+            assert right == asked(authorizer, *order, context={"who": "a"})
         with switched_off(Caveats, "_found", by_caveat):
-            assert ["no", "no"] == told(authorizer, *questions, context={"who": "a"})
-            assert ["yes", "yes"] == told(authorizer, *reversed(questions), context={"who": "a"})
+            assert ["no", "no"] == asked(authorizer, *questions, context={"who": "a"})
+            assert ["yes", "yes"] == asked(authorizer, *reversed(questions), context={"who": "a"})
 
 
 def by_caveat(self: Caveats, edge: Edge) -> object:
@@ -246,7 +242,7 @@ def test_a_context_is_gone_with_its_request() -> None:
                 }
                 found += [rows.get(name, "no") for name in "ab"] != right
             else:
-                found += told(authorizer, *questions, context=context) != right
+                found += asked(authorizer, *questions, context=context) != right
         return found
 
     with opened(KEPT, KEPT_TUPLES) as authorizer:
@@ -315,13 +311,13 @@ def test_of_several_conditional_ways_none_hides_another() -> None:
                 assert sorted(wanted) == sorted(decision.missing)
                 assert decision.verdict.value == ("conditional" if wanted else "no")
                 both = {"flag": True, "lock": True}
-                assert told(authorizer, question, context=both) == ["yes" if wanted else "no"]
-                assert told(authorizer, question, context={"flag": False, "lock": False}) == ["no"]
+                assert asked(authorizer, question, context=both) == ["yes" if wanted else "no"]
+                assert asked(authorizer, question, context={"flag": False, "lock": False}) == ["no"]
                 rows = authorizer.what("user:anna", "view", "doc").rows
                 assert [(row.id, row.missing) for row in rows] == ([("one", tuple(sorted(wanted)))] if wanted else [])
     tuples = ["folder:z#viewer@user:eve", *itertools.chain(WAYS[0], WAYS[4])]
     with opened(BRANCHES, tuples) as authorizer, switched_off(_Frame, "take", last_wins):
-        answers = {told(authorizer, "doc:one#view@user:anna")[0]}
+        answers = {asked(authorizer, "doc:one#view@user:anna")[0]}
     assert {"no"} == answers
 
 
@@ -343,7 +339,7 @@ def test_a_condition_that_fails_in_an_exclusion_grants_nothing() -> None:
     with opened(FAILING, tuples) as authorizer:
         with pytest.raises(CaveatFailed):
             authorizer.check(question, context=context)
-        assert ["undecided", "yes"] == told(authorizer, question, "doc:b#view@user:anna", context=context)
+        assert ["undecided", "yes"] == asked(authorizer, question, "doc:b#view@user:anna", context=context)
         rows = {row.id: row.verdict.value for row in authorizer.what("user:anna", "view", "doc", context=context).rows}
         assert {"a": "undecided", "b": "yes"} == rows
         with pytest.raises(InvalidContext):
@@ -354,130 +350,3 @@ def test_a_condition_that_fails_in_an_exclusion_grants_nothing() -> None:
                 row.id: row.verdict.value for row in authorizer.what("user:anna", "view", "doc", context=context).rows
             }
             assert {"a": "yes", "b": "yes"} == rows
-
-
-# --- tuples that a question brings ------------------------------------------------------------------------------------
-
-BRINGING = (
-    CAVEATS
-    + """definition role { relation assignee: user }
-definition doc {
-  relation viewer: user:* | role#assignee
-  relation owner: user | user with open
-  permission view = viewer + owner
-}
-"""
-)
-
-
-def every_kind(program: Program, kind: SubjectKind, kinds: dict[Kind, int]) -> None:
-    """Whatever subject, with any marks."""
-    admit(program, kind, kinds)
-    kinds.update({(number, 0, wildcard): 15 for wildcard in (False, True) if (number := program._number_of("user"))})
-
-
-admit = Program._admit
-
-
-def test_a_brought_tuple_is_judged_like_a_written_one() -> None:
-    """A tuple that a question brings is of a kind that the relation takes, and grants whom it names: nobody else."""
-    with opened(BRINGING, ["role:r#assignee@user:bob"]) as authorizer:
-        viewers = ["doc:a#viewer@role:r#assignee"]
-        questions = ["doc:a#view@user:anna", "doc:a#view@user:bob"]
-        assert ["no", "yes"] == told(authorizer, *questions, contextual=viewers)
-        for refused in (
-            "doc:a#viewer@user:anna",
-            "doc:a#viewer@role:r",
-            "doc:a#view@user:anna",
-            "doc:*#owner@user:anna",
-        ):
-            with pytest.raises(RelgraphError):
-                told(authorizer, questions[0], contextual=[refused])
-    with (
-        switched_off(worlds, "_admit", lambda *_: None),
-        switched_off(Program, "_admit", every_kind),
-        opened(BRINGING, ["role:r#assignee@user:bob"]) as authorizer,
-    ):
-        assert ["yes"] == told(authorizer, questions[0], contextual=["doc:a#viewer@user:anna"])
-
-
-def test_conditions_of_brought_tuples_count() -> None:
-    """A brought tuple's own condition and context decide, each time anew, beside a stored one of the same key."""
-    question = "doc:a#view@user:anna"
-    brought = {
-        'doc:a#owner@user:anna[open:{"flag":true}]': "yes",
-        'doc:a#owner@user:anna[open:{"flag":false}]': "no",
-        "doc:a#owner@user:anna[open]": "conditional",
-    }
-    with opened(BRINGING, ["role:r#assignee@user:bob"]) as authorizer:
-        for order in itertools.permutations(brought):
-            assert [brought[each] for each in order] == [
-                told(authorizer, question, contextual=[each])[0] for each in order
-            ]
-        first = next(iter(brought))
-        with switched_off(deciding, "world_of", Sticky()):
-            assert ["yes"] == told(authorizer, question, contextual=[first])
-            assert ["yes"] == told(authorizer, question, contextual=[list(brought)[1]])
-            assert ["yes"] == told(authorizer, question)
-        # Gone with its request.
-        assert ["no"] == told(authorizer, question)
-        assert () == authorizer.what("user:anna", "view", "doc").rows
-        authorizer.write(touch=[list(brought)[1]])
-        assert ["yes"] == told(authorizer, question, contextual=[first])
-        assert ["no"] == told(authorizer, question)
-
-
-class Sticky:
-    """A world that is made once, and kept for all requests."""
-
-    def __init__(self) -> None:
-        self._given: object = None
-
-    def __call__(self, pinned: object, limits: object, ends: object, given: object = worlds.NOTHING) -> object:
-        if self._given is None:
-            self._given = given
-        return worlds.world_of(pinned, limits, ends, self._given)  # type: ignore[arg-type]
-
-
-def test_the_order_of_brought_tuples_makes_no_difference() -> None:
-    """In whatever order they are brought, before, between or behind the stored ones: the same answers and pages."""
-    stored = [f"doc:{name}#owner@user:anna" for name in ("b", "d", "f")]
-    brought = [f"doc:{name}#owner@user:anna" for name in ("a", "c", "g", "b")]
-
-    def paged(authorizer: relgraph.Authorizer, contextual: Sequence[str], size: int) -> list[str]:
-        found: list[str] = []
-        cursor = ""
-        while True:
-            page = authorizer.what("user:anna", "view", "doc", limit=size, cursor=cursor, contextual=contextual)
-            found += [row.id for row in page.rows]
-            cursor = page.cursor
-            if not cursor:
-                return found
-
-    with opened(BRINGING, stored) as authorizer:
-        for order in itertools.permutations(brought):
-            assert ["yes"] * 6 == told(
-                authorizer, *(f"doc:{name}#view@user:anna" for name in "abcdfg"), contextual=order
-            )
-            for size in (1, 2, 10):
-                assert list("abcdfg") == paged(authorizer, order, size)
-        from relgraph.engine import lookup
-
-        with switched_off(lookup, "sorted", list, shadowing=True):
-            assert list("abcdfg") != paged(authorizer, brought, 2)
-
-
-def test_bringing_tuples_takes_a_scope(tmp_path: Path) -> None:
-    """A key without the scope cannot write itself access for one question."""
-    path = tmp_path / "keys.json"
-    secret = add_key(path, "asker", ["check"])
-    asks = pb.CheckRequest(subject="user:anna", permission="view", resource="doc:a")
-    asks.contextual_tuples.add(resource="doc:a", relation="owner", subject="user:anna")
-    with (
-        opened(BRINGING, ["role:r#assignee@user:bob"]) as authorizer,
-        in_process(authorizer, guarded(path)) as address,
-        grpc.insecure_channel(address) as channel,
-    ):
-        assert grpc.StatusCode.PERMISSION_DENIED is call(channel, "Check", asks, shown(secret))[0]
-        with switched_off(scopes, "_IS_SET", {**scopes._IS_SET, "contextual_tuples": lambda _: False}):
-            assert grpc.StatusCode.OK is call(channel, "Check", asks, shown(secret))[0]

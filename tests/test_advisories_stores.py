@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -82,18 +82,13 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
 # --- ids are bytes ----------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def careless() -> Iterator[None]:
-    """Stores whose ids compare as people read them: without regard to capitals."""
-    sqlite = tuple(
-        (name, tuple(each.replace("key TEXT NOT NULL", "key TEXT NOT NULL COLLATE NOCASE") for each in statements))
-        for name, statements in sqlite_layout._STEPS
-    )
-    # Not every PostgreSQL is built with collations of that kind.
-    postgres = batch._OBJECTS.replace("o.key = w.key", "lower(o.key) = lower(w.key)")
-    assert postgres != batch._OBJECTS
-    with switched_off(sqlite_layout, "_STEPS", sqlite), switched_off(batch, "_OBJECTS", postgres):
-        yield
+# Stores whose ids compare as people read them: without regard to capitals. Not every PostgreSQL is built with
+# collations of that kind.
+CARELESS: Final = tuple(
+    (name, tuple(each.replace("key TEXT NOT NULL", "key TEXT NOT NULL COLLATE NOCASE") for each in statements))
+    for name, statements in sqlite_layout._STEPS
+)
+CARELESS_TOO: Final = batch._OBJECTS.replace("o.key = w.key", "lower(o.key) = lower(w.key)")
 
 
 def test_ids_are_compared_byte_by_byte(made: Callable[..., relgraph.Authorizer]) -> None:
@@ -112,7 +107,9 @@ def test_ids_are_compared_byte_by_byte(made: Callable[..., relgraph.Authorizer])
     right = ["no", "yes", "no", "yes", "no", "no"]
     tuples = ["doc:A#viewer@user:alice", "doc:a#barred@user:ALICE", "doc:a#viewer@user:Alice"]
     assert (right, tuples) == told()
-    with careless():
+    assert CARELESS != sqlite_layout._STEPS
+    assert CARELESS_TOO != batch._OBJECTS
+    with switched_off(sqlite_layout, "_STEPS", CARELESS), switched_off(batch, "_OBJECTS", CARELESS_TOO):
         verdicts, left = told()
     assert right != verdicts
     assert tuples != left
