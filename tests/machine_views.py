@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from relgraph.contexts import Context
 from relgraph.tuples import Object, RelationTuple, Subject
-from tests.naive_store import Version
+from tests.naive_store import Row, Version
 
 if TYPE_CHECKING:
     from relgraph.store.base import Changes, NumberedRow, Reads, Snapshot
 
-__all__ = ["Follower", "kept_number", "key_numbers", "object_number", "spelled", "version_of"]
+__all__ = ["Follower", "kept_number", "key_numbers", "object_number", "spelled", "told_of", "version_of"]
 
 
 class Follower:
@@ -59,6 +59,12 @@ class Follower:
         """What the row says beside its key."""
         return Version(row.created, self.names[row.caveat], str(Context.stored(row.context)), row.expires)
 
+    def told(self, changes: Changes) -> set[Row]:
+        """The rows of changes, in words; no two may be told alike."""
+        told = {(self.spelled(row), row.created, row.deleted, *self.version_of(row)[1:]) for row in changes.rows}
+        assert len(told) == len(changes.rows)
+        return told
+
     def spelled(self, row: NumberedRow) -> RelationTuple:
         resource, subject = self.objects[row.resource], self.objects[row.subject]
         return RelationTuple(
@@ -94,6 +100,13 @@ def version_of(view: Reads, row: NumberedRow) -> Version:
     """What a row says beside its key."""
     caveat = view.name(row.caveat) if row.caveat else ""
     return Version(row.created, caveat, str(Context.stored(row.context)), row.expires)
+
+
+def told_of(view: Reads, changes: Changes) -> set[Row]:
+    """The rows of changes, in words; no two may be told alike."""
+    told = {(spelled(view, row), row.created, row.deleted, *version_of(view, row)[1:]) for row in changes.rows}
+    assert len(told) == len(changes.rows)
+    return told
 
 
 def kept_number(view: Snapshot, ahead: int) -> int:

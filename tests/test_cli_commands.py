@@ -35,12 +35,9 @@ from relgraph.errors import (
 )
 from relgraph.revision import Consistency
 from relgraph.tuples import Object
-from tests.cli_double import ANNA, MEMBER, REPORT, TOKEN, VIA, Double
+from tests.cli_double import ANNA, BRINGS_NOTHING, MEMBER, REPORT, TOKEN, VIA, Double
 
 Screen = pytest.CaptureFixture[str]
-
-BRINGS_NOTHING = {"context": None, "contextual": ()}
-"""A question that brings nothing along."""
 
 
 def decision(verdict: Verdict, *missing: str) -> Decision:
@@ -216,7 +213,8 @@ def test_expand(double: Double, capsys: Screen) -> None:
         "children": [2],
         "cycle": False,
     }
-    assert double.calls[0] == ("expand", ("report:q3", "manage"), {"contextual": (), "consistency": None, "usersets": False})
+    options = {"contextual": (), "consistency": None, "usersets": False}
+    assert double.calls[0] == ("expand", ("report:q3", "manage"), options)
     assert main(["expand", "report:q3"]) == 2
 
 

@@ -1,6 +1,7 @@
 """What SpiceDB rejects, in the order in which its parser and its type system say so: none of it is accepted here.
 
-One of its reasons concerns the prefixes of names, which nobody needs here. Imports from files are refused in `test_schema_compose.py`.
+One of its reasons concerns the prefixes of names, which nobody needs here. Imports from files are refused in
+`test_schema_compose.py`.
 """
 
 from __future__ import annotations

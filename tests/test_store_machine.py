@@ -42,7 +42,7 @@ from tests.machine_plans import (
     tuples,
     writes,
 )
-from tests.machine_views import Follower, kept_number, key_numbers, object_number, spelled, version_of
+from tests.machine_views import Follower, kept_number, key_numbers, object_number, spelled, told_of, version_of
 from tests.naive_store import Naive, NaiveExists, NaiveReused, NaiveWrite, bare, living, matches, objects_in
 from tests.store_kit import ALL, FakeClock
 
@@ -269,10 +269,7 @@ class StoreMachine(RuleBasedStateMachine):
         follower.learn(changes)
         head = self.naive.head
         assert head == follower.at
-        told = {
-            (follower.spelled(row), row.created, row.deleted, *follower.version_of(row)[1:]) for row in changes.rows
-        }
-        assert len(told) == len(changes.rows)
+        told = follower.told(changes)
         self._same(self.naive.changed_rows(after, head), told)
         schemas = {number: text for number, text in self.naive.moments[-1].schemas.items() if number > after}
         assert schemas == {version.revision: version.text for version in changes.schemas}
@@ -410,8 +407,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert (commit.principal, commit.payload) == (request.principal, request.payload)
         assert view.name_id("stranger") is None
         changes = view.changes(at, 0, 0)
-        told = {(spelled(view, row), row.created, row.deleted, *version_of(view, row)[1:]) for row in changes.rows}
-        assert len(told) == len(changes.rows)
+        told = told_of(view, changes)
         self._same(seen.changed_rows(at, head), told)
         for after in (head + 1, view.floor - 1):
             with pytest.raises(RevisionUnavailable):
@@ -445,8 +441,7 @@ class StoreMachine(RuleBasedStateMachine):
             }
             assert kind.living == len(alike)
             assert bare(kind.example) in alike
-            assert kind.caveat == kind.example.caveat
-            assert str(kind.example.context) == state[bare(kind.example)].context
+            assert (kind.caveat, str(kind.example.context)) == state[bare(kind.example)][1:3]
 
 
 class FileMachine(StoreMachine):

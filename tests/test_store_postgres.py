@@ -18,6 +18,7 @@ from relgraph.errors import InvalidInput, InvalidSetting, StoreFormat, StoreUnav
 from relgraph.instants import instant_of, parse_moment
 from relgraph.store import open_store
 from relgraph.store.base import Commit
+from relgraph.store.postgres import layout
 from relgraph.store.postgres.layout import FORMAT
 from relgraph.store.postgres.link import ROWS_AT_ONCE, arguments
 from relgraph.store.postgres.stores import PostgresStore
@@ -307,17 +308,33 @@ def test_a_text_that_cannot_be_kept(store: Store) -> None:
 
 
 def test_what_an_administrator_sees(postgres: Server) -> None:
-    """The view of living tuples shows them by name, with when they expire, and leaves out what has expired."""
+    """The view of living tuples shows them by name, with all that they say, and leaves out what has expired."""
     url = postgres.url()
     soon = instant_of(parse_moment("9999-12-31T23:59:59.123456Z"))
     with opened(url) as store:
-        write(store, create=[until(SAMPLE[0], soon), until(SAMPLE[1], 5), *SAMPLE[2:4]])
+        caveated = f'{SAMPLE[3]}[near:{{"site":"n\\u00f6"}}]'
+        write(store, create=[until(SAMPLE[0], soon), until(SAMPLE[1], 5), SAMPLE[2], caveated])
     rows = ask(postgres, "SELECT * FROM {s}.living_tuples ORDER BY resource_type, subject_id", url)
     assert [
-        ("folder", "a", "parent", "folder", "root", "", 1, "9999-12-31T23:59:59.123456Z"),
-        ("report", "q1", "viewer", "user", "*", "", 1, None),
-        ("report", "q1", "admin", "group", "board", "member", 1, None),
+        ("folder", "a", "parent", "folder", "root", "", 1, "9999-12-31T23:59:59.123456Z", "", None),
+        ("report", "q1", "viewer", "user", "*", "", 1, None, "near", '{"site":"n\\u00f6"}'),
+        ("report", "q1", "admin", "group", "board", "member", 1, None, "", None),
     ] == rows
+
+
+def test_an_older_store_is_brought_to_the_present(postgres: Server) -> None:
+    """A store of the first format gets the view of the present one when it is opened, and keeps all that it holds."""
+    url = postgres.url()
+    with opened(url) as store:
+        write(store, create=SAMPLE)
+    view = next(each for each in layout._FIRST if "VIEW" in each)
+    ask(postgres, "DROP VIEW {s}.living_tuples", url)
+    ask(postgres, view, url)
+    ask(postgres, "UPDATE {s}.meta SET format = 1", url)
+    with opened(url) as store:
+        assert set(SAMPLE) == texts(store)
+    assert [(layout.FORMAT,)] == ask(postgres, "SELECT format FROM {s}.meta", url)
+    assert [("",)] * 9 == ask(postgres, "SELECT caveat FROM {s}.living_tuples", url)
 
 
 # --- what is left to the server ---------------------------------------------------------------------------------------

@@ -155,6 +155,17 @@ def test_the_administrators_view_tells_expirations(path: Path) -> None:
         assert [("q1", None)] == ask(path, view)
 
 
+def test_the_administrators_view_tells_caveats(store: Store, path: Path) -> None:
+    """The view tells under which caveat a tuple counts, and with which context: it may not count at all."""
+    key = "report:q1#viewer@user:anna"
+    write(
+        store, create=[key, "report:q2#viewer@user:anna[near]", 'report:q3#viewer@user:anna[near:{"site":"n\\u00f6"}]']
+    )
+    assert [("q1", "", None), ("q2", "near", None), ("q3", "near", '{"site":"n\\u00f6"}')] == ask(
+        path, "SELECT resource_id, caveat, context FROM living_tuples ORDER BY 1"
+    )
+
+
 def test_integrity(store: Store, path: Path) -> None:
     """After a large load, deletes and a rollback SQLite finds the file sound, with every index in place."""
     indexes = ask(path, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name")

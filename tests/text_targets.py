@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from relgraph.api.cursors import Cursor
 from relgraph.bulk import TupleFile
 from relgraph.cli.scenario import read_scenario
+from relgraph.contexts import Context
 from relgraph.dialing import host_of
 from relgraph.errors import InvalidSetting
 from relgraph.instants import instant_text, parse_moment
@@ -41,6 +42,11 @@ _Noun = TypeVar("_Noun")
 
 TOKEN = Token(b"s" * 16, 1, 7, b"n" * 16, 1_700_000_000_000_000)
 FACT = RelationTuple.parse(TUPLES[0])
+SAID = (
+    "doc:one#viewer@user:anna[expiration:2027-01-31T12:00:00Z]",
+    "doc:one#viewer@user:anna[near]",
+    'doc:one#viewer@user:anna[near:{"a":"]#@[","b":[1,null]}][expiration:2027-01-31T12:00:00Z]',
+)
 KEY, _ = new_key("front", ["check"], "optional", now=datetime(2026, 1, 1, tzinfo=UTC), expires=None)
 PARTIAL = """use partial
 partial base { relation viewer: user  permission view = viewer }
@@ -150,13 +156,19 @@ def _environment(text: str) -> None:
 
 _ENTRY = entry_line({"number": 1, "time": "2026-01-01T00:00:00Z", "event": "call", "previous": NOTHING})[0].decode()
 _JSON = json.dumps({"resource": "doc:one", "relation": "viewer", "subject": "user:anna", "expires_at": None})
+_CAVEATED_JSON = json.dumps({**json.loads(_JSON), "caveat": "near", "context": {"site": ["n]", 1, {"caveat": None}]}})
+_CAVEATED_CSV = (
+    "context,caveat,resource,relation,subject,expires_at\n"
+    '"{""site"":""n]"",""limit"":1e0}",near,doc:one,viewer,user:anna,2027-01-31T12:00:00Z\n'
+)
 
 TARGETS: dict[str, Target] = {
     "object": Target(("report:q3", "a/bcd:x", "user:*"), _same(Object.parse)),
     "universal": Target(("report:*", "report:q3"), _same(lambda text: Object.parse(text, wildcard=True))),
     "subject": Target(("user:anna", "group:eng#member"), _same(Subject.parse)),
     "wildcard": Target(("user:*", "group:eng#member"), _same(lambda text: Subject.parse(text, wildcard=True))),
-    "tuple": Target((*TUPLES, "doc:one#viewer@user:anna[expiration:2027-01-31T12:00:00Z]"), _same(RelationTuple.parse)),
+    "tuple": Target((*TUPLES, *SAID), _same(RelationTuple.parse)),
+    "context": Target(('{"a":{"b":[1,-2.5e3,null,true,"]\\u00e9"]}}', "{}"), _same(Context.parse)),
     "filter": Target(("report", "report:q3#viewer", "@group#member", "@user:anna#"), _text(TupleFilter.parse)),
     "relation": Target(("viewer",), _text(check_relation)),
     "type": Target(("report", "team/report"), _text(check_type)),
@@ -177,9 +189,12 @@ TARGETS: dict[str, Target] = {
     "schema": Target((SCHEMA,), _text(_schema)),
     "partials": Target((PARTIAL, SCHEMA), _filed(compose)),
     "scenario": Target((SCENARIO,), _filed(read_scenario)),
-    "csv": Target(('resource,relation,subject\nreport:q3,viewer,user:anna\n"doc:a",owner,"user:*"\n',), _tuples("csv")),
-    "jsonl": Target((f"{_JSON}\n{_JSON}\n",), _tuples("jsonl")),
-    "lines": Target(("\n".join(TUPLES) + "\n// more\n",), _tuples("text")),
+    "csv": Target(
+        ('resource,relation,subject\nreport:q3,viewer,user:anna\n"doc:a",owner,"user:*"\n', _CAVEATED_CSV),
+        _tuples("csv"),
+    ),
+    "jsonl": Target((f"{_JSON}\n{_JSON}\n", f"{_CAVEATED_JSON}\n{_JSON}\n"), _tuples("jsonl")),
+    "lines": Target(("\n".join((*TUPLES, *SAID)) + "\n// more\n",), _tuples("text")),
     "keys": Target((KEY.line,), _filed(read_keys)),
     "audit": Target((_ENTRY + "\n",), _filed(_audit)),
     "settings": Target((SETTINGS,), _filed(lambda path: load_settings({}, {}, str(path)))),

@@ -231,7 +231,7 @@ def wrong_of_threads(door: Authorizer | Client, words: Sequence[str], number: in
     """What the library and the client refuse when they run is refused before."""
     door.check(number, "view", "report:q3")  # type: ignore[arg-type]
     door.check("user:anna", "view", "report:q3", on_conditional="allow")  # type: ignore[arg-type]
-    door.check("user:anna", "view", "report:q3", Consistency())  # type: ignore[call-arg]
+    door.check("user:anna", "view", "report:q3", Consistency())  # type: ignore[arg-type, call-arg]
     door.check("user:anna", "view", "report:q3", at="yesterday")  # type: ignore[call-arg]
     door.decide(FACT)  # type: ignore[arg-type]
     door.best("user:anna", "report:q3", ways="some")  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """A caveat: parameters, an expression over them, and what it is worth under what they are given.
 
-Rule 1: a value that is given decides as it is; one that is not may still not matter, and then the answer is a plain one.
+Rule 1: a value that is not given may not matter, and then the answer is a plain one.
 Rule 2: where it does matter, the answer is open and names every parameter that the expression refers to and nobody
 gave. That is so as well where something else failed on the way: what is given later may make that not matter.
 Rule 3: what is stored with a tuple wins over what a request says.
@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 from relgraph.caveats.checks import check_names, check_parameters
 from relgraph.caveats.convert import converted
-from relgraph.caveats.engine import TOO_MUCH, engine_here
-from relgraph.caveats.syntax import Call, children, parse_expression
+from relgraph.caveats.engine import TOO_MUCH, WORK_MAX, engine_here
+from relgraph.caveats.syntax import parse_expression
 from relgraph.caveats.types import ParameterType, parse_type
-from relgraph.caveats.work import size_of, work_of
+from relgraph.caveats.work import Work
 from relgraph.errors import InvalidCaveat, InvalidContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from relgraph.caveats.engine import Program
-    from relgraph.caveats.syntax import Node
+    from relgraph.caveats.engine import Engine, Program
     from relgraph.caveats.work import Size
 
 __all__ = ["EXPRESSION_CHARACTERS_MAX", "UNBOUND", "Bound", "Caveat", "Outcome", "compile_caveat"]
@@ -71,10 +70,8 @@ class Caveat:
     parameters: Mapping[str, ParameterType]
     expression: str
     referenced: frozenset[str]
-    _tree: Node = field(repr=False)
+    _work: Work = field(repr=False)
     _program: Program = field(repr=False)
-    _work_max: int = field(repr=False)
-    _patterns: bool = field(repr=False)
 
     def convert(self, context: Mapping[str, object]) -> Bound:
         """Return the values that a context gives this caveat's parameters; other names in it are passed over.
@@ -91,12 +88,12 @@ class Caveat:
                     raise
         if not values:
             return UNBOUND
-        return Bound(values, {name: size_of(value, patterns=self._patterns) for name, value in values.items()})
+        return Bound(values, {name: self._work.size_of(value) for name, value in values.items()})
 
     def evaluate(self, stored: Bound, request: Bound = UNBOUND) -> Outcome:
         """Return what the caveat is worth; nothing here raises."""
         values, sizes = {**request.values, **stored.values}, {**request.sizes, **stored.sizes}
-        if work_of(self._tree, sizes) > self._work_max:
+        if not self._work.within(WORK_MAX, sizes):
             return _TOO_MUCH
         found = self._program.run(values)
         if isinstance(found, bool):
@@ -107,35 +104,28 @@ class Caveat:
         return Outcome(failed=found)
 
 
-def compile_caveat(name: str, parameters: Sequence[tuple[str, str | ParameterType]], expression: str) -> Caveat:
-    """Return the caveat of these parameters, in order, and this expression.
+def compile_caveat(
+    name: str, parameters: Sequence[tuple[str, str | ParameterType]], expression: str, *, engine: Engine | None = None
+) -> Caveat:
+    """Return the caveat of these parameters, in order, and this expression, for the engine that serves here.
 
-    Raises InvalidCaveat, with `offset` and `length` in the expression or `parameter` in its details, and Unsupported
-    where no library for CEL is installed. The same caveat is compiled once, however many schemas have it.
+    Raises InvalidCaveat, with `offset` and `length` in the expression or `index`, a parameter's, in its details, and
+    Unsupported where no library for CEL is installed. The same caveat is compiled once, however many schemas have it.
     """
     if len(expression) > EXPRESSION_CHARACTERS_MAX:
         raise InvalidCaveat(
             f"the expression has {len(expression)} characters, at most {EXPRESSION_CHARACTERS_MAX} are allowed",
             {"offset": "0", "length": "1"},
         )
-    typed = tuple((name, parse_type(type_) if isinstance(type_, str) else type_) for name, type_ in parameters)
-    return _compiled(name, typed, expression)
+    typed = tuple((each, parse_type(type_) if isinstance(type_, str) else type_) for each, type_ in parameters)
+    return _compiled(name, typed, expression, engine or engine_here())
 
 
 @lru_cache(maxsize=1024)
-def _compiled(name: str, parameters: tuple[tuple[str, ParameterType], ...], expression: str) -> Caveat:
+def _compiled(name: str, parameters: tuple[tuple[str, ParameterType], ...], expression: str, engine: Engine) -> Caveat:
     check_parameters(parameters)
     declared = dict(parameters)
     tree = parse_expression(expression)
     referenced = check_names(tree, declared)
-    engine = engine_here()
-    program = engine.compile(expression, tree, MappingProxyType(declared))
-    frozen = MappingProxyType(declared)
-    return Caveat(name, frozen, expression, referenced, tree, program, engine.work_max, _asks_patterns(tree))
-
-
-def _asks_patterns(tree: Node) -> bool:
-    """Return whether an expression uses any text as a regular expression."""
-    if isinstance(tree, Call) and tree.function == "matches":
-        return True
-    return any(_asks_patterns(each) for each in children(tree))
+    program = engine.compile(expression, tree, declared)
+    return Caveat(name, MappingProxyType(declared), expression, referenced, Work(tree, engine.step), program)

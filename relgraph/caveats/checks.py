@@ -55,13 +55,13 @@ def check_names(tree: Node, parameters: Collection[str]) -> frozenset[str]:
     A variable of a macro is none, nor is a field's name or the key of a map, even where it is spelled the same.
     """
     found: set[str] = set()
-    for name in _free(tree, frozenset()):
-        if name.name in parameters:
-            found.add(name.name)
-        elif name.name not in TYPE_NAMES and name.name != _TYPES_OF_MESSAGES:
-            hint = did_you_mean(name.name, parameters)
-            details = {"offset": str(name.start), "length": str(name.end - name.start)}
-            raise InvalidCaveat(f"{quoted(name.name)} is not a parameter of the caveat{hint}", details)
+    for variable in _free(tree, frozenset()):
+        if variable.name in parameters:
+            found.add(variable.name)
+        elif variable.name not in TYPE_NAMES and variable.name != _TYPES_OF_MESSAGES:
+            hint = did_you_mean(variable.name, parameters)
+            details = {"offset": str(variable.start), "length": str(variable.end - variable.start)}
+            raise InvalidCaveat(f"{quoted(variable.name)} is not a parameter of the caveat{hint}", details)
     for index, name in enumerate(parameters):
         if name not in found:
             message = f"the parameter {quoted(name)} is not used in the expression, use or remove it"

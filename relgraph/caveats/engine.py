@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from relgraph.caveats.syntax import Node
     from relgraph.caveats.types import ParameterType
 
-__all__ = ["TOO_MUCH", "Engine", "Program", "engine_here"]
+__all__ = ["TOO_MUCH", "WORK_MAX", "Engine", "Program", "engine_here"]
+
+WORK_MAX: Final = 300_000
+"""Units of work that one evaluation may be: some 30 ms, so that it ends within 50."""
 
 TOO_MUCH: Final = "its evaluation could take too much work"
 """What a program says that was stopped."""
@@ -33,11 +37,12 @@ class Program(Protocol):
         """Return the condition's value with these of its parameters, or why there is none, without any value."""
 
 
-class Engine(Protocol):
+class Engine(Hashable, Protocol):
     """A library that compiles and runs CEL."""
 
-    work_max: int
-    """Units of work (`relgraph.caveats.work`) that one evaluation may be, so that it ends within 50 ms."""
+    @property
+    def step(self) -> int:
+        """Units of work (`relgraph.caveats.work`) that a step takes, on whatever it is made."""
 
     def compile(self, text: str, tree: Node, parameters: Mapping[str, ParameterType], /) -> Program:
         """Return the program of an expression. Raises InvalidCaveat with `offset` and `length`."""

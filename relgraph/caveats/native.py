@@ -111,7 +111,7 @@ def _failure(text: str) -> str:
 class _Native:
     """The library as an engine."""
 
-    work_max: Final = 300_000
+    step: Final = 1
 
     def compile(self, text: str, tree: Node, parameters: Mapping[str, ParameterType], /) -> Program:  # noqa: ARG002
         """Check the types, then return what runs."""

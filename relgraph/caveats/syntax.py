@@ -43,8 +43,29 @@ MACROS: Final = {"all": (2,), "exists": (2,), "exists_one": (2,), "filter": (2,)
 """The macros that bind a variable, with the numbers of arguments that make them one."""
 
 RESERVED: Final = frozenset(
-    "as break const continue else false for function if import in let loop namespace null package return true var void "
-    "while".split()
+    {
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    }
 )
 """Words that name nothing in CEL."""
 

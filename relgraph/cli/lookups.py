@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from relgraph.answers import Verdict
+from relgraph.cli.bringing import bringing_options
 from relgraph.cli.exits import CONDITIONAL, OK
 from relgraph.cli.options import Terminal, common_options, consistency_options, pass_terminal
 from relgraph.cli.output import on_terminal, print_json, print_lines
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relgraph.answers import Count, Lookup
+    from relgraph.contexts import Context
     from relgraph.revision import Consistency
 
 __all__ = ["permissions", "what", "who"]
@@ -50,6 +52,7 @@ def _lookup_options(command: Callable[P, R]) -> Callable[P, R]:
 @click.argument("permission")
 @click.argument("type")
 @_lookup_options
+@bringing_options
 @consistency_options
 @common_options
 @pass_terminal
@@ -61,6 +64,8 @@ def what(
     limit: int | None,
     cursor: str,
     count: bool,
+    context: Context | None,
+    contextual: tuple[str, ...],
     consistency: Consistency | None,
 ) -> int:
     """List every resource of TYPE that SUBJECT has PERMISSION on, all at one revision.
@@ -74,9 +79,22 @@ def what(
     with terminal.open() as door:
         if count:
             return _tell_count(
-                terminal, door.count_resources(subject, permission, type, consistency=consistency), named
+                terminal,
+                door.count_resources(
+                    subject, permission, type, context=context, contextual=contextual, consistency=consistency
+                ),
+                named,
             )
-        found = door.what(subject, permission, type, limit=limit, cursor=cursor, consistency=consistency)
+        found = door.what(
+            subject,
+            permission,
+            type,
+            limit=limit,
+            cursor=cursor,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
+        )
     return _tell(terminal, found, named)
 
 
@@ -85,6 +103,7 @@ def what(
 @click.argument("permission")
 @click.argument("type", metavar="TYPE[#RELATION]")
 @_lookup_options
+@bringing_options
 @consistency_options
 @common_options
 @pass_terminal
@@ -96,6 +115,8 @@ def who(
     limit: int | None,
     cursor: str,
     count: bool,
+    context: Context | None,
+    contextual: tuple[str, ...],
     consistency: Consistency | None,
 ) -> int:
     """List every subject of TYPE that has PERMISSION on RESOURCE, all at one revision; of TYPE#RELATION, usersets.
@@ -111,10 +132,26 @@ def who(
     named = Named("subject", kind, relation)
     with terminal.open() as door:
         if count:
-            counted = door.count_subjects(resource, permission, kind, relation=relation, consistency=consistency)
+            counted = door.count_subjects(
+                resource,
+                permission,
+                kind,
+                relation=relation,
+                context=context,
+                contextual=contextual,
+                consistency=consistency,
+            )
             return _tell_count(terminal, counted, named)
         found = door.who(
-            resource, permission, kind, relation=relation, limit=limit, cursor=cursor, consistency=consistency
+            resource,
+            permission,
+            kind,
+            relation=relation,
+            limit=limit,
+            cursor=cursor,
+            context=context,
+            contextual=contextual,
+            consistency=consistency,
         )
     return _tell(terminal, found, named)
 
@@ -154,13 +191,21 @@ def _tell(terminal: Terminal, found: Lookup, named: Named) -> int:
 @click.command(short_help="All that a subject may do with a resource.")
 @click.argument("subject")
 @click.argument("resource")
+@bringing_options
 @consistency_options
 @common_options
 @pass_terminal
-def permissions(terminal: Terminal, subject: str, resource: str, consistency: Consistency | None) -> int:
+def permissions(
+    terminal: Terminal,
+    subject: str,
+    resource: str,
+    context: Context | None,
+    contextual: tuple[str, ...],
+    consistency: Consistency | None,
+) -> int:
     """Tell for every relation and permission of RESOURCE whether SUBJECT has it, in the schema's order."""
     with terminal.open() as door:
-        found = door.permissions(subject, resource, consistency=consistency)
+        found = door.permissions(subject, resource, context=context, contextual=contextual, consistency=consistency)
     if terminal.json:
         for line in permissions_json(found):
             print_json(line)

@@ -22,6 +22,7 @@ from relgraph.dialing import Access, dial
 from relgraph.errors import RelgraphError
 from relgraph.tuples import TupleFilter
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
+from relgraph.wire.brought import brought_message
 from relgraph.wire.failures import error_from
 from relgraph.wire.questions import import_options_message
 from relgraph.wire.watches import watch_message
@@ -150,7 +151,7 @@ class Client(Lookups):
         deadline: float | None = None,
     ) -> Decision:
         """The verdict with its revision and what is missing. Raises Undecided when the answer is undefined."""
-        asked = self._requests.decide(subject, permission, resource, context, contextual, consistency)
+        asked = self._requests.decide(subject, permission, resource, brought_message(context, contextual), consistency)
         return self._call(self._stub.Check, asked, deadline)
 
     def decide_many(
@@ -163,7 +164,7 @@ class Client(Lookups):
         deadline: float | None = None,
     ) -> list[Decision]:
         """The verdict on each question, in their order, all at one revision; UNDECIDED is one of them here."""
-        asked = self._requests.decide_many(questions, context, contextual, consistency)
+        asked = self._requests.decide_many(questions, brought_message(context, contextual), consistency)
         return self._call(self._stub.CheckBulk, asked, deadline)
 
     def best(
@@ -201,7 +202,7 @@ class Client(Lookups):
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of the subject on each resource, in their order, all at one revision."""
-        asked = self._requests.best_many(subject, resources, ways, context, contextual, consistency)
+        asked = self._requests.best_many(subject, resources, ways, brought_message(context, contextual), consistency)
         return self._call(self._stub.BestAccess, asked, deadline)
 
     def best_subjects(
@@ -216,7 +217,9 @@ class Client(Lookups):
         deadline: float | None = None,
     ) -> list[Best]:
         """The best access of each subject on one resource, in their order, all at one revision."""
-        asked = self._requests.best_subjects(subjects, resource, ways, context, contextual, consistency)
+        asked = self._requests.best_subjects(
+            subjects, resource, ways, brought_message(context, contextual), consistency
+        )
         return self._call(self._stub.BestAccess, asked, deadline)
 
     def expand(
@@ -230,7 +233,9 @@ class Client(Lookups):
         deadline: float | None = None,
     ) -> Expansion:
         """How a permission or relation of the resource comes about; with `usersets`, those opened as well."""
-        asked = self._requests.expand(resource, permission, contextual, consistency, usersets=usersets)
+        asked = self._requests.expand(
+            resource, permission, brought_message(None, contextual), consistency, usersets=usersets
+        )
         return self._call(self._stub.Expand, asked, deadline)
 
     def orphans(

@@ -6,14 +6,17 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeVar
 
 from relgraph.client.requests import Dated, Requests
+from relgraph.wire.brought import brought_message
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import grpc
 
     from relgraph.answers import Count, Lookup, Permissions
     from relgraph.client.requests import Asked
     from relgraph.revision import Consistency
-    from relgraph.tuples import Object, Subject
+    from relgraph.tuples import Object, RelationTuple, Subject
     from relgraph.v1 import authorizer_pb2 as pb
     from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 
@@ -38,6 +41,8 @@ class Lookups(ABC):
         *,
         limit: int | None = None,
         cursor: str = "",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Lookup:
@@ -45,7 +50,9 @@ class Lookups(ABC):
 
         Without a `limit`, all of them, or LimitExceeded; with one, `cursor` continues after the page before.
         """
-        request = self._requests.what(subject, permission, type, limit, cursor, consistency)
+        request = self._requests.what(
+            subject, permission, type, limit, cursor, brought_message(context, contextual), consistency
+        )
         return self._gather(self._stub.LookupResources, request, deadline)
 
     def who(
@@ -57,6 +64,8 @@ class Lookups(ABC):
         relation: str = "",
         limit: int | None = None,
         cursor: str = "",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Lookup:
@@ -64,7 +73,9 @@ class Lookups(ABC):
 
         Without a `limit`, all of them, or LimitExceeded; with one, `cursor` continues after the page before.
         """
-        request = self._requests.who(resource, permission, type, relation, limit, cursor, consistency)
+        request = self._requests.who(
+            resource, permission, type, relation, limit, cursor, brought_message(context, contextual), consistency
+        )
         return self._gather(self._stub.LookupSubjects, request, deadline)
 
     def count_resources(
@@ -73,11 +84,15 @@ class Lookups(ABC):
         permission: str,
         type: str,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Count:
         """How many resources `what` would find, of each verdict."""
-        asked = self._requests.count_resources(subject, permission, type, consistency)
+        asked = self._requests.count_resources(
+            subject, permission, type, brought_message(context, contextual), consistency
+        )
         return self._call(self._stub.CountResources, asked, deadline)
 
     def count_subjects(
@@ -87,11 +102,15 @@ class Lookups(ABC):
         type: str,
         *,
         relation: str = "",
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Count:
         """How many subjects `who` would find, of each verdict."""
-        asked = self._requests.count_subjects(resource, permission, type, relation, consistency)
+        asked = self._requests.count_subjects(
+            resource, permission, type, relation, brought_message(context, contextual), consistency
+        )
         return self._call(self._stub.CountSubjects, asked, deadline)
 
     def permissions(
@@ -99,11 +118,13 @@ class Lookups(ABC):
         subject: str | Subject,
         resource: str | Object,
         *,
+        context: Mapping[str, object] | None = None,
+        contextual: Sequence[str | RelationTuple] = (),
         consistency: Consistency | None = None,
         deadline: float | None = None,
     ) -> Permissions:
         """The verdict on every relation and permission of the resource, in the schema's order."""
-        asked = self._requests.permissions(subject, resource, consistency)
+        asked = self._requests.permissions(subject, resource, brought_message(context, contextual), consistency)
         return self._call(self._stub.AllPermissions, asked, deadline)
 
     @abstractmethod

@@ -14,14 +14,13 @@ from relgraph.tuples import Object, Subject, question_of, questions_of
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire import answers
 from relgraph.wire import questions as messages
-from relgraph.wire.brought import brought_message
 from relgraph.wire.columns import question_columns, read_answer_columns
 from relgraph.wire.lookups import read_count, read_permissions
 from relgraph.wire.parts import plain_text
 from relgraph.wire.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from typing import Literal
 
@@ -43,10 +42,9 @@ if TYPE_CHECKING:
     from relgraph.client.terms import Terms
     from relgraph.revision import Consistency
     from relgraph.tuples import Precondition, Question, RelationTuple, TupleFilter
+    from relgraph.wire.brought import Brought
 
     Ways = Literal["none", "one", "all"]
-    Values = Mapping[str, object] | None
-    Facts = Sequence[str | RelationTuple]
 
 __all__ = ["Asked", "Dated", "Requests", "allowed", "check_on_conditional"]
 
@@ -119,14 +117,12 @@ class Requests:
         subject: str | Subject,
         permission: str | None,
         resource: str | Object | None,
-        context: Values,
-        contextual: Facts,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> Asked[pb.CheckRequest, pb.CheckResponse, Decision]:
         """One question."""
         who, name, what = question_of(subject, permission, resource)
         when = self._terms.at(consistency)
-        brings = brought_message(context, contextual)
         request = pb.CheckRequest(
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
@@ -139,13 +135,12 @@ class Requests:
         return Asked(request, answers.read_decision)
 
     def decide_many(
-        self, questions: Sequence[Question], context: Values, contextual: Facts, consistency: Consistency | None
+        self, questions: Sequence[Question], brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.CheckBulkRequest, pb.CheckBulkResponse, list[Decision]]:
         """Many questions."""
         asked = questions_of(questions)
         wide = len(asked) >= _COLUMNS_FROM
         when = self._terms.at(consistency)
-        brings = brought_message(context, contextual)
 
         def read(response: pb.CheckBulkResponse) -> list[Decision]:
             decisions = read_answer_columns(response) if wide else answers.read_decisions(response)
@@ -171,13 +166,11 @@ class Requests:
         subject: str | Subject,
         resources: Sequence[str | Object],
         ways: Ways,
-        context: Values,
-        contextual: Facts,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """One subject on many resources."""
         when = self._terms.at(consistency)
-        brings = brought_message(context, contextual)
         request = pb.BestAccessRequest(
             subject=str(Subject.of(subject)),
             resources=[str(Object.of(resource)) for resource in resources],
@@ -194,13 +187,11 @@ class Requests:
         subjects: Sequence[str | Subject],
         resource: str | Object,
         ways: Ways,
-        context: Values,
-        contextual: Facts,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> Asked[pb.BestAccessRequest, pb.BestAccessResponse, list[Best]]:
         """Many subjects on one resource."""
         when = self._terms.at(consistency)
-        brings = brought_message(context, contextual)
         request = pb.BestAccessRequest(
             subjects=[str(Subject.of(subject)) for subject in subjects],
             resource=str(Object.of(resource)),
@@ -232,7 +223,7 @@ class Requests:
         self,
         resource: str | Object,
         permission: str,
-        contextual: Facts,
+        brings: Brought,
         consistency: Consistency | None,
         *,
         usersets: bool,
@@ -243,7 +234,7 @@ class Requests:
             resource=str(Object.of(resource)),
             permission=plain_text(permission, "permission"),
             usersets=usersets,
-            contextual_tuples=brought_message(None, contextual).tuples,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -256,6 +247,7 @@ class Requests:
         type: str,
         limit: int | None,
         cursor: str,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> pb.LookupResourcesRequest:
         """The resources that a subject has a permission on."""
@@ -266,6 +258,8 @@ class Requests:
             type=plain_text(type, "type"),
             limit=_rows(limit),
             cursor=plain_text(cursor, "cursor"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
@@ -278,6 +272,7 @@ class Requests:
         relation: str,
         limit: int | None,
         cursor: str,
+        brings: Brought,
         consistency: Consistency | None,
     ) -> pb.LookupSubjectsRequest:
         """The subjects that have a permission on a resource."""
@@ -289,12 +284,14 @@ class Requests:
             relation=plain_text(relation, "relation"),
             limit=_rows(limit),
             cursor=plain_text(cursor, "cursor"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
 
     def count_resources(
-        self, subject: str | Subject, permission: str, type: str, consistency: Consistency | None
+        self, subject: str | Subject, permission: str, type: str, brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.CountResourcesRequest, pb.CountResponse, Count]:
         """How many resources there are."""
         when = self._terms.at(consistency)
@@ -302,13 +299,21 @@ class Requests:
             subject=str(Subject.of(subject)),
             permission=plain_text(permission, "permission"),
             type=plain_text(type, "type"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read_count)
 
     def count_subjects(
-        self, resource: str | Object, permission: str, type: str, relation: str, consistency: Consistency | None
+        self,
+        resource: str | Object,
+        permission: str,
+        type: str,
+        relation: str,
+        brings: Brought,
+        consistency: Consistency | None,
     ) -> Asked[pb.CountSubjectsRequest, pb.CountResponse, Count]:
         """How many subjects there are."""
         when = self._terms.at(consistency)
@@ -317,19 +322,23 @@ class Requests:
             permission=plain_text(permission, "permission"),
             type=plain_text(type, "type"),
             relation=plain_text(relation, "relation"),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )
         return Asked(request, read_count)
 
     def permissions(
-        self, subject: str | Subject, resource: str | Object, consistency: Consistency | None
+        self, subject: str | Subject, resource: str | Object, brings: Brought, consistency: Consistency | None
     ) -> Asked[pb.AllPermissionsRequest, pb.AllPermissionsResponse, Permissions]:
         """All that a subject has on a resource."""
         when = self._terms.at(consistency)
         request = pb.AllPermissionsRequest(
             subject=str(Subject.of(subject)),
             resource=str(Object.of(resource)),
+            context=brings.context,
+            contextual_tuples=brings.tuples,
             consistency=messages.consistency_message(when),
             at=messages.at_message(when),
         )

@@ -42,7 +42,10 @@ class NameNode:
 
 @dataclass(frozen=True, slots=True)
 class KindNode:
-    """One subject kind; `relation_at` is the place of the name behind `#`, `caveat_at` of the caveat's, else `type_at`."""
+    """One subject kind; `relation_at` is the place of the name behind `#`, `caveat_at` that of the caveat's name.
+
+    Where there is no such name, it is the place of the type.
+    """
 
     kind: SubjectKind
     type_at: Span

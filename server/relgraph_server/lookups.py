@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from relgraph.tuples import Object, Subject, check_relation, check_type
 from relgraph.wire import lookups as messages
 from relgraph.wire import questions
+from relgraph.wire.brought import read_brought
 from relgraph.wire.parts import read_text
 from relgraph_server.guard import refuse_unserved
 from relgraph_server.places import Places
@@ -55,9 +56,18 @@ class Lookups:
         type_ = read_text(check_type, request.type, "type")
         limit = request.limit if request.HasField("limit") else None
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         await self._send(
             lambda left: self._authorizer.what(
-                subject, permission, type_, limit=limit, cursor=request.cursor, consistency=consistency, deadline=left
+                subject,
+                permission,
+                type_,
+                limit=limit,
+                cursor=request.cursor,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -71,6 +81,7 @@ class Lookups:
         relation = _read_relation(request)
         limit = request.limit if request.HasField("limit") else None
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         await self._send(
             lambda left: self._authorizer.who(
                 resource,
@@ -79,6 +90,8 @@ class Lookups:
                 relation=relation,
                 limit=limit,
                 cursor=request.cursor,
+                context=values,
+                contextual=contextual,
                 consistency=consistency,
                 deadline=left,
             ),
@@ -100,9 +113,16 @@ class Lookups:
         permission = read_text(check_relation, request.permission, "permission")
         type_ = read_text(check_type, request.type, "type")
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         count = await self._ask(
             lambda left: self._authorizer.count_resources(
-                subject, permission, type_, consistency=consistency, deadline=left
+                subject,
+                permission,
+                type_,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -116,9 +136,17 @@ class Lookups:
         type_ = read_text(check_type, request.type, "type")
         relation = _read_relation(request)
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         count = await self._ask(
             lambda left: self._authorizer.count_subjects(
-                resource, permission, type_, relation=relation, consistency=consistency, deadline=left
+                resource,
+                permission,
+                type_,
+                relation=relation,
+                context=values,
+                contextual=contextual,
+                consistency=consistency,
+                deadline=left,
             ),
             context,
         )
@@ -130,8 +158,11 @@ class Lookups:
         subject = read_text(Subject.parse, request.subject, "subject")
         resource = read_text(Object.parse, request.resource, "resource")
         consistency = questions.read_consistency(request)
+        values, contextual = read_brought(request)
         found = await self._ask(
-            lambda left: self._authorizer.permissions(subject, resource, consistency=consistency, deadline=left),
+            lambda left: self._authorizer.permissions(
+                subject, resource, context=values, contextual=contextual, consistency=consistency, deadline=left
+            ),
             context,
         )
         return messages.permissions_message(found)

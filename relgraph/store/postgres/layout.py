@@ -92,7 +92,29 @@ _FIRST: Final = (
             ceil(extract(epoch FROM clock_timestamp()) * 1000000)::bigint))""",
 )
 
-_STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_CAVEATS: Final = (
+    # As before, and under which caveat a tuple counts: without, one would read as if it always did.
+    """CREATE OR REPLACE VIEW {s}.living_tuples AS
+        SELECT resource_type.name AS resource_type, resource.key AS resource_id, relation.name AS relation,
+            subject_type.name AS subject_type, subject.key AS subject_id,
+            coalesce(subject_relation.name, '') AS subject_relation, tuples.created AS created,
+            to_char(timestamp '1970-01-01' + tuples.expires * interval '1 microsecond',
+                'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS expires_at,
+            coalesce(caveat.name, '') AS caveat, convert_from(tuples.context, 'UTF8') AS context
+        FROM {s}.tuples
+            JOIN {s}.objects AS resource ON resource.id = tuples.resource
+            JOIN {s}.names AS resource_type ON resource_type.id = resource.type
+            JOIN {s}.names AS relation ON relation.id = tuples.relation
+            JOIN {s}.objects AS subject ON subject.id = tuples.subject
+            JOIN {s}.names AS subject_type ON subject_type.id = subject.type
+            LEFT JOIN {s}.names AS subject_relation ON subject_relation.id = tuples.subject_relation
+            LEFT JOIN {s}.names AS caveat ON caveat.id = tuples.caveat
+        WHERE tuples.deleted IS NULL AND (tuples.expires IS NULL OR tuples.expires > greatest(
+            (SELECT stamp FROM {s}.revisions WHERE number = (SELECT head FROM {s}.meta)),
+            ceil(extract(epoch FROM clock_timestamp()) * 1000000)::bigint))""",
+)
+
+_STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _CAVEATS)
 
 FORMAT: Final = len(_STEPS)
 """The format that this relgraph writes: the number of migrations behind it."""

@@ -107,10 +107,34 @@ _HISTORY = (
     "CREATE INDEX tuples_by_expiration ON tuples(expires) WHERE deleted IS NULL AND expires IS NOT NULL",
 )
 
+_CAVEATS = (
+    "DROP VIEW living_tuples",
+    # As before, and under which caveat a tuple counts: without, one would read as if it always did.
+    """CREATE VIEW living_tuples AS
+        SELECT resource_type.name AS resource_type, resource.key AS resource_id, relation.name AS relation,
+            subject_type.name AS subject_type, subject.key AS subject_id,
+            coalesce(subject_relation.name, '') AS subject_relation, tuples.created AS created,
+            strftime('%Y-%m-%dT%H:%M:%S', (tuples.expires - (tuples.expires % 1000000 + 1000000) % 1000000) / 1000000,
+                'unixepoch') || printf('.%06dZ', (tuples.expires % 1000000 + 1000000) % 1000000) AS expires_at,
+            coalesce(caveat.name, '') AS caveat, CAST(tuples.context AS TEXT) AS context
+        FROM tuples
+            JOIN objects AS resource ON resource.id = tuples.resource
+            JOIN names AS resource_type ON resource_type.id = resource.type
+            JOIN names AS relation ON relation.id = tuples.relation
+            JOIN objects AS subject ON subject.id = tuples.subject
+            JOIN names AS subject_type ON subject_type.id = subject.type
+            LEFT JOIN names AS subject_relation ON subject_relation.id = tuples.subject_relation
+            LEFT JOIN names AS caveat ON caveat.id = tuples.caveat
+        WHERE tuples.deleted IS NULL AND (tuples.expires IS NULL OR tuples.expires > max(
+            (SELECT stamp FROM revisions WHERE number = (SELECT head FROM meta)),
+            strftime('%s', 'now') * 1000000 + (substr(strftime('%f', 'now'), 4) + 1) * 1000))""",
+)
+
 _STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("first layout", _FIRST),
     ("expirations", _EXPIRATIONS),
     ("history", _HISTORY),
+    ("caveats", _CAVEATS),
 )
 
 FORMAT = len(_STEPS)
