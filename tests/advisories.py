@@ -156,25 +156,25 @@ ADVISORIES: Final = (
     Advisory(
         ("O CVE-2023-40579", "S CVE-2022-21646"),
         "a list left an intersection or an exclusion out, behind an arrow or beside a wildcard",
-        ("test_advisories_lists.py::test_a_list_says_what_a_check_says",),
+        (
+            "test_lookup_advisories.py::test_openfga_cve_2023_40579_what_is_inherited_is_decided",
+            "test_lookup_advisories.py::test_cve_2022_21646_a_wildcard_under_intersection_and_exclusion",
+        ),
     ),
     Advisory(
         ("S #3136", "S #3140"),
         "a subject that is excluded was listed under a wildcard in an intersection",
-        (
-            "test_advisories_lists.py::test_who_is_excluded_stands_beside_everybody",
-            "test_advisories_lists.py::test_a_list_says_what_a_check_says",
-        ),
+        ("test_lookup_advisories.py::test_spicedb_1_54_0_a_subject_excluded_from_a_wildcard_in_an_intersection",),
     ),
     Advisory(
         ("S CVE-2024-32001",),
         "subjects were dropped whose type is reached through several usersets",
-        ("test_advisories_lists.py::test_subjects_reached_through_several_relations_are_all_listed",),
+        ("test_lookup_advisories.py::test_cve_2024_32001_one_type_through_several_relations",),
     ),
     Advisory(
         ("S CVE-2025-65111", "O #2721"),
         "a relation read both for its members and as the way to others was followed once",
-        ("test_advisories_lists.py::test_a_relation_that_is_read_twice_leads_both_ways",),
+        ("test_lookup_advisories.py::test_cve_2025_65111_a_relation_read_twice",),
     ),
     Advisory(
         ("O CVE-2026-24851",),
@@ -184,12 +184,12 @@ ADVISORIES: Final = (
     Advisory(
         ("O #3296",),
         "a list gave what an exclusion takes away, when reading the exclusion failed",
-        ("test_advisories_lists.py::test_a_list_emits_nothing_that_could_not_be_decided",),
+        ("test_lookup_advisories.py::test_openfga_3296_an_error_in_an_exclusion_lists_nothing",),
     ),
     Advisory(
         ("S CVE-2023-35930",),
         "a list that was cut short looked whole",
-        ("test_advisories_lists.py::test_a_list_that_is_cut_short_says_so",),
+        ("test_lookup_advisories.py::test_cve_2023_35930_what_is_incomplete_is_an_error",),
     ),
     Advisory(
         ("O CVE-2023-45810", "O CVE-2024-23820"),

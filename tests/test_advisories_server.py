@@ -397,4 +397,5 @@ def test_callers_who_leave_leave_nothing_behind() -> None:
         assert 0 == left(authorizer)
         assert ["no"] == asked(authorizer, "report:q3#administer@user:anna")
         with switched_off(Pinned, "release", lambda _: None):
-            assert left(authorizer) > 0
+            # A call may be late before it is begun.
+            assert any(left(authorizer) for _ in range(10))
