@@ -171,10 +171,10 @@ def test_lookups_count_them(door: Door) -> None:
     assert 2 == door.count_resources("user:zoe", "view", "doc", contextual=facts).yes
     excluded = door.what("user:root", "edit", "doc", contextual=["doc:new#banned@user:root"])
     assert {"*": "yes", "new": "no"} == {row.id: row.verdict.value for row in excluded.rows}
-    assert {"zoe": "yes", "root": "yes"} == {
+    assert {"zoe": "yes", "root": "yes", "uni": "yes"} == {
         row.id: row.verdict.value for row in door.who("doc:other", "view", "user", contextual=facts).rows
     }
-    assert 2 == door.count_subjects("doc:other", "view", "user", contextual=facts).yes
+    assert 3 == door.count_subjects("doc:other", "view", "user", contextual=facts).yes
     # A folder that only they name is one of all folders.
     assert ["other"] == [row.id for row in door.what("user:uni", "view", "doc", contextual=facts).rows]
     held = {row.name: row.verdict.value for row in door.permissions("user:zoe", "doc:new", contextual=facts).rows}
