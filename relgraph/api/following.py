@@ -259,12 +259,23 @@ class Following:
 
     @contextmanager
     def pinned(
-        self, consistency: Consistency | None, deadline: float | None = None, page: Token | None = None
+        self,
+        consistency: Consistency | None,
+        deadline: float | None = None,
+        page: Token | None = None,
+        *,
+        walks: bool = False,
     ) -> Iterator[Pinned]:
-        """Hold what to answer from: what a page before was answered from, or what `consistency` asks for."""
+        """Hold what to answer from: what a page before was answered from, or what `consistency` asks for.
+
+        Where a page `walks`, the graph is held for it if it still has that revision.
+        """
         observer = self.observer
         started = 0.0 if observer is None else self._timer()
-        pinned = self.pin_again(page) if page is not None else self.pin(consistency, deadline)
+        held = self._pin_graph(page) if page is not None and walks else None
+        if held is None:
+            held = self.pin(consistency, deadline) if page is None else self.pin_again(page)
+        pinned = held
         if observer is not None:
             began, started = started, self._timer()
             observer.pinned(started - began)
@@ -304,6 +315,21 @@ class Following:
         self.check_process()
         self._check_origin(token)
         return self._pin_past(lambda snapshot: (self.kept(snapshot, token), token.instant))
+
+    def _pin_graph(self, token: Token) -> Pinned | None:
+        """Hold the revision of a page's token, and its instant, in the graph; None where that does not have it."""
+        self.check_process()
+        state = self._state
+        head = state.graph.head
+        with self.store.snapshot() as snapshot:
+            revision = self.kept(snapshot, token)
+            # The graph's chain is the store's own, nonce by nonce, up to the token's revision.
+            chained = not state.torn and revision.number <= head.number and snapshot.revision(head.number) == head
+        view = state.graph.view(revision.number) if chained else None
+        if view is None:
+            return None
+        program = state.program_at(revision.number, self.parsed)
+        return Pinned(view, program, revision, token.instant, self._token(revision, token.instant))
 
     def _pin_exactly(self, token: Token) -> Pinned:
         return self._pin_past(

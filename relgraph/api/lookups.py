@@ -184,7 +184,8 @@ class Lookups:
                 raise InvalidCursor("a cursor carries its own revision and instant; leave consistency and time out")
             before = LookupCursor.parse(cursor, words)
         ends = ends_at(deadline)
-        with self._following.pinned(consistency, ends, None if before is None else before.token) as pinned:
+        page_before = None if before is None else before.token
+        with self._following.pinned(consistency, ends, page_before, walks=True) as pinned:
             listing = opening(world_of(pinned, self.limits, ends, given))
             found = list(islice(_rows(listing, before), (limit or most) + 1))
             page = tuple(found[: limit or most])

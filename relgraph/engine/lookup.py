@@ -94,28 +94,23 @@ class _Subjects(Listing):
     ) -> None:
         self._world, self._conditions = world, conditions
         self._resource, self._name, self._kind = resource, name, kind
-        self._known: dict[Alike, Told] = {}
-        crowd = Crowd(world, conditions, *kind)
-        crowd.read(resource, name)
-        self._alike = {crowd.object(number).id: alike for number, alike in crowd.members.items()}
-        root = crowd.member(crowd.number(resource), name)
-        # Whoever stands below a name that is a union all the way down, and whose tuples all count, is in it.
-        self._all = crowd.plain and root is not None and world.program.plans.of(root.formula) is not None
-        super().__init__(world.budget, self._asked(_STRANGER), sorted(self._alike))
+        self._decided: dict[Alike, Told] = {}
+        self._crowd = Crowd(world, conditions, *kind)
+        self._crowd.read(resource, name)
+        self._alike = {self._crowd.object(number).id: alike for number, alike in self._crowd.members.items()}
+        super().__init__(world.budget, self._asked(_STRANGER, ()), sorted(self._alike))
 
     def _told(self, id_: str) -> Told:
-        if self._all:
-            return Verdict.YES, ()
         alike = self._alike[id_]
-        known = self._known.get(alike)
-        if known is None:
-            known = self._known[alike] = self._asked(id_)
-        return known
+        told = self._decided.get(alike)
+        if told is None:
+            told = self._decided[alike] = self._asked(id_, alike)
+        return told
 
-    def _asked(self, id_: str) -> Told:
+    def _asked(self, id_: str, alike: Alike) -> Told:
         type_, relation = self._kind
-        walk = Walk(SubjectScope(self._world, Subject(type_, id_, relation)), self._conditions)
-        return check(walk, self._resource, self._name)
+        scope = SubjectScope(self._world, Subject(type_, id_, relation))
+        return check(Walk(scope, self._conditions, known=self._crowd.known(alike)), self._resource, self._name)
 
 
 def resources(walk: Walk, type_: str, name: str) -> Listing:

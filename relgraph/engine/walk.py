@@ -24,7 +24,7 @@ from relgraph.engine.solve import Equation, solve
 from relgraph.rewrites.verdict import CONDITIONAL, NO, OPEN, REFUSED, YES, Combine, negate, stronger, weaker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from relgraph.engine.scope import SubjectScope
     from relgraph.rewrites import Atom, Term, Value
@@ -105,17 +105,19 @@ class Walk:
         *,
         exhaustive: bool = False,
         searches: bool = True,
+        known: Callable[[Atom], Value | None] | None = None,
     ) -> None:
         self.scope = scope
-        known = conditions or scope.conditions
-        self.conditions: Conditions = known or Unconditional()
+        self._told = known
+        judging = conditions or scope.conditions
+        self.conditions: Conditions = judging or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
         self._untils: dict[Atom, int] = {}
         self._exhaustive = exhaustive
         # INVARIANT: read once. Two threads that meet a program first may each make plans, with numbers of their own.
         self._plans = scope.program.plans
-        self._reach = Reach(scope, self._plans, known)
+        self._reach = Reach(scope, self._plans, judging)
         self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []
@@ -150,6 +152,10 @@ class Walk:
     def _known(self, atom: Atom) -> Value | None:
         """Return an atom's final value if it is known, or can be searched for."""
         value = self.values.get(atom)
+        if value is None and self._told is not None:
+            value = self._told(atom)
+            if value is not None:
+                self.values[atom] = value
         if value is not None or not self._searches:
             return value
         plan = self._plans.of(atom.formula)

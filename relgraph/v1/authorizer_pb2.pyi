@@ -396,11 +396,11 @@ class CheckRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -549,11 +549,11 @@ class CheckBulkRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this request only. Not served yet."""
+        """Tuples that count beside the stored ones, for this request only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -723,11 +723,11 @@ class BestAccessRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -951,11 +951,11 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Refused when set: nobody is asked about, so no value would decide anything; tuples are shown with their caveats."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1073,11 +1073,11 @@ class LookupResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1134,11 +1134,11 @@ class LookupSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1240,11 +1240,11 @@ class CountResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1289,11 +1289,11 @@ class CountSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1375,11 +1375,11 @@ class AllPermissionsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
