@@ -109,15 +109,15 @@ class Walk:
     ) -> None:
         self.scope = scope
         self._told = known
-        given = conditions or scope.conditions
-        self.conditions: Conditions = given or Unconditional()
+        judging = conditions or scope.conditions
+        self.conditions: Conditions = judging or Unconditional()
         self.values: dict[Atom, Value] = {}
         self.equations: dict[Atom, Equation] = {}
         self._untils: dict[Atom, int] = {}
         self._exhaustive = exhaustive
         # INVARIANT: read once. Two threads that meet a program first may each make plans, with numbers of their own.
         self._plans = scope.program.plans
-        self._reach = Reach(scope, self._plans, given)
+        self._reach = Reach(scope, self._plans, judging)
         self._searches = searches and not exhaustive
         self._indexes: dict[Atom, int] = {}
         self._stack: list[_Frame] = []
