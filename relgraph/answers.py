@@ -280,7 +280,8 @@ class Page:
 class LogEntry:
     """What one revision did: who wrote it, when and why, and which tuples it created and deleted, in key order.
 
-    A tuple whose expiration changed is in both. `schema` is the text that it put in force, None where it put none.
+    A tuple whose expiration, caveat or context changed is in both. `schema` is the text that it put in force, None
+    where it put none.
     """
 
     revision: int
@@ -404,13 +405,20 @@ class ChangeKind(Enum):
     GRANT_REMOVED = "grant_removed"
     GRANT_CHANGED = "grant_changed"
     DOC_CHANGED = "doc_changed"
+    CAVEAT_ADDED = "caveat_added"
+    CAVEAT_REMOVED = "caveat_removed"
+    CAVEAT_EXPRESSION_CHANGED = "caveat_expression_changed"
+    CAVEAT_PARAMETER_ADDED = "caveat_parameter_added"
+    CAVEAT_PARAMETER_REMOVED = "caveat_parameter_removed"
+    CAVEAT_PARAMETER_TYPE_CHANGED = "caveat_parameter_type_changed"
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
     """One difference: of what kind, in which definition, at which name, and both texts; what is not there is empty.
 
-    `type` is empty for flags, `name` is the flag, relation or permission, and empty for a definition as a whole.
+    `type` is the caveat where it is about one, and empty for flags; `name` is the flag, relation, permission or
+    parameter, and empty for a definition or a caveat as a whole.
     """
 
     kind: ChangeKind

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
     from relgraph.cli.target import Target
 
-__all__ = ["ANNA", "MEMBER", "REPORT", "TOKEN", "VIA", "Double"]
+__all__ = ["ANNA", "BRINGS_NOTHING", "MEMBER", "REPORT", "TOKEN", "VIA", "Double"]
 
 TOKEN = str(Token(store=b"s" * 16, epoch=1, revision=7, nonce=b"n" * 16, instant=0))
 ANNA = Subject.parse("user:anna")
 REPORT = Object.parse("report:q3")
 VIA = RelationTuple.parse("report:q3#manager@group:board#member")
 MEMBER = RelationTuple.parse("group:board#member@user:anna")
+BRINGS_NOTHING: dict[str, object] = {"context": None, "contextual": ()}
+"""What a question is asked with that brings nothing along."""
 
 
 @dataclass

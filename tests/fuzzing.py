@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.struct_pb2 import NullValue, Struct, Value
 
 from relgraph.revision import Token
+from relgraph.tuples import RelationTuple
 from relgraph.v1 import authorizer_pb2 as pb
+from relgraph.wire.parts import tuple_message
 from tests.serving import SCHEMA, TUPLES
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "relation": RELATIONS,
     "relations": RELATIONS,
     "subject_relation": (*RELATIONS, ""),
+    "caveat": ("near", "near", "", "far"),
     "resource_type": ("report", "group", "gate", "user", "nothing"),
     "subject_type": ("user", "group", "gate"),
     "type": ("report", "group", "gate", "user"),
@@ -75,8 +79,11 @@ WORDS: dict[str, tuple[str, ...]] = {
 """What a text field of that name is mostly filled with."""
 
 # Fields that are not served refuse their request at once, and so hide what stands behind them: they are set seldom.
-_SELDOM = {"context", "contextual_tuples", "caveat", "dry_run", "expect"}
+_SELDOM = {"dry_run", "expect"}
 _SELDOM_P = 0.01
+# What most of its values are wrong for: set as seldom as lets the rest of a request be met as well.
+_BESIDE = {"context", "contextual_tuples"}
+_BESIDE_P = 0.05
 _GOOD_P = 0.5
 _WHOLE_P = 0.4
 _NUMBERS = (0, 1, 2, 3, 7, 100, 1_000, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, -1, -(2**63), 10**9)
@@ -86,6 +93,34 @@ _DEPTH_MAX = 6
 def _number(random: Random, low: int, high: int) -> int:
     wanted = random.choice(_NUMBERS) if random.random() < 0.3 else random.randrange(4)
     return wanted if low <= wanted <= high else random.randrange(4)
+
+
+def _value(random: Random, message: Value, depth: int) -> None:
+    """Set a value of a context: of any kind, or of none."""
+    match random.randrange(9):
+        case 0 if depth < _DEPTH_MAX:
+            for _ in range(random.choice((0, 1, 3))):
+                _value(random, message.list_value.values.add(), depth + 1)
+        case 1 if depth < _DEPTH_MAX:
+            _context(random, message.struct_value, depth + 1)
+        case 2:
+            message.bool_value = random.random() < 0.5
+        case 3 | 4:
+            message.string_value = random.choice(("north", "south", "2", *ODD))
+        case 5 | 6:
+            message.number_value = random.choice((0.0, -0.0, 1.5, 2, 2.0**53, 1e300, float("nan"), float("-inf")))
+        case 7:
+            message.null_value = NullValue.NULL_VALUE
+
+
+def _context(random: Random, message: Struct, depth: int) -> None:
+    message.SetInParent()
+    if random.random() < _GOOD_P:
+        message.update({"site": random.choice(("north", "south")), "limit": random.choice((1, 2, "2"))})
+        return
+    for name in ("site", "limit", "other", "", "\u202e"):
+        if random.random() < 0.4:
+            _value(random, message.fields[name], depth)
 
 
 def _scalar(random: Random, field: FieldDescriptor) -> object:
@@ -113,13 +148,14 @@ def _scalar(random: Random, field: FieldDescriptor) -> object:
 
 def _fill(random: Random, message: Message, depth: int) -> None:
     for field in cast("Sequence[FieldDescriptor]", message.DESCRIPTOR.fields):
-        odds = _SELDOM_P if field.name in _SELDOM else 0.15 if field.number >= 16 else 0.85
+        odds = 0.15 if field.number >= 16 else 0.85
+        odds = _SELDOM_P if field.name in _SELDOM else _BESIDE_P if field.name in _BESIDE else odds
         if random.random() > odds or depth > _DEPTH_MAX:
             continue
         value = getattr(message, field.name)
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            continue
-        if hasattr(value, "add"):
+        if isinstance(value, Struct):
+            _context(random, value, depth)
+        elif hasattr(value, "add"):
             for _ in range(random.choice((0, 1, 1, 2, 5))):
                 _fill(random, value.add(), depth + 1)
         elif hasattr(value, "append"):
@@ -131,6 +167,7 @@ def _fill(random: Random, message: Message, depth: int) -> None:
             setattr(message, field.name, _scalar(random, field))
 
 
+_CAVEATED = ("report:q4#viewer@user:bob[near]", 'report:q4#viewer@user:anna[near:{"limit":2,"site":"north"}]')
 _FACTS = [pb.RelationTuple(resource=f"report:r{n}", relation="viewer", subject="user:anna") for n in range(3)]
 _TOUCHES = [pb.Update(operation=pb.Update.OPERATION_TOUCH, tuple=fact) for fact in _FACTS]
 _REPORTS = pb.TupleFilter(resource_type="report", relation="manager")
@@ -196,9 +233,7 @@ GOOD: dict[str, tuple[Sequence[Message], ...]] = {
 
 
 def _tuple_message(random: Random) -> pb.RelationTuple:
-    resource, _, rest = random.choice(TUPLES).partition("#")
-    relation, _, subject = rest.partition("@")
-    return pb.RelationTuple(resource=resource, relation=relation, subject=subject)
+    return tuple_message(RelationTuple.parse(random.choice((*TUPLES, *_CAVEATED))))
 
 
 def valid(random: Random, descriptor: Descriptor) -> Message:

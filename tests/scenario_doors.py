@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from relgraph.cli import main
 from relgraph.errors import RelgraphError, Undecided
 from relgraph.instants import instant_text, moment
+from relgraph.tuples import RelationTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,17 @@ class MethodsDoor:
             return "yes" if self._authorizer.check(question, consistency=when) else "no"
         except Undecided:
             return "undecided"
+
+    def found(self, question: str, when: Consistency | None = None) -> list[str]:
+        """Return the verdict as both lookups, and all permissions, tell it."""
+        asked, door = RelationTuple.parse(question), self._authorizer
+        what = door.what(asked.subject, asked.relation, asked.resource.type, consistency=when)
+        type_, relation = asked.subject.type, asked.subject.relation
+        who = door.who(asked.resource, asked.relation, type_, relation=relation, consistency=when)
+        every = door.permissions(asked.subject, asked.resource, consistency=when)
+        rows = [{row.id: row.verdict.value for row in each.rows} for each in (what, who)]
+        held = {row.name: row.verdict.value for row in every.rows}
+        return [*_both(asked, rows), held[asked.relation]]
 
     def best(self, subject: str, resource: str, when: Consistency | None = None) -> BestAnswer:
         """Return the best access with all ways."""
@@ -146,6 +158,31 @@ class TerminalDoor:
         assert {"yes": 0, "no": 1}[verdict] == code
         return verdict
 
+    def found(self, question: str, when: Consistency | None = None) -> list[str]:
+        """Return the verdict as both lookups, and all permissions, tell it; what is undecided ends with 3."""
+        asked = RelationTuple.parse(question)
+        subject, resource, name = str(asked.subject), str(asked.resource), asked.relation
+        relation = f"#{asked.subject.relation}" if asked.subject.relation else ""
+        answers = []
+        for words in (
+            ("what", subject, name, asked.resource.type),
+            ("who", resource, name, f"{asked.subject.type}{relation}"),
+            ("permissions", subject, resource),
+        ):
+            code, output, errors = self._run(*words, *_at(when))
+            told = [json.loads(line) for line in output.splitlines()]
+            assert (_UNDECIDED if any(row["verdict"] == "undecided" for row in told) else 0, "") == (code, errors)
+            answers.append({row.get("resource") or row.get("subject") or row["name"]: row["verdict"] for row in told})
+        what, who, held = answers
+        rows = [
+            {name.removeprefix(f"{asked.resource.type}:"): verdict for name, verdict in what.items()},
+            {
+                name.removeprefix(f"{asked.subject.type}:").removesuffix(relation): verdict
+                for name, verdict in who.items()
+            },
+        ]
+        return [*_both(asked, rows), held[name]]
+
     def best(self, subject: str, resource: str, when: Consistency | None = None) -> BestAnswer:
         """Return the best access with all ways."""
         code, output, _ = self._run("best", subject, resource, "--ways", "all", *_at(when))
@@ -175,6 +212,12 @@ class TerminalDoor:
 Door = MethodsDoor | TerminalDoor
 
 _UNDECIDED = 3
+
+
+def _both(asked: RelationTuple, rows: list[dict[str, str]]) -> list[str]:
+    """Return what the rows of `what` and of `who` say on a question: an id without a row is as all others are."""
+    ids = (asked.resource.id, asked.subject.id)
+    return [each.get(id_) or each.get("*") or "no" for id_, each in zip(ids, rows, strict=True)]
 
 
 def _acting(actor: str | None) -> tuple[str, ...]:

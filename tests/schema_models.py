@@ -1,4 +1,4 @@
-"""Whole schemas for Hypothesis, drawn as models and not as text, over all of the language but caveats.
+"""Whole schemas for Hypothesis, drawn as models and not as text, over all of the language.
 
 *Rule 1*: every model drawn is one that validation admits, with flags that are used and flags that are not.
 `facts` is what two models have to agree on to be the same: everything but places and text.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from relgraph.caveats import compile_caveat
 from relgraph.rewrites import (
     AllArrow,
     Arrow,
@@ -24,7 +25,7 @@ from relgraph.rewrites import (
     Span,
     Union,
 )
-from relgraph.schema import Definition, Grant, Permission, Relation, Schema, SubjectKind
+from relgraph.schema import DeclaredCaveat, Definition, Grant, Permission, Relation, Schema, SubjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,17 @@ FLAGS = ("expiration", "grants", "roles", "self", "typechecking", "universal")
 _TYPES = ("user", "group", "org/team/doc", "folder")
 _RELATIONS = ("member", "parent", "grant", "subject")
 _PERMISSIONS = ("view", "edit", "roles", "universal")
+_CAVEATS = {
+    "late": compile_caveat("late", [("hour", "int")], "hour > 5"),
+    "org/near": compile_caveat(
+        "org/near",
+        [("ip", "ipaddress"), ("nets", "list<string>"), ("more", "map<list<any>>")],
+        "// } and {\n\n  nets.exists(each, ip.in_cidr(each)) ||\n    more != {'}': ['{']} // why",
+    ),
+    "universals": compile_caveat(
+        "universals", [("say", "any"), ("when", "timestamp")], 'say == """\n}\'""" && when == when'
+    ),
+}
 _DEPTH_MAX = 90
 _AT = Span()
 
@@ -44,11 +56,12 @@ _docs = st.sampled_from(("", "", "// one", "/* two\n   three */", "// four\n/** 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names of each type, which of its relations take wildcards, and the flags in force."""
+    """The names of each type, which of its relations take wildcards, the flags in force, and the caveats."""
 
     members: Mapping[str, tuple[str, ...]]
     wild: frozenset[tuple[str, str]]
     flags: frozenset[str]
+    caveats: tuple[str, ...]
 
     def relations(self, type_: str) -> list[str]:
         return [name for name in self.members[type_] if name in _RELATIONS]
@@ -68,7 +81,8 @@ def _names(draw: st.DrawFn) -> _Names:
         members[type_] = (*relations, *draw(st.lists(st.sampled_from(_PERMISSIONS), max_size=3, unique=True)))
     pairs = [(type_, name) for type_, names in members.items() for name in names if name in _RELATIONS]
     wild = draw(st.sets(st.sampled_from(pairs))) if pairs else set()
-    return _Names(members, frozenset(wild), draw(st.frozensets(st.sampled_from(FLAGS))))
+    caveats = draw(st.lists(st.sampled_from(sorted(_CAVEATS)), max_size=3, unique=True))
+    return _Names(members, frozenset(wild), draw(st.frozensets(st.sampled_from(FLAGS))), tuple(caveats))
 
 
 @st.composite
@@ -86,7 +100,8 @@ def _kinds(draw: st.DrawFn, names: _Names, type_: str, relation: str) -> tuple[S
     for kind in draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=4)):
         expiration = "expiration" in names.flags and draw(st.booleans())
         universal = "universal" in names.flags and draw(st.booleans())
-        found.append(replace(kind, expiration=expiration, universal=universal))
+        caveat = draw(st.sampled_from(("", *names.caveats)))
+        found.append(replace(kind, expiration=expiration, universal=universal, caveat=caveat))
     return tuple(dict.fromkeys(found))
 
 
@@ -168,7 +183,8 @@ def models(draw: st.DrawFn) -> Schema:
         permissions = {name: Permission(name, rewrite, _AT, draw(_docs)) for name, rewrite in rewrites.items()}
         grants = draw(_grants(names, type_, relations))
         definitions[type_] = Definition(type_, relations, permissions, roles, _AT, draw(_docs), grants)
-    schema = Schema(definitions, "", names.flags)
+    declared = {name: DeclaredCaveat(_CAVEATS[name], _AT, draw(_docs)) for name in names.caveats}
+    schema = Schema(definitions, "", names.flags, declared)
     if "typechecking" not in names.flags:
         return schema
     for type_, definition in definitions.items():
@@ -179,12 +195,15 @@ def models(draw: st.DrawFn) -> Schema:
                 annotation = draw(st.permutations(sorted(set(types))))
                 annotated[name] = replace(permission, annotation=tuple(annotation))
         definitions[type_] = replace(definition, permissions=annotated)
-    return Schema(definitions, "", names.flags)
+    return Schema(definitions, "", names.flags, declared)
 
 
 def facts(schema: Schema) -> list[object]:
     """Return all that a schema says, in order, without the places it was said at."""
     found: list[object] = [schema.flags]
+    for name, declared in schema.declared.items():
+        caveat = declared.caveat
+        found += [name, declared.doc, list(caveat.parameters.items()), caveat.expression]
     for item in schema.definitions.values():
         found += [item.name, item.doc, item.roles]
         found += [(entry.name, entry.doc, entry.kinds) for entry in item.relations.values()]

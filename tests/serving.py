@@ -40,13 +40,16 @@ __all__ = [
 ]
 
 SCHEMA = """use roles
+caveat near(site string, limit int) {
+  site == 'north' && limit > 1
+}
 definition user {}
 definition group { relation member: user | group#member }
 definition report {
   roles administer > manage > observe
   relation administrator: user | group#member
   relation manager: user
-  relation viewer: user | user:*
+  relation viewer: user | user:* | user with near
   permission administer = administrator
   permission manage = administer + manager
   permission observe = manage + viewer

@@ -16,7 +16,8 @@ import relgraph
 from relgraph.client import Client
 from relgraph.errors import CaveatFailed, InvalidInput, Undecided
 from relgraph.tuples import RelationTuple
-from tests.oracle import FAILED, NO, YES, Kind, Oracle, Refused, Tuple, World, conditional
+from tests.lookup_kit import plainly
+from tests.oracle import FAILED, NO, YES, Kind, Oracle, Refused, Rows, Tuple, Verdict, World, conditional
 from tests.patience import Patience
 from tests.serving import in_process
 from tests.worlds import (
@@ -34,9 +35,10 @@ from tests.worlds import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from relgraph.answers import Lookup
     from relgraph.api import Authorizer
     from relgraph.revision import Consistency
-    from tests.oracle import Object, Subject, Verdict
+    from tests.oracle import Object, Subject
     from tests.worlds import Question
 
 Door = relgraph.Authorizer | Client
@@ -151,17 +153,59 @@ class _Asker:
         return [(each.verdict.value, frozenset(each.missing)) for each in decisions]
 
     def best(self, who: Subject, what: Object) -> tuple[object, ...]:
-        """Return the best access as the oracle tells it."""
-        found = self._door.best(
-            str(who),
-            str(what),
-            ways="none",
-            context=self._context,
-            contextual=self._facts,
-            consistency=self._consistency,
-        )
+        """Return the best access as the oracle tells it; none at all for a question that is refused as swapped."""
+        try:
+            found = self._door.best(
+                str(who),
+                str(what),
+                ways="none",
+                context=self._context,
+                contextual=self._facts,
+                consistency=self._consistency,
+            )
+        except InvalidInput:
+            return None, set(), {}, set()
         missing = {each.role: frozenset(each.missing) for each in found.conditional}
         return found.role, set(found.held), missing, set(found.undecided)
+
+    def looked_up(self, found: Lookup) -> Rows:
+        """Return a lookup's rows as the oracle tells them."""
+        assert found.cursor == ""
+        rows = {row.id: Verdict(row.verdict.value, frozenset(row.missing)) for row in found.rows}
+        return Rows(rows.pop("*", NO), rows)
+
+    def what(self, who: Subject, type_: str, name: str) -> Rows | None:
+        """Return what the subject has the name on; None for a question that is refused as swapped."""
+        try:
+            return self.looked_up(
+                self._door.what(
+                    str(who),
+                    name,
+                    type_,
+                    context=self._context,
+                    contextual=self._facts,
+                    consistency=self._consistency,
+                )
+            )
+        except InvalidInput:
+            return None
+
+    def who(self, what: Object, name: str, type_: str, relation: str) -> Rows | None:
+        """Return who has the name on the resource; None for a question that is refused as swapped."""
+        try:
+            return self.looked_up(
+                self._door.who(
+                    str(what),
+                    name,
+                    type_,
+                    relation=relation,
+                    context=self._context,
+                    contextual=self._facts,
+                    consistency=self._consistency,
+                )
+            )
+        except InvalidInput:
+            return None
 
     def ways(self, question: Question) -> set[frozenset[str]]:
         """Return the ways to one role, each as the keys of its tuples."""
@@ -198,6 +242,40 @@ def _agreed(oracle: Oracle, asker: _Asker, asked: Sequence[Question]) -> Iterato
         best = oracle.best(question.subject, question.resource)
         expected_best = (best.role, set(best.held), dict(best.conditional), set(best.undecided))
         assert expected_best == asker.best(question.subject, question.resource), question.text
+
+
+def _looked_up(oracle: Oracle, asker: _Asker, asked: Sequence[Question]) -> Iterator[str]:
+    """Yield a word for each lookup on which the door and the oracle agree."""
+    for question in asked:
+        who, name, what = question.subject, question.name, question.resource
+        expected = plainly(oracle.lookup_resources(who, what.type, name))
+        found = asker.what(who, what.type, name)
+        assert expected == (Rows(NO, {}) if found is None else found), f"what {question.text}"
+        yield "some" if expected.named else "none"
+        expected = plainly(oracle.lookup_subjects(what, name, who.type, who.relation))
+        found = asker.who(what, name, who.type, who.relation)
+        assert expected == (Rows(NO, {}) if found is None else found), f"who {question.text}"
+        yield "some" if expected.named else "none"
+
+
+@settings(max_examples=WORLDS // 2)
+@given(brought=_brought(), past=st.booleans(), seed=st.integers(0, 1_000))
+def test_lookups_are_the_oracles_whatever_a_request_brings(brought: Brought, past: bool, seed: int) -> None:
+    """What and who tell every named id, those that only contextual tuples name included, as the oracle does."""
+    world, contextual, context = brought
+    note(f"{world_text(world)}\n{context} {[_written(each, world.now) for each in contextual]}")
+    chance = random.Random(seed)
+    with relgraph.open("sqlite://") as authorizer:
+        when = _stored(authorizer, world, past=past)
+        judged = replace(world, tuples=tuple(_judged(each, context) for each in world.tuples))
+        oracle = Oracle(judged, contextual=[_judged(each, context) for each in contextual])
+        facts = [_written(each, world.now) for each in contextual]
+        asked = [*chance.sample(questions(world), 12), *chance.sample(all_questions(world), 8)]
+        told = Counter(_looked_up(oracle, _Asker(authorizer, facts, context, when), asked))
+        if chance.random() < 1 / 8:
+            with in_process(authorizer) as address, Client(address) as client:
+                told.update(_looked_up(oracle, _Asker(client, facts, context, when), asked[:6]))
+    assert told.total() >= 40
 
 
 def test_every_door_answers_as_the_oracle_whatever_a_request_brings() -> None:

@@ -35,12 +35,9 @@ from relgraph.errors import (
 )
 from relgraph.revision import Consistency
 from relgraph.tuples import Object
-from tests.cli_double import ANNA, MEMBER, REPORT, TOKEN, VIA, Double
+from tests.cli_double import ANNA, BRINGS_NOTHING, MEMBER, REPORT, TOKEN, VIA, Double
 
 Screen = pytest.CaptureFixture[str]
-
-BRINGS_NOTHING = {"context": None, "contextual": ()}
-"""A question that brings nothing along."""
 
 
 def decision(verdict: Verdict, *missing: str) -> Decision:

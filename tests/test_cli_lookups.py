@@ -12,7 +12,7 @@ from relgraph.cli import main
 from relgraph.errors import LimitExceeded
 from relgraph.revision import Consistency
 from tests.cli_doors import DOORS, behind
-from tests.cli_double import TOKEN, Double
+from tests.cli_double import BRINGS_NOTHING, TOKEN, Double
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +42,8 @@ def test_what_is_asked(double: Double) -> None:
     assert main(["what", "user:anna", "view", "report", *paged]) == 0
     assert main(["who", "report:q3", "view", "user"]) == 0
     assert main(["who", "report:q3", "view", "group#member", *paged]) == 0
-    plain = {"limit": None, "cursor": "", "consistency": None}
-    asked = {"limit": 5, "cursor": "c", "consistency": at}
+    plain = {"limit": None, "cursor": "", **BRINGS_NOTHING, "consistency": None}
+    asked = {"limit": 5, "cursor": "c", **BRINGS_NOTHING, "consistency": at}
     assert double.calls == [
         ("what", ("user:anna", "view", "report"), plain),
         ("what", ("user:anna", "view", "report"), asked),
@@ -142,8 +142,12 @@ def test_counts(double: Double, capsys: Screen, count: Count, told: str) -> None
         "token": TOKEN,
     }
     assert double.calls == [
-        ("count_resources", ("user:anna", "view", "report"), {"consistency": None}),
-        ("count_subjects", ("report:q3", "view", "group"), {"relation": "member", "consistency": None}),
+        ("count_resources", ("user:anna", "view", "report"), {**BRINGS_NOTHING, "consistency": None}),
+        (
+            "count_subjects",
+            ("report:q3", "view", "group"),
+            {"relation": "member", **BRINGS_NOTHING, "consistency": None},
+        ),
     ]
 
 
@@ -183,7 +187,9 @@ def test_permissions(double: Double, capsys: Screen) -> None:
         "left    undecided: it depends on its own negation",
         "revision 7",
     ]
-    assert double.calls == [("permissions", ("user:anna", "report:q3"), {"consistency": Consistency.at_least(TOKEN)})]
+    assert double.calls == [
+        ("permissions", ("user:anna", "report:q3"), {**BRINGS_NOTHING, "consistency": Consistency.at_least(TOKEN)})
+    ]
     double.answers["permissions"] = Permissions(HELD.rows[:3], 7, TOKEN)
     assert main(["permissions", "user:anna", "report:q3", "--json"]) == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [

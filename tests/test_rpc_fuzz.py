@@ -20,6 +20,7 @@ import relgraph
 from relgraph.api import verify
 from relgraph.client import Client
 from relgraph.dialing import Access
+from relgraph.tuples import RelationTuple
 from relgraph.wire.failures import DOMAIN
 from tests.fuzzing import METHODS, SERVICE, requests
 from tests.keys_kit import add_key
@@ -155,7 +156,7 @@ def check_health(address: str, store: str, log: Path, secret: str) -> None:
     assert verify(store).findings == ()
     with Client(address, access=Access(token=secret)) as client, relgraph.open(store) as fresh:
         while left := client.read().tuples:
-            client.write(delete=left)
+            client.write(delete=[RelationTuple(*each.key) for each in left])
         client.write_schema(SCHEMA)
         client.write(touch=TUPLES)
         for subject in ("user:anna", "user:bob"):

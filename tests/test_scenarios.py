@@ -55,8 +55,9 @@ def _differences(door: Door, claims: Claims, when: Consistency | None = None) ->
     """Return what the door says otherwise than the claims, now or of the past; the past refuses no writes."""
     found: list[object] = []
     for question, verdict in claims.checks:
-        answer = door.check(question, when)
-        found += [(question, verdict, answer)] if answer != verdict else []
+        # Whoever is asked about by name is found by that name, among all of a type and among all names of a resource.
+        answers = {door.check(question, when), *door.found(question, when)}
+        found += [(question, verdict, answers)] if answers != {verdict} else []
     for case in claims.best:
         best = door.best(case.subject, case.resource, when)
         wanted = BestAnswer(

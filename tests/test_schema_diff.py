@@ -133,6 +133,23 @@ def test_definitions_flags_and_ladders() -> None:
     assert diff(new, ladder) == (SchemaChange(ChangeKind.ROLES_CHANGED, "user", "", "", "boss"),)
 
 
+def test_caveats() -> None:
+    """Caveats come and go whole; parameters, types, expressions and docs are changes of their own."""
+    old = parse("caveat late(hour int, day string) { hour > 5 && day == '' }\ncaveat gone(hour int) { hour > 5 }\n")
+    new = parse("caveat fresh(hour int) { hour>5 }\n// it is\ncaveat late(at any, hour uint) {\n  at == hour\n}\n")
+    assert diff(old, new) == (
+        SchemaChange(ChangeKind.CAVEAT_ADDED, "fresh", "", "", "caveat fresh(hour int) {\n  hour>5\n}\n"),
+        SchemaChange(ChangeKind.CAVEAT_REMOVED, "gone", "", "caveat gone(hour int) {\n  hour > 5\n}\n", ""),
+        SchemaChange(ChangeKind.DOC_CHANGED, "late", "", "", "// it is"),
+        SchemaChange(ChangeKind.CAVEAT_PARAMETER_ADDED, "late", "at", "", "any"),
+        SchemaChange(ChangeKind.CAVEAT_PARAMETER_REMOVED, "late", "day", "string", ""),
+        SchemaChange(ChangeKind.CAVEAT_PARAMETER_TYPE_CHANGED, "late", "hour", "int", "uint"),
+        SchemaChange(ChangeKind.CAVEAT_EXPRESSION_CHANGED, "late", "", "hour > 5 && day == ''", "at == hour"),
+    )
+    turned = parse("caveat late(day string, hour int) { hour > 5 && day == '' }\ncaveat gone(hour int) { hour > 5 }\n")
+    assert diff(old, turned) == ()
+
+
 def test_two_grants_of_one_relation_are_told_apart() -> None:
     """The line for a relation and the line for its wildcard change separately."""
     body = "relation owner: user\nrelation viewer: user | user:*\ngrant viewer by owner"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from relgraph.errors import SchemaParseError
 from relgraph.schema import parse, print_schema
 from relgraph.schema.formatter import formatted
-from relgraph.schema.lexer import KEYWORD, NAME, NEWLINE, tokens
+from relgraph.schema.lexer import EXPRESSION, KEYWORD, NAME, NEWLINE, tokens
 from relgraph.schema.source import Source
 from relgraph.schema.words import Word, words
 from tests.schema_models import facts, models
@@ -186,13 +186,20 @@ WRITTEN = (
     UGLY,
     "use partial\nuse import\nimport '''a.zed'''\npartial base { relation one: user#...\n ...more\n}\n",
     "definition user {\n relation one: user#... |\n user:*\n relation two: user#...\n}\n",
+    "caveat org / late ( hour int,\n day list < map < string > >\n ) {hour>5&&\n  day != [{'a': '}'}] // why\n}\n",
     "use expiration\nuse universal\ndefinition user { relation one: user with expiration and universal | user # ...\n}",
 )
+
+
+# What stands beside an expression would be part of it.
+BESIDE = (" ", "\n", "\r\n\t", "\n\n\n ")
 
 
 def gap(pick: Callable[[Sequence[str]], str], before: Word | None, last: Word | None, word: Word) -> str:
     """Return something to stand between two tokens that changes neither of them, nor the end of a statement."""
     open_ended = before is not None and before.token.kind == "#" and last is not None and last.token.kind == "..."
+    if EXPRESSION in (word.token.kind, "" if last is None else last.token.kind):
+        return pick(BESIDE) + "\n"
     if word.ended or (open_ended and word.broken and word.token.kind != "|"):
         return pick(BREAKS) + pick(ENDINGS) + pick(BREAKS)
     free = last is None or (last.token.kind not in ENDS and not open_ended)
@@ -218,7 +225,7 @@ def rough(draw: st.DrawFn) -> str:
 def said(text: str) -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
     """Return a text's tokens with their docs, and its comments, each in order."""
     source = Source(text)
-    named = ("definition", "partial", "relation", "permission")
+    named = ("caveat", "definition", "partial", "relation", "permission")
     found = [
         (token.text, token.doc if token.text in named else "")
         for token in tokens(source)

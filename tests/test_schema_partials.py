@@ -65,7 +65,7 @@ REFUSED = [
     ("partial common {\n", 3, 16, "the partial `common` is never closed"),
     ("definition doc {\n  ...common\n  ...common\n}\npartial common {}", 5, 6, "part of `doc` already, in line 4"),
     ("definition doc { ...one; ...two }\npartial one { ...two }\npartial two {}", 3, 29, "part of `doc` already"),
-    ("relation owner: user", 3, 1, "expected `definition` or `use`"),
+    ("relation owner: user", 3, 1, "expected `definition`, `caveat` or `use`"),
 ]
 
 

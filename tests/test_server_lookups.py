@@ -121,16 +121,20 @@ def test_what_is_asked_arrives(name: str) -> None:
     longest = Settings("unused:").question_ms_max / 1000
     left = [cast("float", options.pop("deadline")) for _, _, options in double.asked]
     assert [5, longest, 5, longest, 5, longest, 5] == [5 if each < 6 else longest for each in left]
-    paged = {"limit": 7, "cursor": "c", "consistency": past}
-    plain = {"limit": None, "cursor": "", "consistency": None}
+    paged = {"limit": 7, "cursor": "c", "context": {}, "contextual": (), "consistency": past}
+    plain: dict[str, object] = {"limit": None, "cursor": "", "context": {}, "contextual": (), "consistency": None}
     assert double.asked == [
         ("what", (subject, "observe", "report"), paged),
         ("what", (subject, "observe", "report"), plain),
         ("who", (resource, "observe", "user"), {"relation": "member", **paged}),
         ("who", (resource, "observe", "user"), {"relation": "", **plain}),
-        ("count_resources", (subject, "observe", "report"), {"consistency": past}),
-        ("count_subjects", (resource, "observe", "group"), {"relation": "member", "consistency": None}),
-        ("permissions", (subject, resource), {"consistency": past}),
+        ("count_resources", (subject, "observe", "report"), {"context": {}, "contextual": (), "consistency": past}),
+        (
+            "count_subjects",
+            (resource, "observe", "group"),
+            {"relation": "member", "context": {}, "contextual": (), "consistency": None},
+        ),
+        ("permissions", (subject, resource), {"context": {}, "contextual": (), "consistency": past}),
     ]
 
 

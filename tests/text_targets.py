@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from relgraph.api.cursors import Cursor
 from relgraph.bulk import TupleFile
+from relgraph.caveats import UNBOUND, compile_caveat, parse_type
 from relgraph.cli.scenario import read_scenario
+from relgraph.contexts import Context
 from relgraph.dialing import host_of
 from relgraph.errors import InvalidSetting
 from relgraph.instants import instant_text, parse_moment
@@ -41,12 +43,30 @@ _Noun = TypeVar("_Noun")
 
 TOKEN = Token(b"s" * 16, 1, 7, b"n" * 16, 1_700_000_000_000_000)
 FACT = RelationTuple.parse(TUPLES[0])
+SAID = (
+    "doc:one#viewer@user:anna[expiration:2027-01-31T12:00:00Z]",
+    "doc:one#viewer@user:anna[near]",
+    'doc:one#viewer@user:anna[near:{"a":"]#@[","b":[1,null]}][expiration:2027-01-31T12:00:00Z]',
+)
 KEY, _ = new_key("front", ["check"], "optional", now=datetime(2026, 1, 1, tzinfo=UTC), expires=None)
 PARTIAL = """use partial
 partial base { relation viewer: user  permission view = viewer }
 definition user {}
 definition report { ...base }
 """
+CAVEATED = """use expiration
+// } to be near
+caveat org/near(ip ipaddress, nets list<string>) {
+  nets.exists(net, ip.in_cidr(net)) || nets == ["{", '}', r"\\"] // }
+}
+definition user {}
+definition report { relation viewer: user with org/near and expiration | user:* with org/near }
+"""
+EXPRESSIONS = (
+    "n == 1 || s.matches('^[a-z]{2,8}$') && size(s) < 5",
+    "m.a[0].b == {'c': [1, 2.5e3, 0x1F, -7u, null, true]} && has(m.x) ? n % 2 in [n, 1] : !(s + 'x' != s)",
+    '[n].map(i, i > 0, i * 2).exists_one(j, j == n) || m.all(k, k == r"\\d" && b"\\xff" == b"""\\377""")',
+)
 SCENARIO = """schema: |
   definition user {}
   definition doc { relation owner: user  permission view = owner }
@@ -86,6 +106,13 @@ def _same(parse_text: Callable[[str], _Noun], write: Callable[[_Noun], str] = st
         assert found == parse_text(write(found))
 
     return _text(read)
+
+
+def _caveat(text: str) -> None:
+    caveat = compile_caveat("late", [("n", "int"), ("s", "string"), ("m", "map<any>")], text)
+    outcome = caveat.evaluate(caveat.convert({"n": 1, "s": "aa", "m": {"a": [1, {"b": None}]}}))
+    assert (outcome.value is not None) != bool(outcome.failed)
+    assert caveat.evaluate(UNBOUND).missing in (set(), {"n", "s", "m"})
 
 
 def _schema(text: str) -> None:
@@ -150,13 +177,21 @@ def _environment(text: str) -> None:
 
 _ENTRY = entry_line({"number": 1, "time": "2026-01-01T00:00:00Z", "event": "call", "previous": NOTHING})[0].decode()
 _JSON = json.dumps({"resource": "doc:one", "relation": "viewer", "subject": "user:anna", "expires_at": None})
+_CAVEATED_JSON = json.dumps({**json.loads(_JSON), "caveat": "near", "context": {"site": ["n]", 1, {"caveat": None}]}})
+_CAVEATED_CSV = (
+    "context,caveat,resource,relation,subject,expires_at\n"
+    '"{""site"":""n]"",""limit"":1e0}",near,doc:one,viewer,user:anna,2027-01-31T12:00:00Z\n'
+)
 
 TARGETS: dict[str, Target] = {
     "object": Target(("report:q3", "a/bcd:x", "user:*"), _same(Object.parse)),
     "universal": Target(("report:*", "report:q3"), _same(lambda text: Object.parse(text, wildcard=True))),
     "subject": Target(("user:anna", "group:eng#member"), _same(Subject.parse)),
     "wildcard": Target(("user:*", "group:eng#member"), _same(lambda text: Subject.parse(text, wildcard=True))),
-    "tuple": Target((*TUPLES, "doc:one#viewer@user:anna[expiration:2027-01-31T12:00:00Z]"), _same(RelationTuple.parse)),
+    "tuple": Target((*TUPLES, *SAID), _same(RelationTuple.parse)),
+    "caveat": Target(EXPRESSIONS, _text(_caveat)),
+    "parameter": Target(("list<map<string>>", "ipaddress"), _same(parse_type)),
+    "context": Target(('{"a":{"b":[1,-2.5e3,null,true,"]\\u00e9"]}}', "{}"), _same(Context.parse)),
     "filter": Target(("report", "report:q3#viewer", "@group#member", "@user:anna#"), _text(TupleFilter.parse)),
     "relation": Target(("viewer",), _text(check_relation)),
     "type": Target(("report", "team/report"), _text(check_type)),
@@ -174,12 +209,15 @@ TARGETS: dict[str, Target] = {
         _text(_store_url),
     ),
     "environment": Target(("10", "true", "NODES_MAX", "127.0.0.1:1"), _text(_environment)),
-    "schema": Target((SCHEMA,), _text(_schema)),
-    "partials": Target((PARTIAL, SCHEMA), _filed(compose)),
+    "schema": Target((SCHEMA, CAVEATED), _text(_schema)),
+    "partials": Target((PARTIAL, SCHEMA, CAVEATED), _filed(compose)),
     "scenario": Target((SCENARIO,), _filed(read_scenario)),
-    "csv": Target(('resource,relation,subject\nreport:q3,viewer,user:anna\n"doc:a",owner,"user:*"\n',), _tuples("csv")),
-    "jsonl": Target((f"{_JSON}\n{_JSON}\n",), _tuples("jsonl")),
-    "lines": Target(("\n".join(TUPLES) + "\n// more\n",), _tuples("text")),
+    "csv": Target(
+        ('resource,relation,subject\nreport:q3,viewer,user:anna\n"doc:a",owner,"user:*"\n', _CAVEATED_CSV),
+        _tuples("csv"),
+    ),
+    "jsonl": Target((f"{_JSON}\n{_JSON}\n", f"{_CAVEATED_JSON}\n{_JSON}\n"), _tuples("jsonl")),
+    "lines": Target(("\n".join((*TUPLES, *SAID)) + "\n// more\n",), _tuples("text")),
     "keys": Target((KEY.line,), _filed(read_keys)),
     "audit": Target((_ENTRY + "\n",), _filed(_audit)),
     "settings": Target((SETTINGS,), _filed(lambda path: load_settings({}, {}, str(path)))),

@@ -23,6 +23,7 @@ from relgraph.errors import (
     quoted,
 )
 from relgraph.instants import instant_text, moment
+from relgraph.schema import check_change
 from relgraph.store.base import Commit
 from relgraph.tuples import WILDCARD, RelationTuple
 
@@ -150,6 +151,9 @@ class Judge:
         """Put a schema in force."""
         if self._asked.actor is not None:
             raise refuse_schema(self._asked.actor)
+        version = self._transaction.schema(self._transaction.head.number)
+        if version is not None:
+            check_change(self._following.parsed(version), schema)
         for kind in self._transaction.kinds():
             if not schema.admits(kind.example):
                 raise SchemaOrphans(

@@ -4,14 +4,15 @@ Rule 1: an error names the parameter and its type, never the value.
 Rule 2: nothing is guessed: a text is a number only where a number is wanted, null is a value of `any` alone, and a
 boolean is no number.
 Rule 3: a number within `any` is a double, as on the wire, so that 1 and 1.0 say the same.
+Rule 4: what the C++ library would take for something else never reaches it: it ends texts and bytes at a zero, and
+takes the first instant of the year 1 for the infinite past and fractions far from today for a second more.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import b64decode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from math import isfinite
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -21,11 +22,10 @@ from relgraph.instants import parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from relgraph.caveats.types import ParameterType
 
-__all__ = ["converted"]
+__all__ = ["converted", "duration"]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
@@ -43,6 +43,8 @@ _NANOSECONDS: Final = {
 }
 _INT_MAX: Final = 2**63 - 1
 _DURATION_CHARACTERS_MAX: Final = 200
+_EXACT: Final = (1800, 2200)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _WANTED: Final = {
     "bool": "true or false",
     "bytes": "a text in base64",
@@ -51,8 +53,9 @@ _WANTED: Final = {
     "int": "a whole number of 64 bits",
     "ipaddress": "a text such as `10.0.0.1` or `2001:db8::1`",
     "list": "a list",
-    "map": "an object of names and values",
-    "string": "a text",
+    "any": "anything, its texts without zero characters",
+    "map": "an object of names and values, the names without zero characters",
+    "string": "a text without zero characters",
     "timestamp": "a text such as `2027-01-31T12:00:00Z`",
     "uint": "a whole number that is not negative",
 }
@@ -80,25 +83,32 @@ class _Unfit(Exception):
 
 
 def _value(type_: ParameterType, value: object) -> object:
+    try:
+        return _fitting(type_, value)
+    except (ValueError, InvalidInput):
+        raise _Unfit(type_) from None
+
+
+def _fitting(type_: ParameterType, value: object) -> object:
+    """Return the value. Raises _Unfit for one inside, and ValueError or InvalidInput for this one."""
     if type_.name == "any":
         return _any(value)
     if type_.inner is not None:
         if type_.name == "list" and isinstance(value, list):
             return [_value(type_.inner, each) for each in value]
         if type_.name == "map" and isinstance(value, dict):
-            return {key: _value(type_.inner, each) for key, each in value.items()}
-        raise _Unfit(type_)
-    try:
-        return _SCALARS[type_.name](value)
-    except (ValueError, InvalidInput):
-        raise _Unfit(type_) from None
+            return {_string(key): _value(type_.inner, each) for key, each in value.items()}
+        _unfit()
+    return _SCALARS[type_.name](value)
 
 
 def _any(value: object) -> object:
     if isinstance(value, list):
         return [_any(each) for each in value]
     if isinstance(value, dict):
-        return {key: _any(each) for key, each in value.items()}
+        return {_string(key): _any(each) for key, each in value.items()}
+    if isinstance(value, str):
+        return _string(value)
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -111,7 +121,7 @@ def _bool(value: object) -> bool:
 
 
 def _string(value: object) -> str:
-    return value if isinstance(value, str) else _unfit()
+    return value if isinstance(value, str) and "\0" not in value else _unfit()
 
 
 def _int(value: object) -> int:
@@ -136,16 +146,13 @@ def _double(value: object) -> float:
     return found if isfinite(found) else _unfit()
 
 
-def _bytes(value: object) -> bytes:
-    try:
-        return b64decode(_string(value), validate=True)
-    except binascii.Error:
-        _unfit()
+def _bytes(value: object) -> bytearray:
+    # As an array, all of them arrive; see Rule 4.
+    return bytearray(b64decode(_string(value), validate=True))
 
 
-def _duration(value: object) -> timedelta:
-    """Read Go's spelling; what is finer than a microsecond is cut off."""
-    text = _string(value)
+def duration(text: str) -> timedelta:
+    """Read Go's spelling; what is finer than a microsecond is cut off. Raises ValueError."""
     if len(text) > _DURATION_CHARACTERS_MAX or not _DURATION.fullmatch(text):
         _unfit()
     total = 0
@@ -157,8 +164,16 @@ def _duration(value: object) -> timedelta:
     return timedelta(microseconds=-(total // 1_000) if text[0] == "-" else total // 1_000)
 
 
+def _duration(value: object) -> timedelta:
+    return duration(_string(value))
+
+
 def _timestamp(value: object) -> datetime:
-    return parse_moment(_string(value))
+    """Read RFC 3339; far from today, whole seconds count."""
+    found = parse_moment(_string(value))
+    if found == _FIRST:
+        _unfit()
+    return found if _EXACT[0] < found.year < _EXACT[1] else found.replace(microsecond=0)
 
 
 def _ipaddress(value: object) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -36,11 +37,12 @@ class Program(Protocol):
         """Return the condition's value with these of its parameters, or why there is none, without any value."""
 
 
-class Engine(Protocol):
+class Engine(Hashable, Protocol):
     """A library that compiles and runs CEL."""
 
-    step: int
-    """Units of work (`relgraph.caveats.work`) that a step takes, on whatever it is made."""
+    @property
+    def step(self) -> int:
+        """Units of work (`relgraph.caveats.work`) that a step takes, on whatever it is made."""
 
     def compile(self, text: str, tree: Node, parameters: Mapping[str, ParameterType], /) -> Program:
         """Return the program of an expression. Raises InvalidCaveat with `offset` and `length`."""

@@ -73,6 +73,10 @@ def _kind(node: Node, kinds: Mapping[str, str]) -> str:
     if isinstance(node, Variable):
         return kinds.get(node.name, "")
     if isinstance(node, Select):
+        if node.tested and not isinstance(node.operand, Variable):
+            raise _refused(
+                "`has` is asked of a name, as in `has(request.owner)`, and of a field in the next step", node
+            )
         if _kind(node.operand, kinds) not in ("", "map"):
             raise _refused("a field is asked of what has none", node)
         return "bool" if node.tested else ""
@@ -100,8 +104,12 @@ def _literal(node: Literal) -> str:
     if node.kind == "number":
         if node.value[-1] in "uU":
             return "uint"
-        whole = node.value.isdigit() or node.value[:2] in ("0x", "0X")
-        return "int" if whole else "double"
+        if not (node.value.isdigit() or node.value[:2] in ("0x", "0X")):
+            return "double"
+        # Its sign is an operator: the least number is written one too large.
+        if int(node.value, 0 if node.value[:2] in ("0x", "0X") else 10) > 2**63:
+            raise _refused("the number is too large, at most 64 bits are allowed", node)
+        return "int"
     return "string" if node.kind == "text" else "bytes"
 
 

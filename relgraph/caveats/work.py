@@ -36,6 +36,7 @@ _STEPS: Final = 20
 """Pairs of a character and a state of a pattern that are looked at within one unit."""
 _CONTAINED: Final = 1_000
 _TEXT_KNOWN: Final = 4_096
+_SIZED: Final = {str, bytes, bytearray, list, dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,12 @@ class Work:
         if isinstance(value, str):
             length = len(value) if value.isascii() else len(value.encode())
             return Size(length, None, pattern_work(value), value) if self._patterns else Size(length)
-        if isinstance(value, bytes):
+        if isinstance(value, (bytes, bytearray)):
             return Size(len(value))
         if isinstance(value, list):
-            return Size(len(value), _largest(map(self.size_of, value)))
+            if not value or {*map(type, value)}.isdisjoint(_SIZED):
+                return Size(len(value), SCALAR)
+            return Size(len(value), _largest({self.size_of(each) for each in value}))
         if isinstance(value, Mapping):
             return Size(len(value), _largest(self.size_of(each) for pair in value.items() for each in pair))
         return SCALAR

@@ -94,5 +94,7 @@ def _add(graph: Graph, tuple_: RelationTuple) -> None:
         )
     else:
         graph.add_node(str(subject), type=subject.type, id=subject.id, kind="object")
+    # An edge that counts under a condition alone must not look like one that always does.
+    shown = {"caveat": tuple_.caveat, "label": f"{tuple_.relation} [{tuple_.caveat}]"} if tuple_.caveat else {}
     # Keyed by the tuple, which is met from both of its ends.
-    graph.add_edge(str(resource), str(subject), key=str(tuple_), relation=tuple_.relation, kind="tuple")
+    graph.add_edge(str(resource), str(subject), key=str(tuple_), relation=tuple_.relation, kind="tuple", **shown)

@@ -122,17 +122,18 @@ class Caveats:
     def _judge(self, edge: Edge) -> _Judged:
         name = self._name(edge.caveat)
         caveat = self._caveats[name]
-        try:
-            stored = caveat.convert(edge.context)
-        except InvalidContext as error:
-            # Written under an older declaration.
-            return _Judged(OPEN, failure=Failure(name, f"the context stored with it does not fit it: {error.message}"))
+        # INVARIANT: the request's first: whether it is refused is a matter of the caveat alone, whatever the tuple.
         request = self._requests.get(edge.caveat)
         if request is None:
             request = self._requests[edge.caveat] = _converted(caveat, self._request)
         if isinstance(request, InvalidContext):
             self.refuses = True
             return _Judged(OPEN, failure=Failure(name, request.message, request))
+        try:
+            stored = caveat.convert(edge.context)
+        except InvalidContext as error:
+            # Written under an older declaration.
+            return _Judged(OPEN, failure=Failure(name, f"the context stored with it does not fit it: {error.message}"))
         outcome = caveat.evaluate(stored, request)
         if outcome.failed:
             return _Judged(OPEN, failure=Failure(name, outcome.failed))

@@ -149,7 +149,8 @@ class Crowd(BaseScope):
             what: Hashable = place
             if value != _GRANTED:
                 missing = self._conditions.missing(edge) if self._conditions and value == _CONDITIONAL else None
-                what = place, value, missing
+                # Whether a caveat refuses the request's context is not the same of all caveats that have no value.
+                what = place, value, missing, edge.caveat
             self._named[edge.subject].append(self._mark(what, place if value == _GRANTED else None))
         elif value == _GRANTED:
             self._covered.add(place)

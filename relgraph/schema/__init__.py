@@ -5,19 +5,22 @@ Only what is listed here is meant for the rest of relgraph; how permissions are 
 
 from __future__ import annotations
 
+from relgraph.schema.changes import check_change
 from relgraph.schema.compose import Composed, compose
-from relgraph.schema.model import Definition, Grant, Permission, Relation, Schema, SubjectKind
+from relgraph.schema.model import DeclaredCaveat, Definition, Grant, Permission, Relation, Schema, SubjectKind
 from relgraph.schema.printer import print_schema
 from relgraph.schema.reader import parse
 
 __all__ = [
     "Composed",
+    "DeclaredCaveat",
     "Definition",
     "Grant",
     "Permission",
     "Relation",
     "Schema",
     "SubjectKind",
+    "check_change",
     "compose",
     "parse",
     "print_schema",

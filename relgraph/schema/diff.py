@@ -1,8 +1,9 @@
 """How two schemas differ: a flat list of changes, each in one place, in an order that depends on nothing else.
 
-What tuples and questions cannot tell apart is no difference: the order of definitions, of what stands in them, and of
-the subject kinds of a relation, spacing, and `parent.any(view)` for `parent->view`. Expressions are compared as they
-are built, so `a + b` and `b + a` differ: that two say the same is not always decidable, and never obvious.
+What tuples and questions cannot tell apart is no difference: the order of definitions, of what stands in them, of the
+subject kinds of a relation and of a caveat's parameters, spacing, and `parent.any(view)` for `parent->view`.
+Expressions are compared as they are built, so `a + b` and `b + a` differ: that two say the same is not always
+decidable, and never obvious. Those of caveats are compared as they are written.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.answers import ChangeKind, SchemaChange
+from relgraph.schema.caveats import print_caveat
 from relgraph.schema.model import Permission
 from relgraph.schema.printer import print_definition, print_grant, print_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relgraph.schema.model import Definition, Grant, Relation, Schema
+    from relgraph.schema.model import DeclaredCaveat, Definition, Grant, Relation, Schema
 
 __all__ = ["diff"]
 
@@ -25,6 +27,8 @@ def diff(old: Schema, new: Schema) -> tuple[SchemaChange, ...]:
     """Return what makes `new` of `old`; empty where they say the same."""
     changes = [SchemaChange(ChangeKind.FLAG_REMOVED, "", flag, flag, "") for flag in sorted(old.flags - new.flags)]
     changes += [SchemaChange(ChangeKind.FLAG_ADDED, "", flag, "", flag) for flag in sorted(new.flags - old.flags)]
+    for name in sorted({*old.declared, *new.declared}):
+        changes += _caveat(name, old.declared.get(name), new.declared.get(name))
     for type_ in sorted({*old.definitions, *new.definitions}):
         before, after = old.definitions.get(type_), new.definitions.get(type_)
         if before is None:
@@ -35,6 +39,29 @@ def diff(old: Schema, new: Schema) -> tuple[SchemaChange, ...]:
         else:
             changes += _definition(before, after)
     return tuple(changes)
+
+
+def _caveat(name: str, old: DeclaredCaveat | None, new: DeclaredCaveat | None) -> Iterator[SchemaChange]:
+    if old is None or new is None:
+        before = "" if old is None else print_caveat(old.caveat)
+        after = "" if new is None else print_caveat(new.caveat)
+        kind = ChangeKind.CAVEAT_ADDED if old is None else ChangeKind.CAVEAT_REMOVED
+        yield SchemaChange(kind, name, "", before, after)
+        return
+    if old.doc != new.doc:
+        yield SchemaChange(ChangeKind.DOC_CHANGED, name, "", old.doc, new.doc)
+    left, right = old.caveat.parameters, new.caveat.parameters
+    for parameter in sorted({*left, *right}):
+        before, after = str(left.get(parameter, "")), str(right.get(parameter, ""))
+        if before != after:
+            changed = (
+                ChangeKind.CAVEAT_PARAMETER_TYPE_CHANGED if before and after else ChangeKind.CAVEAT_PARAMETER_ADDED
+            )
+            kind = changed if after else ChangeKind.CAVEAT_PARAMETER_REMOVED
+            yield SchemaChange(kind, name, parameter, before, after)
+    before, after = old.caveat.expression, new.caveat.expression
+    if before != after:
+        yield SchemaChange(ChangeKind.CAVEAT_EXPRESSION_CHANGED, name, "", before, after)
 
 
 def _definition(old: Definition, new: Definition) -> Iterator[SchemaChange]:

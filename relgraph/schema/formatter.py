@@ -6,8 +6,9 @@ of lines, and comments, each still before or behind what it stood by.
 Rule 1: the result parses to the same model, docs included, and is its own result.
 Rule 2: a line break within a statement stays where an operator ends the line, and where a comment needs it. No line is
 broken or filled: what is too long is the writer's to judge.
-Rule 3: one empty line at most stays between two lines; around a definition there is always one. A `;` becomes a line
-end, save where a comment before it would change hands.
+Rule 3: one empty line at most stays between two lines; around a definition or a caveat there is always one. A `;`
+becomes a line end, save where a comment before it would change hands.
+Rule 4: a caveat's expression is CEL's, and left as it was written, save for the space around it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _INDENT: Final = "  "
 _BREAKS_AFTER: Final = frozenset({"=", ":", "|", "+", "&", "-", ">", ","})
 _TIGHT_BEFORE: Final = frozenset({":", "#", "/", "->", ".", "...", ")", ","})
 _TIGHT_AFTER: Final = frozenset({"#", "/", "->", ".", "("})
+_CAVEAT_TIGHT_BEFORE: Final = frozenset({"(", ")", ",", "/", "<", ">"})
+_CAVEAT_TIGHT_AFTER: Final = frozenset({"(", "/", "<"})
 
 
 def formatted(source: Source) -> str:
@@ -161,6 +164,7 @@ class _Layout:
     def _rest(self, line: list[Word], others: list[Word], indent: str) -> None:
         """Write all but the first word of a statement."""
         level = 2
+        caveat = line[0].token.text == "caveat"
         for index, word in enumerate(others):
             last = line[index]
             before = line[index - 1].token.text if index else ""
@@ -176,7 +180,7 @@ class _Layout:
             if word.broken and (commented or _breaks(last, word)):
                 self._start(further + word.token.text, blank=False)
             else:
-                tight = not commented and _tight(before, last.token.text, word.token.text)
+                tight = not commented and _tight(before, last.token.text, word.token.text, caveat=caveat)
                 if not tight:
                     self._add(" ")
                 self._add(word.token.text)
@@ -227,8 +231,10 @@ def _breaks(last: Word, word: Word) -> bool:
     return last.token.kind in _BREAKS_AFTER and word.token.kind != "*"
 
 
-def _tight(before: str, last: str, text: str) -> bool:
+def _tight(before: str, last: str, text: str, *, caveat: bool) -> bool:
     """Return whether no space stands between `last` and `text`; `before` stands before both of them."""
+    if caveat:
+        return text in _CAVEAT_TIGHT_BEFORE or last in _CAVEAT_TIGHT_AFTER
     if text == "(":
         return before == "." or last == "("
     if last == ":":

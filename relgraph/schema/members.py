@@ -101,6 +101,11 @@ def _trait(cursor: Cursor, before: _Traits, word: str) -> Token:
     if before.expiration:
         both = quoted(f"with {name.text} and expiration")
         raise cursor.refused(f"a caveat stands before `expiration`, write {both}", name)
+    if before.caveat and name.text in ("expiration", "universal"):
+        message = (
+            f"{quoted('and ' + name.text)} needs a flag, write {quoted('use ' + name.text)} before the first definition"
+        )
+        raise cursor.refused(message, name)
     if before.caveat:
         message = f"a kind of subject has one caveat, and {quoted(before.caveat.text)} stands there already"
         raise cursor.refused(f"{message}; join both conditions in one caveat", name)

@@ -171,7 +171,13 @@ class _SchemaChangeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     SCHEMA_CHANGE_KIND_GRANT_REMOVED: _SchemaChangeKind.ValueType  # 17
     SCHEMA_CHANGE_KIND_GRANT_CHANGED: _SchemaChangeKind.ValueType  # 18
     SCHEMA_CHANGE_KIND_DOC_CHANGED: _SchemaChangeKind.ValueType  # 19
-    """The comment before a definition, relation or permission."""
+    """The comment before a definition, relation, permission or caveat."""
+    SCHEMA_CHANGE_KIND_CAVEAT_ADDED: _SchemaChangeKind.ValueType  # 20
+    SCHEMA_CHANGE_KIND_CAVEAT_REMOVED: _SchemaChangeKind.ValueType  # 21
+    SCHEMA_CHANGE_KIND_CAVEAT_EXPRESSION_CHANGED: _SchemaChangeKind.ValueType  # 22
+    SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_ADDED: _SchemaChangeKind.ValueType  # 23
+    SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_REMOVED: _SchemaChangeKind.ValueType  # 24
+    SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_TYPE_CHANGED: _SchemaChangeKind.ValueType  # 25
 
 class SchemaChangeKind(_SchemaChangeKind, metaclass=_SchemaChangeKindEnumTypeWrapper):
     """How two schemas differ in one place."""
@@ -200,7 +206,13 @@ SCHEMA_CHANGE_KIND_GRANT_ADDED: SchemaChangeKind.ValueType  # 16
 SCHEMA_CHANGE_KIND_GRANT_REMOVED: SchemaChangeKind.ValueType  # 17
 SCHEMA_CHANGE_KIND_GRANT_CHANGED: SchemaChangeKind.ValueType  # 18
 SCHEMA_CHANGE_KIND_DOC_CHANGED: SchemaChangeKind.ValueType  # 19
-"""The comment before a definition, relation or permission."""
+"""The comment before a definition, relation, permission or caveat."""
+SCHEMA_CHANGE_KIND_CAVEAT_ADDED: SchemaChangeKind.ValueType  # 20
+SCHEMA_CHANGE_KIND_CAVEAT_REMOVED: SchemaChangeKind.ValueType  # 21
+SCHEMA_CHANGE_KIND_CAVEAT_EXPRESSION_CHANGED: SchemaChangeKind.ValueType  # 22
+SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_ADDED: SchemaChangeKind.ValueType  # 23
+SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_REMOVED: SchemaChangeKind.ValueType  # 24
+SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_TYPE_CHANGED: SchemaChangeKind.ValueType  # 25
 global___SchemaChangeKind = SchemaChangeKind
 
 @typing.final
@@ -384,11 +396,11 @@ class CheckRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -537,11 +549,11 @@ class CheckBulkRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this request only. Not served yet."""
+        """Tuples that count beside the stored ones, for this request only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -711,11 +723,11 @@ class BestAccessRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -939,11 +951,11 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Refused when set: nobody is asked about, so no value would decide anything; tuples are shown with their caveats."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1061,11 +1073,11 @@ class LookupResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1122,11 +1134,11 @@ class LookupSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1228,11 +1240,11 @@ class CountResourcesRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1277,11 +1289,11 @@ class CountSubjectsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1363,11 +1375,11 @@ class AllPermissionsRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Values for the parameters of caveats; what a tuple has stored wins over them."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:
-        """Tuples that count beside the stored ones, for this question only. Not served yet."""
+        """Tuples that count beside the stored ones, for this question only; no universal ones."""
 
     @property
     def at(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -2492,9 +2504,11 @@ class SchemaChange(google.protobuf.message.Message):
     NEW_FIELD_NUMBER: builtins.int
     kind: global___SchemaChangeKind.ValueType
     type: builtins.str
-    """The definition. Empty for a flag."""
+    """The definition or caveat. Empty for a flag."""
     name: builtins.str
-    """The flag, relation or permission. Empty for a definition as a whole, its doc and its ladder."""
+    """The flag, relation, permission or parameter. Empty for a definition as a whole, its doc and its ladder, and for a
+    caveat as a whole, its doc and its expression.
+    """
     old: builtins.str
     """The text in force; empty where there is none."""
     new: builtins.str

@@ -33,7 +33,7 @@ from relgraph.answers import (
 )
 from relgraph.tuples import Object, RelationTuple, Subject
 from relgraph.v1 import authorizer_pb2 as pb
-from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, tuple_message
+from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, shares, tuple_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ __all__ = [
     "decisions_message",
     "diff_message",
     "expansion_message",
-    "export_message",
+    "export_messages",
     "orphans_message",
     "page_message",
     "read_best",
@@ -103,6 +103,12 @@ _CHANGE: Final[dict[ChangeKind, pb.SchemaChangeKind.ValueType]] = {
     ChangeKind.GRANT_REMOVED: pb.SCHEMA_CHANGE_KIND_GRANT_REMOVED,
     ChangeKind.GRANT_CHANGED: pb.SCHEMA_CHANGE_KIND_GRANT_CHANGED,
     ChangeKind.DOC_CHANGED: pb.SCHEMA_CHANGE_KIND_DOC_CHANGED,
+    ChangeKind.CAVEAT_ADDED: pb.SCHEMA_CHANGE_KIND_CAVEAT_ADDED,
+    ChangeKind.CAVEAT_REMOVED: pb.SCHEMA_CHANGE_KIND_CAVEAT_REMOVED,
+    ChangeKind.CAVEAT_EXPRESSION_CHANGED: pb.SCHEMA_CHANGE_KIND_CAVEAT_EXPRESSION_CHANGED,
+    ChangeKind.CAVEAT_PARAMETER_ADDED: pb.SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_ADDED,
+    ChangeKind.CAVEAT_PARAMETER_REMOVED: pb.SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_REMOVED,
+    ChangeKind.CAVEAT_PARAMETER_TYPE_CHANGED: pb.SCHEMA_CHANGE_KIND_CAVEAT_PARAMETER_TYPE_CHANGED,
 }
 
 _VERDICT_READ: Final = {int(value): verdict for verdict, value in _VERDICT.items()}
@@ -320,9 +326,12 @@ def page_message(page: Page) -> pb.ReadResponse:
     )
 
 
-def export_message(tuples: Sequence[RelationTuple], revision: int, token: str) -> pb.ExportResponse:
-    """Build one message of an export."""
-    return pb.ExportResponse(revision=revision, token=token, tuples=[tuple_message(each) for each in tuples])
+def export_messages(tuples: Sequence[RelationTuple], revision: int, token: str) -> list[pb.ExportResponse]:
+    """Build the messages that a page of an export fills; none for an empty one."""
+    return [
+        pb.ExportResponse(revision=revision, token=token, tuples=[tuple_message(each) for each in share])
+        for share in shares(tuples)
+    ]
 
 
 def read_page(message: pb.ReadResponse) -> Page:
