@@ -15,7 +15,7 @@ import relgraph
 from relgraph.errors import InvalidInput
 from tests.engine_worlds import EngineWorld
 from tests.lookup_kit import dense, found_resources, found_subjects, plainly, widened
-from tests.oracle import Oracle
+from tests.oracle import NO, Name, Oracle, Schema, World, conditional, define, tuple_of
 from tests.patience import Patience
 from tests.worlds import FEATURES_SERVED, NEVER_MENTIONED, schema_text, world_text, worlds
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from relgraph.answers import Found, Lookup
     from relgraph.api import Authorizer
-    from tests.oracle import Rows, Tuple, World
+    from tests.oracle import Rows, Tuple
 
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 WORLDS = 1_000 if LONG else 60
@@ -226,3 +226,18 @@ def test_all_permissions_are_the_oracles(world: World) -> None:
                 assert [*definition.relations, *definition.permissions] == [row.name for row in told]
                 expected = [oracle.verdict(str(who), row.name, resource).kind for row in told]
                 assert expected == [row.verdict.value for row in told]
+
+
+def test_whoever_lacks_something_else_is_asked_alone() -> None:
+    """Two subjects of one relation, each under a condition of its own: the rows tell what each of them lacks."""
+    schema = Schema({"user": define({}), "doc": define({"viewer": "user"}, {"view": Name("viewer") - Name("viewer")})})
+    tuples = (
+        tuple_of("doc:a#viewer@user:a", conditional("site")),
+        tuple_of("doc:a#viewer@user:b", conditional("limit")),
+        tuple_of("doc:a#viewer@user:c", conditional("site")),
+        tuple_of("doc:a#viewer@user:d", NO),
+    )
+    engine = EngineWorld(World(schema, tuples))
+    expected = {"a": conditional("site"), "b": conditional("limit"), "c": conditional("site")}
+    for name in ("viewer", "view"):
+        assert expected == found_subjects(engine, "doc:a", name, "user", "").named
