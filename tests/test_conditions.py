@@ -133,6 +133,22 @@ def test_best_access_and_permissions_know_conditions(door: Door) -> None:
     assert (Verdict.CONDITIONAL, Verdict.YES) == (held["pay"], held["view"])
 
 
+def test_lookups_know_conditions(door: Door) -> None:
+    """What and who find what the context decides, and say what is missing; counts agree."""
+    assert [("bill:a", "yes")] == [
+        (f"bill:{row.id}", row.verdict.value)
+        for row in door.what("user:anna", "pay", "bill", context={"amount": 1}).rows
+    ]
+    assert [("amount",)] == [row.missing for row in door.what("user:anna", "pay", "bill").rows]
+    told = {row.id: row.verdict.value for row in door.who("bill:a", "pay", "user", context={"amount": 1}).rows}
+    assert {"anna": "yes", "bob": "conditional", "fail": "undecided", "kim": "undecided"} == told
+    count = door.count_subjects("bill:a", "pay", "user", context={"amount": 1})
+    assert (1, 1, 2) == (count.yes, count.conditional, count.undecided)
+    assert 1 == door.count_resources("user:anna", "pay", "bill", context={"amount": 1}).yes
+    # Of a relation that takes nobody without a caveat.
+    assert ["a"] == [row.id for row in door.what("user:anna", "labelled", "bill", context={"amount": "much"}).rows]
+
+
 def test_a_contextual_tuple_may_carry_a_caveat(door: Door) -> None:
     """One under a caveat that no stored tuple carries counts as the request's context decides."""
     fact = 'bill:new#manager@user:eve[within:{"limit":7}]'
@@ -226,6 +242,20 @@ def test_who_reaches_only_conditionally_is_told_apart() -> None:
         )
         found = {str(each.resource): each.kind.value for each in authorizer.orphans().orphans}
         assert {"doc:a": "only-conditional", "doc:c": "nobody"} == found
+
+
+def test_who_reaches_through_universal_tuples_unless_the_context_allows_it_is_told_apart() -> None:
+    """A tuple whose caveat is open is no way by which a resource is reached without universal ones."""
+    with open_authorizer("sqlite://") as authorizer:
+        authorizer.write_schema(
+            "use universal; caveat office(site string) { site == 'here' } definition user {}"
+            " definition doc { relation viewer: user with office | user with universal; permission view = viewer }"
+        )
+        authorizer.write(
+            touch=["doc:*#viewer@user:u", "doc:a#viewer@user:u[office]", 'doc:b#viewer@user:u[office:{"site":"here"}]']
+        )
+        found = {str(each.resource): each.kind.value for each in authorizer.orphans().orphans}
+        assert {"doc:a": "only-universal"} == found
 
 
 def test_each_caveat_is_evaluated_once_for_each_stored_context(monkeypatch: pytest.MonkeyPatch) -> None:
