@@ -203,3 +203,13 @@ def test_who_writes_brings_none() -> None:
     for door in (Authorizer, Client, AsyncClient):
         for name in ("write", "delete", "load", "write_schema"):
             assert not {"context", "contextual"} & set(inspect.signature(getattr(door, name)).parameters)
+
+
+def test_each_gives_its_caveat_no_more_than_a_stored_one_may(door: Door) -> None:
+    """What a contextual tuple gives to a caveat is as long as what a stored one gives, and no longer."""
+    most = Limits().tuple_context_size_max
+    for size, refusal in ((most, errors.TupleNotAllowed), (most + 1, errors.InvalidContext)):
+        fact = RelationTuple.parse('doc:a#viewer@user:bob[spoken:{"word":"' + "x" * (size - len('{"word":""}')) + '"}]')
+        with pytest.raises(refusal) as caught:
+            door.check("user:bob", "view", "doc:a", contextual=["doc:a#viewer@user:ann", fact])
+        assert caught.value.details["contextual"] == "1"

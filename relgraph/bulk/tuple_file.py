@@ -251,7 +251,7 @@ class TupleFile:
                 for index, tuple_ in enumerate(again):
                     if index >= len(self._line_of):
                         break
-                    if str(tuple_) == text:
+                    if tuple_.told == text:
                         found.append(index)
                         if len(found) == wanted:
                             break
