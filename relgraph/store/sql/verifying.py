@@ -8,9 +8,11 @@ of its pages and indexes.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from relgraph.errors import StoreFormat, quoted
+from relgraph.contexts import Context
+from relgraph.errors import InvalidContext, StoreFormat, quoted
 from relgraph.revision import Revision
 from relgraph.store.base import EMPTY, NO_CAVEAT
 from relgraph.store.upkeep import FINDINGS_MAX, Checked, Verification
@@ -39,6 +41,8 @@ _COUNTS: Final[Mapping[str, str]] = {
     "living": "SELECT count(*) FROM tuples WHERE deleted IS NULL",
 }
 _BEFORE = "JOIN revisions AS p ON p.number = r.number - 1"
+_CONTEXTS = "SELECT DISTINCT context FROM tuples WHERE context IS NOT NULL"
+_BY_CONTEXT = f"SELECT {', '.join(_ROW)} FROM tuples WHERE context = ? LIMIT 1"
 _KEY_IN_WORDS = "the row {} {} {} {} created at {}"
 
 
@@ -175,6 +179,24 @@ def _checked(link: Link, what: str) -> Checked:
         for asked, text, query in _QUESTIONS:
             if asked == what:
                 findings += told(link.all(f"{query} LIMIT {FINDINGS_MAX + 1}"), text)
+        if what == "tuples":
+            findings += _contexts(link)
     except StoreFormat as error:
         findings.append(error.message)
     return Checked(what, number, tuple(findings))
+
+
+def _contexts(link: Link) -> tuple[str, ...]:
+    """Return what is wrong with the contexts of tuples, as they are kept. What one says is not told."""
+    damaged = list(islice((row for row in link.iterate(_CONTEXTS) if not _canonical(bytes(row[0]))), FINDINGS_MAX + 1))
+    link.stop()
+    rows = [link.one(_BY_CONTEXT, row) for row in damaged]
+    return told([row for row in rows if row], f"{_KEY_IN_WORDS} has a context that is not spelled as one is written")
+
+
+def _canonical(data: bytes) -> bool:
+    """Whether these bytes are what a context is kept as."""
+    try:
+        return Context.parse(data.decode("ascii")).as_stored == data
+    except (UnicodeDecodeError, InvalidContext):
+        return False
