@@ -29,7 +29,7 @@ definition user {}
 definition group { relation member: user | group#member }
 definition folder {
     relation parent: folder
-    relation viewer: user | group#member
+    relation viewer: user | group#member | user with universal
     permission view = viewer + parent->view
 }
 definition doc {
@@ -42,7 +42,12 @@ definition doc {
     permission view = edit + viewer + parent->view
 }
 """
-TUPLES = ("doc:a#viewer@group:staff#member", "doc:*#editor@user:root", "folder:top#viewer@user:tom")
+TUPLES = (
+    "doc:a#viewer@group:staff#member",
+    "doc:*#editor@user:root",
+    "folder:top#viewer@user:tom",
+    "folder:*#viewer@user:uni",
+)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,35 @@ def test_expand_shows_them(door: Door) -> None:
     ).nodes
     shown = {str(fact) for node in nodes for fact in node.tuples}
     assert {"doc:b#viewer@group:new#member", "group:new#member@user:anna", "doc:*#editor@user:root"} == shown
+
+
+def test_lookups_count_them(door: Door) -> None:
+    """A lookup names what only they name: as a row of its own, or as an exception to everything; counts agree."""
+    facts = ["doc:new#viewer@user:zoe", "doc:other#parent@folder:new", "folder:new#viewer@user:zoe"]
+    assert ["new", "other"] == [row.id for row in door.what("user:zoe", "view", "doc", contextual=facts).rows]
+    assert 2 == door.count_resources("user:zoe", "view", "doc", contextual=facts).yes
+    excluded = door.what("user:root", "edit", "doc", contextual=["doc:new#banned@user:root"])
+    assert {"*": "yes", "new": "no"} == {row.id: row.verdict.value for row in excluded.rows}
+    assert {"zoe": "yes", "root": "yes", "uni": "yes"} == {
+        row.id: row.verdict.value for row in door.who("doc:other", "view", "user", contextual=facts).rows
+    }
+    assert 3 == door.count_subjects("doc:other", "view", "user", contextual=facts).yes
+    # A folder that only they name is one of all folders.
+    assert ["other"] == [row.id for row in door.what("user:uni", "view", "doc", contextual=facts).rows]
+    held = {row.name: row.verdict.value for row in door.permissions("user:zoe", "doc:new", contextual=facts).rows}
+    assert ("yes", "no") == (held["view"], held["edit"])
+
+
+def test_a_page_goes_on_with_what_the_lookup_began_with(door: Door) -> None:
+    """A cursor belongs to the context and the contextual tuples that the lookup was asked with."""
+    facts = [f"doc:p{n}#viewer@user:zoe" for n in range(3)]
+    first = door.what("user:zoe", "view", "doc", limit=2, contextual=facts)
+    assert ["p0", "p1"] == [row.id for row in first.rows]
+    rest = door.what("user:zoe", "view", "doc", limit=2, cursor=first.cursor, contextual=facts)
+    assert (["p2"], "") == ([row.id for row in rest.rows], rest.cursor)
+    for other in ({"contextual": facts[:2]}, {}, {"contextual": facts, "context": {"site": 1}}):
+        with pytest.raises(errors.InvalidCursor):
+            door.what("user:zoe", "view", "doc", limit=2, cursor=first.cursor, **other)
 
 
 def test_they_count_in_the_past(door: Door, authorizer: Authorizer) -> None:
