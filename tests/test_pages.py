@@ -56,5 +56,5 @@ def test_what_the_readme_misses_is_missing() -> None:
     text = (house.ROOT / "README.md").read_text(encoding="utf-8")
     section = text.split("## Not there yet")[1].split("\n## ")[0]
     assert [] == sorted(service_methods() & {"Explain", "WatchAccess"})
-    for told in ("Explaining", "WatchAccess", "Contextual tuples"):
+    for told in ("Explaining", "WatchAccess", "Dry runs"):
         assert f"**{told}" in section

@@ -63,9 +63,9 @@ definition user {}
 definition report { relation viewer: user with org/near and expiration | user:* with org/near }
 """
 EXPRESSIONS = (
-    "n == 1 || s.matches('^[a-z]{2,8}$') && size(s) < 5",
-    "m.a[0].b == {'c': [1, 2.5e3, 0x1F, -7u, null, true]} && has(m.x) ? n % 2 in [n, 1] : !(s + 'x' != s)",
-    '[n].map(i, i > 0, i * 2).exists_one(j, j == n) || m.all(k, k == r"\\d" && b"\\xff" == b"""\\377""")',
+    "n == 1 || s.matches('^[a-z]{2,8}$') && size(s) < 5 && m == {}",
+    "m.a[0].b == {'c': [dyn(1), 2.5e3, 0x1F, null, true]} && has(m.x) ? n % 2 in [n, 1] : !(s + 'x' != s)",
+    '[n].map(i, i > 0, i * 2).exists_one(j, j == n) || m.all(k, k == r"\\d" && b"\\xff" == b"""\\377""") || s == s',
 )
 SCENARIO = """schema: |
   definition user {}
