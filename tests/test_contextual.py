@@ -247,3 +247,12 @@ def test_each_gives_its_caveat_no_more_than_a_stored_one_may(door: Door) -> None
         with pytest.raises(refusal) as caught:
             door.check("user:bob", "view", "doc:a", contextual=["doc:a#viewer@user:ann", fact])
         assert caught.value.details["contextual"] == "1"
+
+
+@pytest.mark.parametrize("nothing", [[], "", 0, ()])
+def test_what_is_no_context_is_refused_however_little_it_is(door: Door, nothing: object) -> None:
+    """A list, a text or a number is no context, empty or not; nor is a text a list of tuples."""
+    with pytest.raises(errors.InvalidContext):
+        door.check("user:bob", "view", "doc:a", context=nothing)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(errors.InvalidInput):
+        door.check("user:bob", "view", "doc:a", contextual="")

@@ -46,7 +46,7 @@ def brought(context: Mapping[str, object] | None, contextual: Sequence[str | Rel
 
     Which of the tuples stands, from 0, in `details["contextual"]`.
     """
-    if not context and not contextual:
+    if (context is None or context is EMPTY) and contextual == ():
         return NOTHING
     values = Context.of(context, limits.context_size_max)
     if isinstance(contextual, str):
