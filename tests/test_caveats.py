@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import relgraph
 from relgraph.caveats import UNBOUND, compile_caveat, parse_type
 from relgraph.caveats.caveat import EXPRESSION_CHARACTERS_MAX
 from relgraph.caveats.convert import converted
@@ -24,6 +25,8 @@ from relgraph.contexts import Context
 from relgraph.errors import InvalidCaveat, InvalidContext
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from relgraph.caveats import Caveat
 
 # --- conversion -------------------------------------------------------------------------------------------------------
@@ -358,3 +361,23 @@ def test_which_library_serves(hidden: tuple[str, ...], expected: str) -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == expected
+
+
+def test_a_store_is_not_damaged_where_no_library_is_installed(tmp_path: Path) -> None:
+    """Who verifies a store that has caveats where no library serves is told of the library, not of damage."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    with relgraph.open(url) as authorizer:
+        authorizer.write_schema("caveat late(hour int) { hour > 5 } definition user {}")
+    assert relgraph.verify(url).findings == ()
+    program = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('cel_expr_python', 'celpy')))\n"
+        "import relgraph\n"
+        "from relgraph.errors import Unsupported\n"
+        "try:\n"
+        f"    print(relgraph.verify({url!r}).findings)\n"
+        "except Unsupported as error:\n"
+        "    print(error.code)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "UNSUPPORTED"

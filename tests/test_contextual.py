@@ -237,3 +237,22 @@ def test_who_writes_brings_none() -> None:
     for door in (Authorizer, Client, AsyncClient):
         for name in ("write", "delete", "load", "write_schema"):
             assert not {"context", "contextual"} & set(inspect.signature(getattr(door, name)).parameters)
+
+
+def test_each_gives_its_caveat_no_more_than_a_stored_one_may(door: Door) -> None:
+    """What a contextual tuple gives to a caveat is as long as what a stored one gives, and no longer."""
+    most = Limits().tuple_context_size_max
+    for size, refusal in ((most, errors.TupleNotAllowed), (most + 1, errors.InvalidContext)):
+        fact = RelationTuple.parse('doc:a#viewer@user:bob[spoken:{"word":"' + "x" * (size - len('{"word":""}')) + '"}]')
+        with pytest.raises(refusal) as caught:
+            door.check("user:bob", "view", "doc:a", contextual=["doc:a#viewer@user:ann", fact])
+        assert caught.value.details["contextual"] == "1"
+
+
+@pytest.mark.parametrize("nothing", [[], "", 0, ()])
+def test_what_is_no_context_is_refused_however_little_it_is(door: Door, nothing: object) -> None:
+    """A list, a text or a number is no context, empty or not; nor is a text a list of tuples."""
+    with pytest.raises(errors.InvalidContext):
+        door.check("user:bob", "view", "doc:a", context=nothing)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(errors.InvalidInput):
+        door.check("user:bob", "view", "doc:a", contextual="")
