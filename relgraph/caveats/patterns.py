@@ -1,7 +1,7 @@
 """How much work a regular expression is before it has read a character: the states that it is compiled to.
 
 RE2 matches in linear time, but `x{1000}` is a thousand states, a class of Unicode some hundreds, and each is made anew
-whenever the pattern is no constant. A state costs about `STATE` units of work (see `relgraph.caveats.work`).
+in every evaluation, constant or not. A state costs about `STATE` units of work (see `relgraph.caveats.work`).
 Rule 1: the figure is never too low, whatever the text is; it need not be a pattern at all.
 """
 
@@ -16,7 +16,12 @@ JOINED: Final = 1_000
 """RE2 takes no pattern that repeats anything more often: two texts joined are at most so much more than both."""
 
 _STATE: Final = 20
+_UNICODE: Final = 15_000
+"""A class of Unicode: RE2 makes it anew wherever it stands, which takes more than a millisecond."""
+_MERGED: Final = 300
+"""One more of them between the same brackets."""
 _CLASS: Final = 1_500
+"""Any other class that goes beyond ASCII."""
 _PIECE: Final = re.compile(
     r"(?P<unicode>\\[pP](?:\{[^}]*\}?|.)?)"
     r"|(?P<escape>\\.)"
@@ -49,10 +54,9 @@ def pattern_work(text: str) -> int:
         if kind == "close" and len(groups) > 1:
             last = groups.pop() + _STATE
         elif kind == "unicode":
-            last = _CLASS
+            last = _UNICODE
         elif kind == "bracket":
-            plain = piece.isascii() and "\\" not in piece and "[^" not in piece and "[:^" not in piece
-            last = _STATE * 2 + len(piece) if plain else _CLASS + 10 * len(piece)
+            last = _bracket_work(piece)
         elif kind == "escape" and piece[1:] in "DSW":
             last = _STATE * 10
         elif kind == "other" and piece in "*+?":
@@ -65,3 +69,12 @@ def pattern_work(text: str) -> int:
     if "\\Q" in text:
         total += _STATE * len(text) * JOINED
     return total * factor
+
+
+def _bracket_work(piece: str) -> int:
+    """Return the units of work of a class in brackets."""
+    unicode = piece.count("\\p") + piece.count("\\P")
+    if unicode:
+        return _UNICODE + _MERGED * unicode + 10 * len(piece)
+    plain = piece.isascii() and "\\" not in piece and "[^" not in piece and "[:^" not in piece
+    return _STATE * 2 + len(piece) if plain else _CLASS + 10 * len(piece)
