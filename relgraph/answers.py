@@ -280,7 +280,8 @@ class Page:
 class LogEntry:
     """What one revision did: who wrote it, when and why, and which tuples it created and deleted, in key order.
 
-    A tuple whose expiration changed is in both. `schema` is the text that it put in force, None where it put none.
+    A tuple whose expiration, caveat or context changed is in both. `schema` is the text that it put in force, None
+    where it put none.
     """
 
     revision: int

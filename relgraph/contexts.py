@@ -105,7 +105,8 @@ class Context(Mapping[str, Json]):
         try:
             value = decoded(text)
         except json.JSONDecodeError as error:
-            problem = error.msg[:1].lower() + error.msg[1:]
+            # Some of its messages end as this one goes on.
+            problem = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at")
             raise InvalidContext(
                 f"the context is not JSON: {problem} at character {error.pos + 1}; write an object, as in "
                 '`{"limit":1000}`'

@@ -91,6 +91,7 @@ __all__ = [
     "did_you_mean",
     "quoted",
     "redacted",
+    "without_context",
 ]
 
 
@@ -410,6 +411,10 @@ _NAME_SIZE = 200
 _PASSWORD = re.compile(r"((?:(?<![\w+.-])[\w+.-]+:/+|//)[^\s:@/`]*+):([^\s`]*+)")
 
 
+# Where a tuple's text begins to say what its caveat is given: the rest of it is nobody else's business.
+_CONTEXT = re.compile(r"(\[[a-z0-9_/]*:\s*+\{).*", re.DOTALL)
+
+
 def _without_password(found: re.Match[str]) -> str:
     _, at, rest = found[2].rpartition("@")
     return f"{found[1]}:…@{rest}" if at else found[0]
@@ -420,14 +425,19 @@ def redacted(text: str) -> str:
     return _PASSWORD.sub(_without_password, _KEY.sub("rg_…", text))
 
 
+def without_context(text: str) -> str:
+    """Return `text`, which is a tuple or was meant as one, without what it gives to a caveat."""
+    return _CONTEXT.sub(r"\1…}]", text)
+
+
 def quoted(text: str, length_max: int = 80) -> str:
     """Return `text` in backticks, printable on one line: control and bidi characters escaped, long texts cut.
 
-    What looks like a key or a URL's password is left out.
+    What looks like a key or a URL's password is left out, and so is what a tuple gives to its caveat.
     """
     # Of a text from anybody only the beginning is looked at, with an end that completes any secret that is cut there.
     head = text if len(text) <= _LOOKED_AT_MAX else text[:_LOOKED_AT_MAX] + "-" * 32 + "@"
-    kept = redacted(head)[: length_max + 1]
+    kept = redacted(without_context(head))[: length_max + 1]
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in kept)
     shown = shown.replace("`", "\\x60")
     if len(shown) > length_max:

@@ -40,7 +40,7 @@ class Limits:
     updates_max: int = 1_000
     """Tuples in one write; imports are bounded by `import_tuples_max` instead."""
     tuple_context_size_max: int = 25_000
-    """Bytes of a stored tuple's context, as JSON without spaces and in ASCII; of all contextual tuples' together."""
+    """Bytes of a tuple's context, as JSON without spaces and in ASCII; of those brought with a question, together."""
     preconditions_max: int = 1_000
     """Preconditions of one write."""
     deletes_max: int = 1_000_000

@@ -14,12 +14,21 @@ Whether a schema admits a tuple is decided elsewhere (`relgraph.schema`); here o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, total_ordering
 from typing import TYPE_CHECKING, Self
 
 from relgraph.contexts import EMPTY, Context
-from relgraph.errors import InvalidFilter, InvalidId, InvalidInput, InvalidName, InvalidTuple, at_index, quoted
+from relgraph.errors import (
+    InvalidFilter,
+    InvalidId,
+    InvalidInput,
+    InvalidName,
+    InvalidTuple,
+    at_index,
+    quoted,
+    without_context,
+)
 from relgraph.instants import instant_of, instant_text, moment, parse_moment
 
 if TYPE_CHECKING:
@@ -64,7 +73,7 @@ def check_type(name: str) -> str:
         raise InvalidName(
             f"{quoted(name)} cannot name a type; use 3 to 64 of a-z, 0-9 and _ for each part between slashes, "
             f"starting with a letter and not ending with _, at most {TYPE_SIZE_MAX} in all",
-            {"name": name},
+            {"name": without_context(name)},
         )
     return name
 
@@ -76,7 +85,7 @@ def check_caveat(name: str) -> str:
         raise InvalidName(
             f"{quoted(name)} cannot name a caveat; use 3 to 64 of a-z, 0-9 and _ for each part between slashes, "
             f"starting with a letter and not ending with _, at most {TYPE_SIZE_MAX} in all",
-            {"name": name},
+            {"name": without_context(name)},
         )
     return name
 
@@ -88,7 +97,7 @@ def check_relation(name: str) -> str:
         raise InvalidName(
             f"{quoted(name)} cannot name a relation or permission; use 3 to {RELATION_SIZE_MAX} of a-z, 0-9 and _, "
             "starting with a letter and not ending with _",
-            {"name": name},
+            {"name": without_context(name)},
         )
     return name
 
@@ -102,14 +111,14 @@ def check_id(text: str) -> str:
     if len(text) > ID_SIZE_MAX:
         raise InvalidId(
             f"the object id {quoted(text, 24)} has {len(text)} characters; at most {ID_SIZE_MAX} are allowed",
-            {"id": text[:ID_SIZE_MAX]},
+            {"id": without_context(text)[:ID_SIZE_MAX]},
         )
     stranger = _ID_STRANGER.search(text)
     shown = quoted(stranger.group()) if stranger else quoted(text)
     raise InvalidId(
         f"the object id {quoted(text)} holds {shown}, which is not allowed; allowed are letters a-z and A-Z, digits "
         "and / _ | - = + (an e-mail address, for instance, must be encoded first)",
-        {"id": text},
+        {"id": without_context(text)},
     )
 
 
@@ -125,20 +134,25 @@ class Object:
         """Read `type:id`; `type:*` only with `wildcard`. Raises InvalidTuple, InvalidName or InvalidId."""
         type_, colon, id_ = text.partition(":")
         if not colon:
-            raise InvalidTuple(f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text})
+            raise InvalidTuple(
+                f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": without_context(text)}
+            )
         if "#" in type_ or "@" in type_:
-            raise InvalidTuple(f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": text})
+            raise InvalidTuple(
+                f"{quoted(text)} is not an object; write type:id, as in `report:q3`", {"text": without_context(text)}
+            )
         check_type(type_)
         if id_ == WILDCARD:
             if not wildcard:
                 raise InvalidTuple(
-                    f"{quoted(text)} names every object of its type; name one object here", {"text": text}
+                    f"{quoted(text)} names every object of its type; name one object here",
+                    {"text": without_context(text)},
                 )
             return cls(type_, id_)
         if "#" in id_:
             raise InvalidTuple(
                 f"{quoted(text)} has a relation where a plain object belongs; write type:id without `#`",
-                {"text": text},
+                {"text": without_context(text)},
             )
         check_id(id_)
         return cls(type_, id_)
@@ -182,7 +196,7 @@ class Subject:
                 raise InvalidTuple(
                     f"{quoted(text)} is a wildcard with a relation; a wildcard covers plain objects only, "
                     f"write {quoted(head)}",
-                    {"text": text},
+                    {"text": without_context(text)},
                 )
         return cls(object_.type, object_.id, relation)
 
@@ -265,7 +279,7 @@ class RelationTuple:
             raise InvalidTuple(
                 f"{quoted(text)} is not a relation tuple; write resource#relation@subject, "
                 "as in `report:q3#viewer@user:anna`",
-                {"text": text},
+                {"text": without_context(text)},
             )
         subject, caveat, context, expires = split_traits(right)
         return cls(
@@ -295,6 +309,11 @@ class RelationTuple:
                 "context out"
             )
         return self
+
+    @property
+    def told(self) -> str:
+        """Its text as an error or a log tells it: the name of its caveat, and not what that is given."""
+        return str(replace(self, context=EMPTY) if self.context else self)
 
     @property
     def universal(self) -> bool:
@@ -330,7 +349,7 @@ def split_traits(text: str) -> tuple[str, str, str, str | None]:
         raise InvalidTuple(
             f"{quoted(text)} cannot be read behind its subject; write `[caveat]` or `[caveat:{{…}}]`, then "
             "`[expiration:…]`, each only where there is one",
-            {"text": text},
+            {"text": without_context(text)},
         )
     return subject, caveat, context, found[1] if found else None
 
@@ -375,7 +394,7 @@ class TupleFilter:
         if not text or (at and not right) or (hash_ and not relation):
             raise InvalidFilter(
                 f"{quoted(text)} is not a filter; write a tuple and leave parts out, as in `report:q3#viewer@user`",
-                {"text": text},
+                {"text": without_context(text)},
             )
         resource_type, resource_colon, resource_id = resource.partition(":")
         subject_type, subject_colon, subject_id = subject.partition(":")
@@ -463,10 +482,11 @@ def question_of(
         raise InvalidTuple(
             f"{quoted(subject)} asks with {'a caveat' if question.caveat else 'an expiration'}; a question has none, "
             "leave the brackets out",
-            {"text": subject},
+            {"text": without_context(subject)},
         )
     if WILDCARD in (question.resource.id, question.subject.id):
         raise InvalidTuple(
-            f"{quoted(subject)} asks about every object of a type; name one object on each side", {"text": subject}
+            f"{quoted(subject)} asks about every object of a type; name one object on each side",
+            {"text": without_context(subject)},
         )
     return question.subject, question.relation, question.resource

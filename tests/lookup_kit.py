@@ -6,7 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relgraph import engine
-from tests.oracle import Definition, Object, Rows, Schema, World
+from tests.oracle import (
+    FAILED,
+    NO,
+    YES,
+    AllArrow,
+    Arrow,
+    Definition,
+    Name,
+    Object,
+    Rows,
+    Schema,
+    Subject,
+    Tuple,
+    World,
+    conditional,
+    define,
+)
 from tests.oracle import Verdict as Expected
 
 if TYPE_CHECKING:
@@ -17,7 +33,34 @@ if TYPE_CHECKING:
     from tests.engine_worlds import EngineWorld
     from tests.oracle import Kind
 
-__all__ = ["found_resources", "found_subjects", "plainly", "told", "widened"]
+__all__ = ["dense", "found_resources", "found_subjects", "plainly", "told", "widened"]
+
+
+_DENSE = {
+    "user": define({"boss": "user"}),
+    "group": define(
+        {"member": "user | group#member | group#inside", "barred": "user"},
+        {"inside": Name("member") - Name("barred")},
+    ),
+    "doc": define(
+        {
+            "parent": "doc",
+            "reader": "user | user:*",
+            "viewer": "user | group#member | group#inside",
+            "banned": "user | group#member",
+        },
+        {
+            "view": (Name("reader") + Name("viewer") + Arrow("parent", "view")) - Name("banned"),
+            "each": AllArrow("parent", "view"),
+            "both": Name("view") & Name("reader"),
+            "rest": Name("reader") - Name("view"),
+            "chief": Arrow("viewer", "boss") + (Name("both") - Name("each")),
+        },
+    ),
+}
+"""A small schema in which most tuples matter to most names."""
+
+_CONDITIONS = (*(YES,) * 8, NO, conditional("site"), conditional("limit"), conditional("site", "limit"), FAILED)
 
 
 def told(verdict: Verdict, missing: tuple[str, ...]) -> Expected:
@@ -50,14 +93,7 @@ def found_subjects(world: EngineWorld, resource: object, name: str, type_: str, 
 
 def widened(world: World, chance: random.Random) -> World:
     """Return the world with every kind of subject admitted universally too, and some tuples made universal."""
-    definitions = {
-        type_: Definition(
-            {name: _both(kinds) for name, kinds in each.relations.items()},
-            each.permissions,
-            each.roles,
-        )
-        for type_, each in world.schema.definitions.items()
-    }
+    definitions = {type_: _widened(each) for type_, each in world.schema.definitions.items()}
     tuples = [
         replace(entry, resource=Object(entry.resource.type, "*")) if chance.random() < 1 / 4 else entry
         for entry in world.tuples
@@ -68,3 +104,26 @@ def widened(world: World, chance: random.Random) -> World:
 
 def _both(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(replace(kind, universal=wide) for kind in kinds for wide in (False, True)))
+
+
+def dense(chance: random.Random) -> World:
+    """Return a world where much holds for everyone, and much is taken away again, some of it under conditions."""
+    schema = Schema({type_: _widened(each) for type_, each in _DENSE.items()})
+    conditional_too = chance.random() < 1 / 2
+    found = {}
+    for _ in range(chance.randint(6, 18)):
+        type_ = chance.choice(("group", "doc", "doc", "user"))
+        relation = chance.choice(list(schema.definitions[type_].relations))
+        kind = chance.choice(schema.definitions[type_].relations[relation])
+        universal = kind.universal and chance.random() < 2 / 3
+        subject = Subject(kind.type, "*" if kind.wildcard else chance.choice("abc"), kind.relation)
+        condition = chance.choice(_CONDITIONS) if conditional_too else YES
+        entry = Tuple(Object(type_, "*" if universal else chance.choice("abc")), relation, subject, condition)
+        found[entry.key] = entry
+    objects = tuple(Object(type_, id_) for type_ in _DENSE for id_ in "abc")
+    return World(schema, tuple(found.values()), objects=objects)
+
+
+def _widened(definition: Definition) -> Definition:
+    relations = {name: _both(kinds) for name, kinds in definition.relations.items()}
+    return Definition(relations, definition.permissions, definition.roles)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import relgraph
 from relgraph.caveats import UNBOUND, compile_caveat, parse_type
 from relgraph.caveats.caveat import EXPRESSION_CHARACTERS_MAX
 from relgraph.caveats.convert import converted
@@ -24,6 +25,8 @@ from relgraph.contexts import Context
 from relgraph.errors import InvalidCaveat, InvalidContext
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from relgraph.caveats import Caveat
 
 # --- conversion -------------------------------------------------------------------------------------------------------
@@ -71,24 +74,21 @@ def test_converted(type_: str, value: object, expected: object) -> None:
     assert repr(found).replace("bytearray(", "").rstrip(")") == repr(expected).rstrip(")")
 
 
-REFUSED: list[tuple[str, object]] = [
-    *[("bool", each) for each in list[object]((1, "true", None, []))],
-    *[("string", each) for each in (1, True, None, ["a"], "a\0b")],
-    *[
-        ("int", each)
-        for each in (True, 1.5, "1.0", "", "1e3", " 1", "\u0661", "0x1", "9223372036854775808", 2.0**63, None)
-    ],
-    *[("int", each) for each in ("9" * 10_000, [1], {"a": 1}, "-9223372036854775809")],
-    *[("uint", each) for each in (-1, "-1", True, None)],
-    *[("double", each) for each in (True, "NaN", "inf", "1e999", "1_0", "", ".", None)],
-    *[("bytes", each) for each in ("a", "AAE", "AA==\n", "A-E=", 1, None)],
-    *[("duration", each) for each in ("1", "1d", "", "h", "1h 30m", "1e3s", "3000000h", "-", "1h-30m", 5, None)],
-    *[("timestamp", each) for each in ("2026-11-22", "noon", "2026-11-22T10:00:00", 5, "0001-01-01T00:00:00Z", None)],
-    *[("ipaddress", each) for each in ("10.0.0", "10.0.0.0/8", "fe80::1%eth0", "010.0.0.1", 5, None, "")],
-    *[("list<int>", each) for each in (1, {"a": 1}, [1, "x"], [None], None)],
-    *[("map<int>", each) for each in (1, [1], {"a": "x"}, {"a\0": 1}, None)],
-    *[("any", each) for each in ("a\0", ["\0"], {"\0": 1}, [{"a": "\0"}])],
-]
+UNFIT: dict[str, list[object]] = {
+    "bool": [1, "true", None, []],
+    "string": [1, True, None, ["a"], "a\0b"],
+    "int": [True, 1.5, "1.0", "", "1e3", " 1", "\u0661", "0x1", "9223372036854775808", 2.0**63, None, [1], {"a": 1}],
+    "uint": [-1, "-1", True, None, "9" * 10_000],
+    "double": [True, "NaN", "inf", "1e999", "1_0", "", ".", None],
+    "bytes": ["a", "AAE", "AA==\n", "A-E=", 1, None],
+    "duration": ["1", "1d", "", "h", "1h 30m", "1e3s", "3000000h", "-", "1h-30m", 5, None],
+    "timestamp": ["2026-11-22", "noon", "2026-11-22T10:00:00", 5, "0001-01-01T00:00:00Z", None],
+    "ipaddress": ["10.0.0", "10.0.0.0/8", "fe80::1%eth0", "010.0.0.1", 5, None, ""],
+    "list<int>": [1, {"a": 1}, [1, "x"], [None], None],
+    "map<int>": [1, [1], {"a": "x"}, {"a\0": 1}, None],
+    "any": ["a\0", ["\0"], {"\0": 1}, [{"a": "\0"}]],
+}
+REFUSED = [(type_, value) for type_, values in UNFIT.items() for value in values]
 
 
 @pytest.mark.parametrize(("type_", "value"), REFUSED)
@@ -366,3 +366,23 @@ def test_which_library_serves(hidden: tuple[str, ...], expected: str) -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == expected
+
+
+def test_a_store_is_not_damaged_where_no_library_is_installed(tmp_path: Path) -> None:
+    """Who verifies a store that has caveats where no library serves is told of the library, not of damage."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    with relgraph.open(url) as authorizer:
+        authorizer.write_schema("caveat late(hour int) { hour > 5 } definition user {}")
+    assert relgraph.verify(url).findings == ()
+    program = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('cel_expr_python', 'celpy')))\n"
+        "import relgraph\n"
+        "from relgraph.errors import Unsupported\n"
+        "try:\n"
+        f"    print(relgraph.verify({url!r}).findings)\n"
+        "except Unsupported as error:\n"
+        "    print(error.code)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "UNSUPPORTED"

@@ -273,7 +273,7 @@ def test_a_refused_schema_makes_no_store(tmp_path: Path, capsys: Screen) -> None
     path = tmp_path / "new.zed"
     for text, code in (
         ("definition user {", "SCHEMA_PARSE_ERROR"),
-        ("caveat late(now int) { now > 5 }", "UNSUPPORTED"),
+        ("definition doc { relation owner: user }", "SCHEMA_TYPE_ERROR"),
     ):
         path.write_text(text)
         found = complaint(capsys, ["--store", f"sqlite:///{tmp_path / 'new.db'}"], "schema", "write", str(path))

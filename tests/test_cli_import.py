@@ -271,7 +271,7 @@ def test_many_refusals_are_counted(where: list[str], capsys: Screen, tmp_path: P
 
 def test_what_cannot_be_taken_apart_ends_the_import(where: list[str], capsys: Screen, tmp_path: Path) -> None:
     """A header that is wrong, or a line without an end, is no line to put aside: the import ends."""
-    for name, text in (("t.csv", "resource,subject\nreport:a,user:x\n"), ("t.txt", "x" * 70_000)):
+    for name, text in (("t.csv", "resource,subject\nreport:a,user:x\n"), ("t.txt", "x" * 140_000)):
         path = tmp_path / name
         path.write_text(text)
         assert main([*where, "import", str(path), "--keep-going", "--refused", str(tmp_path / "aside")]) == 2

@@ -29,7 +29,7 @@ definition user {}
 definition group { relation member: user | group#member }
 definition folder {
     relation parent: folder
-    relation viewer: user | group#member
+    relation viewer: user | group#member | user with universal
     permission view = viewer + parent->view
 }
 definition doc {
@@ -42,7 +42,12 @@ definition doc {
     permission view = edit + viewer + parent->view
 }
 """
-TUPLES = ("doc:a#viewer@group:staff#member", "doc:*#editor@user:root", "folder:top#viewer@user:tom")
+TUPLES = (
+    "doc:a#viewer@group:staff#member",
+    "doc:*#editor@user:root",
+    "folder:top#viewer@user:tom",
+    "folder:*#viewer@user:uni",
+)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,35 @@ def test_expand_shows_them(door: Door) -> None:
     assert {"doc:b#viewer@group:new#member", "group:new#member@user:anna", "doc:*#editor@user:root"} == shown
 
 
+def test_lookups_count_them(door: Door) -> None:
+    """A lookup names what only they name: as a row of its own, or as an exception to everything; counts agree."""
+    facts = ["doc:new#viewer@user:zoe", "doc:other#parent@folder:new", "folder:new#viewer@user:zoe"]
+    assert ["new", "other"] == [row.id for row in door.what("user:zoe", "view", "doc", contextual=facts).rows]
+    assert 2 == door.count_resources("user:zoe", "view", "doc", contextual=facts).yes
+    excluded = door.what("user:root", "edit", "doc", contextual=["doc:new#banned@user:root"])
+    assert {"*": "yes", "new": "no"} == {row.id: row.verdict.value for row in excluded.rows}
+    assert {"zoe": "yes", "root": "yes", "uni": "yes"} == {
+        row.id: row.verdict.value for row in door.who("doc:other", "view", "user", contextual=facts).rows
+    }
+    assert 3 == door.count_subjects("doc:other", "view", "user", contextual=facts).yes
+    # A folder that only they name is one of all folders.
+    assert ["other"] == [row.id for row in door.what("user:uni", "view", "doc", contextual=facts).rows]
+    held = {row.name: row.verdict.value for row in door.permissions("user:zoe", "doc:new", contextual=facts).rows}
+    assert ("yes", "no") == (held["view"], held["edit"])
+
+
+def test_a_page_goes_on_with_what_the_lookup_began_with(door: Door) -> None:
+    """A cursor belongs to the context and the contextual tuples that the lookup was asked with."""
+    facts = [f"doc:p{n}#viewer@user:zoe" for n in range(3)]
+    first = door.what("user:zoe", "view", "doc", limit=2, contextual=facts)
+    assert ["p0", "p1"] == [row.id for row in first.rows]
+    rest = door.what("user:zoe", "view", "doc", limit=2, cursor=first.cursor, contextual=facts)
+    assert (["p2"], "") == ([row.id for row in rest.rows], rest.cursor)
+    for other in ({"contextual": facts[:2]}, {}, {"contextual": facts, "context": {"site": 1}}):
+        with pytest.raises(errors.InvalidCursor):
+            door.what("user:zoe", "view", "doc", limit=2, cursor=first.cursor, **other)
+
+
 def test_they_count_in_the_past(door: Door, authorizer: Authorizer) -> None:
     """At an old revision they count beside what was stored then."""
     then = Consistency.at_exactly(authorizer.write(touch=["group:old#member@user:anna"]).token)
@@ -216,3 +250,22 @@ def test_who_writes_brings_none() -> None:
     for door in (Authorizer, Client, AsyncClient):
         for name in ("write", "delete", "load", "write_schema"):
             assert not {"context", "contextual"} & set(inspect.signature(getattr(door, name)).parameters)
+
+
+def test_each_gives_its_caveat_no_more_than_a_stored_one_may(door: Door) -> None:
+    """What a contextual tuple gives to a caveat is as long as what a stored one gives, and no longer."""
+    most = Limits().tuple_context_size_max
+    for size, refusal in ((most, errors.TupleNotAllowed), (most + 1, errors.InvalidContext)):
+        fact = RelationTuple.parse('doc:a#viewer@user:bob[spoken:{"word":"' + "x" * (size - len('{"word":""}')) + '"}]')
+        with pytest.raises(refusal) as caught:
+            door.check("user:bob", "view", "doc:a", contextual=["doc:a#viewer@user:ann", fact])
+        assert caught.value.details["contextual"] == "1"
+
+
+@pytest.mark.parametrize("nothing", [[], "", 0, ()])
+def test_what_is_no_context_is_refused_however_little_it_is(door: Door, nothing: object) -> None:
+    """A list, a text or a number is no context, empty or not; nor is a text a list of tuples."""
+    with pytest.raises(errors.InvalidContext):
+        door.check("user:bob", "view", "doc:a", context=nothing)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(errors.InvalidInput):
+        door.check("user:bob", "view", "doc:a", contextual="")

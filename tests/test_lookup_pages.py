@@ -201,7 +201,7 @@ def test_a_cursor_of_another_store_is_refused(authorizer: Authorizer) -> None:
     """A cursor goes on where its revision is: another store, and one restored from a backup, refuse it."""
     page = authorizer.what("user:anna", "view", "doc", limit=2)
     token = Token.parse(page.token)
-    words = ("what", "user:anna", "view", "doc")
+    words = ("what", "user:anna", "view", "doc", "{}")
     for strange in (
         Token(bytes(16), token.epoch, token.revision, token.nonce, token.instant),
         Token(token.store, token.epoch + 1, token.revision, token.nonce, token.instant),
@@ -216,7 +216,7 @@ def test_a_cursor_names_an_id(authorizer: Authorizer) -> None:
     """A cursor behind something that is no id was not handed out."""
     token = Token.parse(authorizer.what("user:anna", "view", "doc").token)
     for last in ("", "a b", "é", "**"):
-        cursor = str(LookupCursor(("what", "user:anna", "view", "doc"), token, last))
+        cursor = str(LookupCursor(("what", "user:anna", "view", "doc", "{}"), token, last))
         with pytest.raises(InvalidCursor):
             authorizer.what("user:anna", "view", "doc", cursor=cursor)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import relgraph
-from relgraph.errors import RelgraphError
 from relgraph.v1 import authorizer_pb2
 from tests import house, readme
 
@@ -57,10 +56,5 @@ def test_what_the_readme_misses_is_missing() -> None:
     text = (house.ROOT / "README.md").read_text(encoding="utf-8")
     section = text.split("## Not there yet")[1].split("\n## ")[0]
     assert [] == sorted(service_methods() & {"Explain", "WatchAccess"})
-    for told in ("Caveats", "Explaining", "WatchAccess", "Contextual tuples"):
+    for told in ("Explaining", "WatchAccess", "Dry runs"):
         assert f"**{told}" in section
-    with (
-        relgraph.open("sqlite://") as authorizer,
-        pytest.raises(RelgraphError, match="caveats are not supported yet"),
-    ):
-        authorizer.write_schema("caveat late(hour int) { hour < 8 } definition user {}")

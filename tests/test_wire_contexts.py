@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 
+from relgraph.answers import LogEntry
 from relgraph.client.telling import Batching
 from relgraph.contexts import DEPTH_MAX, EMPTY, Context, Json
 from relgraph.errors import InvalidContext, InvalidInput, InvalidName, InvalidTuple
-from relgraph.tuples import RelationTuple
+from relgraph.tuples import Object, RelationTuple, Subject
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire.contexts import context_message, read_context
-from relgraph.wire.parts import read_tuple, tuple_message
+from relgraph.wire.parts import read_tuple, shares, tuple_message
+from relgraph.wire.watches import change_parts, read_change, watch_messages
 from tests.test_contexts import OBJECTS
 
 KEY = RelationTuple.parse("report:q3#viewer@user:anna").key
@@ -107,3 +112,37 @@ def test_an_import_with_long_contexts_is_sent_in_short_messages() -> None:
         assert [each_holds] * 2 == [len(message.tuples) for message in full]
         last = batching.last()
         assert (1, 2 * each_holds + 1) == (len(last.tuples), last.tuples_total)
+
+
+def test_shares_are_bounded_and_lose_nothing() -> None:
+    """A share holds a thousand plain tuples, fewer with long contexts, and always one at least, in their order."""
+    plain = [RelationTuple(Object("report", f"q{n}"), "viewer", Subject("user", "anna")) for n in range(2_001)]
+    long = [replace(each, caveat="near", context=Context.of({"text": "x" * 24_000})) for each in plain[:5]]
+    huge = [replace(each, caveat="near", context=Context.of({"text": "x" * 100_000})) for each in plain[:2]]
+    for tuples, sizes in ((plain, [1_000, 1_000, 1]), (long, [2, 2, 1]), (huge, [1, 1]), ([], [])):
+        found = list(shares(tuples))
+        assert sizes == [len(each) for each in found]
+        assert tuples == [each for share in found for each in share]
+    assert sum(map(len, shares([*plain, *long, *huge]))) == 2_008
+
+
+def test_a_revision_is_told_in_parts_of_a_bounded_size() -> None:
+    """A revision with very long contexts comes in many messages, none of them large, and reads back as it was."""
+    context = Context.of({"text": "x" * 24_000})
+    gone, came = (
+        tuple(
+            RelationTuple(Object("report", f"q{n}"), "viewer", Subject("user", who), None, "near", context)
+            for n in range(100)
+        )
+        for who in ("anna", "bob")
+    )
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    entry = LogEntry(7, "token", moment, "app", "user:anna", "why", "id", "", came, gone, "definition user {}")
+    parts = change_parts(entry)
+    assert read_change(parts) == entry
+    assert [True] * (len(parts) - 1) + [False] == [each.continues for each in parts]
+    messages = list(watch_messages([*parts, *parts], 6, "before"))
+    assert max(each.ByteSize() for each in messages) < 300_000
+    assert [*parts, *parts] == [each for message in messages for each in message.changes]
+    empty = replace(entry, created=(), deleted=())
+    assert [read_change([each]) for each in change_parts(empty)] == [empty]

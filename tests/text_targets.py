@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from relgraph.api.cursors import Cursor
 from relgraph.bulk import TupleFile
+from relgraph.caveats import UNBOUND, compile_caveat, parse_type
 from relgraph.cli.scenario import read_scenario
 from relgraph.contexts import Context
 from relgraph.dialing import host_of
@@ -53,6 +54,19 @@ partial base { relation viewer: user  permission view = viewer }
 definition user {}
 definition report { ...base }
 """
+CAVEATED = """use expiration
+// } to be near
+caveat org/near(ip ipaddress, nets list<string>) {
+  nets.exists(net, ip.in_cidr(net)) || nets == ["{", '}', r"\\"] // }
+}
+definition user {}
+definition report { relation viewer: user with org/near and expiration | user:* with org/near }
+"""
+EXPRESSIONS = (
+    "n == 1 || s.matches('^[a-z]{2,8}$') && size(s) < 5 && m == {}",
+    "m.a[0].b == {'c': [dyn(1), 2.5e3, 0x1F, null, true]} && has(m.x) ? n % 2 in [n, 1] : !(s + 'x' != s)",
+    '[n].map(i, i > 0, i * 2).exists_one(j, j == n) || m.all(k, k == r"\\d" && b"\\xff" == b"""\\377""") || s == s',
+)
 SCENARIO = """schema: |
   definition user {}
   definition doc { relation owner: user  permission view = owner }
@@ -92,6 +106,13 @@ def _same(parse_text: Callable[[str], _Noun], write: Callable[[_Noun], str] = st
         assert found == parse_text(write(found))
 
     return _text(read)
+
+
+def _caveat(text: str) -> None:
+    caveat = compile_caveat("late", [("n", "int"), ("s", "string"), ("m", "map<any>")], text)
+    outcome = caveat.evaluate(caveat.convert({"n": 1, "s": "aa", "m": {"a": [1, {"b": None}]}}))
+    assert (outcome.value is not None) != bool(outcome.failed)
+    assert caveat.evaluate(UNBOUND).missing in (set(), {"n", "s", "m"})
 
 
 def _schema(text: str) -> None:
@@ -168,6 +189,8 @@ TARGETS: dict[str, Target] = {
     "subject": Target(("user:anna", "group:eng#member"), _same(Subject.parse)),
     "wildcard": Target(("user:*", "group:eng#member"), _same(lambda text: Subject.parse(text, wildcard=True))),
     "tuple": Target((*TUPLES, *SAID), _same(RelationTuple.parse)),
+    "caveat": Target(EXPRESSIONS, _text(_caveat)),
+    "parameter": Target(("list<map<string>>", "ipaddress"), _same(parse_type)),
     "context": Target(('{"a":{"b":[1,-2.5e3,null,true,"]\\u00e9"]}}', "{}"), _same(Context.parse)),
     "filter": Target(("report", "report:q3#viewer", "@group#member", "@user:anna#"), _text(TupleFilter.parse)),
     "relation": Target(("viewer",), _text(check_relation)),
@@ -186,8 +209,8 @@ TARGETS: dict[str, Target] = {
         _text(_store_url),
     ),
     "environment": Target(("10", "true", "NODES_MAX", "127.0.0.1:1"), _text(_environment)),
-    "schema": Target((SCHEMA,), _text(_schema)),
-    "partials": Target((PARTIAL, SCHEMA), _filed(compose)),
+    "schema": Target((SCHEMA, CAVEATED), _text(_schema)),
+    "partials": Target((PARTIAL, SCHEMA, CAVEATED), _filed(compose)),
     "scenario": Target((SCENARIO,), _filed(read_scenario)),
     "csv": Target(
         ('resource,relation,subject\nreport:q3,viewer,user:anna\n"doc:a",owner,"user:*"\n', _CAVEATED_CSV),

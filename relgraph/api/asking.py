@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from relgraph.limits import Limits
     from relgraph.tuples import Precondition, Subject
 
-__all__ = ["Asked", "Asking", "payload_of"]
+__all__ = ["Asked", "Asking", "check_size", "payload_of"]
 
 # Long enough for a tuple's expiration, which follows the tuple.
 _LENGTH_MAX: Final = 240
@@ -106,23 +106,14 @@ class Asking:
             if each.expires_at is not None or each.caveat:
                 trait = "a caveat" if each.caveat else "an expiration"
                 raise InvalidTuple(
-                    f"the write deletes {quoted(str(each), _LENGTH_MAX)} with {trait}; a delete names the tuple "
+                    f"the write deletes {quoted(each.told, _LENGTH_MAX)} with {trait}; a delete names the tuple "
                     "alone, whatever it says beside: leave the brackets out",
-                    {"tuple": str(each)},
+                    {"tuple": each.told},
                 )
         for each in (*parts["touch"], *parts["create"]):
-            self._check_context(each)
+            check_size(each, self._limits)
         _refuse_duplicates(parts)
         return parts
-
-    def _check_context(self, tuple_: RelationTuple) -> None:
-        size, size_max = len(str(tuple_.context)), self._limits.tuple_context_size_max
-        if size > size_max:
-            raise InvalidContext(
-                f"the context of {quoted(str(tuple_))} takes {size} bytes as JSON, and `tuple_context_size_max` is "
-                f"{size_max}; give it less, and the rest with each question",
-                {"limit": "tuple_context_size_max", "value": str(size_max)},
-            )
 
     def staged(
         self, tuples: Iterable[str | RelationTuple], *, allow_universal: bool, allow_wildcards: bool
@@ -140,7 +131,7 @@ class Asking:
                 each = RelationTuple.of(value)
                 _check_marks(each, allow_universal=allow_universal, allow_wildcards=allow_wildcards)
                 if each.caveat:
-                    self._check_context(each)
+                    check_size(each, self._limits)
             except RelgraphError as error:
                 error.details["index"] = str(index)
                 raise
@@ -179,6 +170,17 @@ class Asking:
         return request_id
 
 
+def check_size(tuple_: RelationTuple, limits: Limits) -> None:
+    """Return if a tuple gives its caveat no more than it may. Raises InvalidContext."""
+    size, size_max = len(str(tuple_.context)), limits.tuple_context_size_max
+    if size > size_max:
+        raise InvalidContext(
+            f"the context of {quoted(tuple_.told)} takes {size} bytes as JSON, and `tuple_context_size_max` is "
+            f"{size_max}; give it less, and the rest with each question",
+            {"limit": "tuple_context_size_max", "value": str(size_max)},
+        )
+
+
 def _check_narrow(filter: TupleFilter) -> None:
     """Raise InvalidFilter where an actor's filter leaves open whose permission it takes."""
     if filter.resource_id is None or filter.relation is None:
@@ -195,23 +197,27 @@ def _refuse_duplicates(parts: dict[str, list[RelationTuple]]) -> None:
         for each in updates:
             first = seen.setdefault(each.key, each)
             if first is not each:
-                apart = "" if first == each else f", the other time as {quoted(str(first), _LENGTH_MAX)}"
+                apart = ""
+                if first.told != each.told:
+                    apart = f", the other time as {quoted(first.told, _LENGTH_MAX)}"
+                elif first != each:
+                    apart = ", the other time with another context"
                 raise DuplicateUpdate(
-                    f"the write names {quoted(str(each), _LENGTH_MAX)} twice{apart}; name each tuple once",
-                    {"tuple": str(each)},
+                    f"the write names {quoted(each.told, _LENGTH_MAX)} twice{apart}; name each tuple once",
+                    {"tuple": each.told},
                 )
 
 
 def _check_marks(each: RelationTuple, *, allow_universal: bool, allow_wildcards: bool) -> None:
     if each.universal and not allow_universal:
         raise TupleNotAllowed(
-            f"{quoted(str(each))} counts for every {quoted(each.resource.type)}; allow universal tuples to import it",
-            {"tuple": str(each)},
+            f"{quoted(each.told)} counts for every {quoted(each.resource.type)}; allow universal tuples to import it",
+            {"tuple": each.told},
         )
     if each.subject.id == WILDCARD and not allow_wildcards:
         raise TupleNotAllowed(
-            f"{quoted(str(each))} is open to every {quoted(each.subject.type)}; allow wildcards to import it",
-            {"tuple": str(each)},
+            f"{quoted(each.told)} is open to every {quoted(each.subject.type)}; allow wildcards to import it",
+            {"tuple": each.told},
         )
 
 

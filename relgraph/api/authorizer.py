@@ -388,8 +388,8 @@ class Authorizer(Lookups):
     def log(self, after: str | Token | None = None, *, limit: int = 100) -> Log:
         """Return what the revisions behind a token did, or all that are kept, oldest first: at most `limit` of them.
 
-        Each is whole, however many tuples it has. A tuple whose expiration changed was deleted and created. Raises
-        RevisionUnavailable for a token whose revision is no longer kept.
+        Each is whole, however many tuples it has. A tuple whose expiration, caveat or context changed was deleted and
+        created. Raises RevisionUnavailable for a token whose revision is no longer kept.
         """
         return self._history.log(after, limit)
 

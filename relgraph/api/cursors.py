@@ -66,7 +66,8 @@ class Cursor:
         return cls(cls.digest_of(filter_), token, last)
 
     def __str__(self) -> str:
-        return _spelled(self._digest, str(self.token), str(self.last))
+        # Its key is where it stands; what else it says may be long, and is nothing to carry about.
+        return _spelled(self._digest, str(self.token), str(RelationTuple(*self.last.key)))
 
     @classmethod
     def parse(cls, text: str, filter_: TupleFilter) -> Cursor:

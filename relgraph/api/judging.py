@@ -157,10 +157,10 @@ class Judge:
         for kind in self._transaction.kinds():
             if not schema.admits(kind.example):
                 raise SchemaOrphans(
-                    f"the new schema does not admit what is living: {quoted(str(kind.example))}"
+                    f"the new schema does not admit what is living: {quoted(kind.example.told)}"
                     f"{f' and {kind.living - 1} more like it' if kind.living > 1 else ''}; "
                     "delete it first, or keep what admits it",
-                    {"tuple": str(kind.example), "count": str(kind.living)},
+                    {"tuple": kind.example.told, "count": str(kind.living)},
                 )
         names = {*schema.definitions, *schema.caveats}
         for definition in schema.definitions.values():

@@ -96,7 +96,7 @@ class ActorRights:
             expires = each.expires
             last = now if what == "delete" else END_OF_TIME if expires is None else expires - 1
             if not rights.hold(needs, last):
-                yield _Refusal(str(each), what, needs, index if numbered else None)
+                yield _Refusal(each.told, what, needs, index if numbered else None)
 
     def _preconditions(self, preconditions: Sequence[Precondition]) -> Iterator[_Refusal]:
         """Judge what a write asks about: it grants nothing, so what matters is now."""

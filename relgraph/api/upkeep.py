@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relgraph.errors import RelgraphError
+from relgraph.errors import RelgraphError, Unsupported
 from relgraph.schema import parse
 from relgraph.store import open_store, require_store, restore_store
 from relgraph.store.upkeep import Checked
@@ -44,7 +44,10 @@ def restore(file: str | Path, url: str, *, replace: bool = False, sqlite: SQLite
 
 
 def verify(url: str, *, sqlite: SQLiteModule | None = None) -> Verification:
-    """Look at all that the store at `url` holds, and tell what writing it by the rules cannot have left."""
+    """Look at all that the store at `url` holds, and tell what writing it by the rules cannot have left.
+
+    Raises Unsupported where a schema has caveats and no library for them is installed.
+    """
     with closing(_opened(url, sqlite)) as store:
         found = store.verify()
         # What is not sound as a store is not looked at any closer.
@@ -62,6 +65,9 @@ def _rules(store: Store) -> Checked:
     for number, text in versions:
         try:
             parse(str(text))
+        except Unsupported:
+            # It is this installation that lacks something, not the store.
+            raise
         except RelgraphError as error:
             findings.append(f"the schema of revision {number!r} cannot be read: {error.message.splitlines()[0]}")
     return Checked("rules", len(versions), tuple(findings))

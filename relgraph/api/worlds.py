@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from relgraph.api.asking import check_size
 from relgraph.contexts import EMPTY, Context
 from relgraph.engine import Budget, Overlay, World
 from relgraph.errors import InvalidContext, InvalidInput, TupleNotAllowed, at_index, quoted
@@ -45,7 +46,7 @@ def brought(context: Mapping[str, object] | None, contextual: Sequence[str | Rel
 
     Which of the tuples stands, from 0, in `details["contextual"]`.
     """
-    if not context and not contextual:
+    if (context is None or context is EMPTY) and contextual == ():
         return NOTHING
     values = Context.of(context, limits.context_size_max)
     if isinstance(contextual, str):
@@ -59,7 +60,9 @@ def brought(context: Mapping[str, object] | None, contextual: Sequence[str | Rel
     facts = []
     for place, each in enumerate(contextual):
         with at_index(place, "contextual"):
-            facts.append(RelationTuple.of(each))
+            fact = RelationTuple.of(each)
+            check_size(fact, limits)
+            facts.append(fact)
     _check_contexts(facts, limits)
     return Brought(values, tuple(facts))
 
@@ -91,8 +94,8 @@ def world_of(pinned: Pinned, limits: Limits, ends: float | None, given: Brought 
 def _admit(schema: Schema, fact: RelationTuple) -> None:
     if fact.universal:
         raise TupleNotAllowed(
-            f"{quoted(str(fact))} counts for every {quoted(fact.resource.type)}, and a contextual tuple counts for one "
+            f"{quoted(fact.told)} counts for every {quoted(fact.resource.type)}, and a contextual tuple counts for one "
             "object only; name the object",
-            {"tuple": str(fact), "part": "resource"},
+            {"tuple": fact.told, "part": "resource"},
         )
     schema.admit(fact)

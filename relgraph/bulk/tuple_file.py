@@ -20,6 +20,7 @@ from relgraph.bulk.text_lines import read_text
 from relgraph.errors import (
     AlreadyExists,
     CannotUpdatePermission,
+    InvalidContext,
     InvalidFile,
     InvalidInput,
     RelgraphError,
@@ -251,7 +252,7 @@ class TupleFile:
                 for index, tuple_ in enumerate(again):
                     if index >= len(self._line_of):
                         break
-                    if str(tuple_) == text:
+                    if tuple_.told == text:
                         found.append(index)
                         if len(found) == wanted:
                             break
@@ -263,6 +264,6 @@ class TupleFile:
 
 def _field_of(error: RelgraphError) -> str:
     """The cell to point at when the judge of a tuple names none: the one its complaint is about, else the first."""
-    if isinstance(error, TupleNotAllowed):
+    if isinstance(error, TupleNotAllowed | InvalidContext):
         return "subject"
     return "relation" if isinstance(error, CannotUpdatePermission | UnknownRelation) else "resource"

@@ -7,12 +7,15 @@ Rule 2: what is wrong for sure is refused when it is compiled (`relgraph.caveats
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import celpy
+import re2
 from celpy import celtypes
+from celpy.evaluation import base_functions
 
 from relgraph.caveats.convert import duration
 from relgraph.caveats.functions import in_cidr, is_subtree_of
@@ -35,11 +38,15 @@ _FAILURES: Final = (
     ("no such member", "it asks a map for a key that is not there"),
     ("no such key", "it asks a map for a key that is not there"),
     ("no network", "it asks for a network that is none, write one as `10.0.0.0/8`"),
+    ("pattern", "a pattern in it is no regular expression"),
     ("invalid_argument", "it asks a list for an entry that is not there"),
     ("index", "it asks a list for an entry that is not there"),
     ("no matching overload", "an operator in it is not made for the values given"),
     ("overflow", "a number in it is too large"),
 )
+# It logs the values that a function failed with, and they may be anybody's.
+logging.getLogger("celpy").setLevel(logging.CRITICAL + 1)
+
 _OTHER_FAILURE: Final = "it cannot be evaluated with the values given"
 
 
@@ -89,8 +96,46 @@ def _duration(text: object) -> object:
     return celtypes.DurationType(duration(str(text)))
 
 
+def _matches(text: object, pattern: object) -> object:
+    # The library's own writes a pattern that is none, which may come from a request, to the log.
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return celtypes.BoolType(re2.compile(str(pattern), options).search(str(text)) is not None)
+    except re2.error:
+        raise ValueError("pattern") from None
+
+
+def _confuses(one: object, other: object) -> bool:
+    """Return whether a boolean would be compared with what is none: to the library, `true` is the number 1."""
+    if isinstance(one, list) and isinstance(other, list):
+        return any(map(_confuses, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return any(_confuses(value, other[key]) for key, value in one.items() if key in other)
+    return isinstance(one, celtypes.BoolType) != isinstance(other, celtypes.BoolType)
+
+
+def _guarded(sign: str) -> Callable[[object, object], object]:
+    """Return the library's comparison, which fails where it would confuse truth and numbers."""
+    compare = base_functions[sign]
+
+    def compared(one: object, other: object) -> object:
+        for each in other if sign == "_in_" and isinstance(other, (list, Mapping)) else (other,):
+            if _confuses(one, each):
+                raise TypeError("no matching overload")
+        return compare(one, other)
+
+    return compared
+
+
 # The library's own `duration` knows days, which CEL does not.
-_FUNCTIONS: Final = {"duration": _duration, "in_cidr": _in_cidr, "isSubtreeOf": _is_subtree_of}
+_FUNCTIONS: Final = {
+    **{sign: _guarded(sign) for sign in ("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_in_")},
+    "duration": _duration,
+    "in_cidr": _in_cidr,
+    "isSubtreeOf": _is_subtree_of,
+    "matches": _matches,
+}
 
 
 class _Program:

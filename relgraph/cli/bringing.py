@@ -70,7 +70,8 @@ def _read(file: str) -> str:
         with click.open_file(file, "rb") as source:
             data: bytes = source.read(_FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise InvalidFile(f"the file {quoted(file)} cannot be read: {error.strerror}; name another") from None
+        reason = (error.strerror or "no such path").lower()
+        raise InvalidFile(f"the file {quoted(file)} cannot be read: {reason}; name another") from None
     if len(data) > _FILE_BYTES_MAX:
         raise InvalidContext(f"the file {quoted(file)} holds more than {_FILE_BYTES_MAX} bytes; bring fewer values")
     try:

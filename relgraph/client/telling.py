@@ -6,14 +6,14 @@ Rule 1: a stream that breaks off is an error, never an end.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from relgraph.answers import Checkpoint, LogEntry, Lookup
 from relgraph.errors import Lagged, RelgraphError, ServerUnavailable, quoted
 from relgraph.tuples import RelationTuple
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire.lookups import read_rows
-from relgraph.wire.parts import read_tuples, tuple_message
+from relgraph.wire.parts import PLAIN_BYTES, SHARE_BYTES_MAX, read_tuples, tuple_message
 from relgraph.wire.watches import read_change
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from relgraph.client.terms import Terms
 
 __all__ = ["Batching", "Dumped", "Gathered", "Watched"]
-
-_BATCH_TUPLES: Final = 1_000
-# Contexts may be long: a message holds as much as so many plain tuples would, and one tuple in any case.
-_BATCH_BYTES: Final = 65_536
 
 
 class Dumped:
@@ -176,8 +172,8 @@ class Batching:
         """Add a tuple; return the message that is full, if one was. Raises InvalidInput and its kin."""
         full = None
         message = tuple_message(RelationTuple.of(fact))
-        size = message.ByteSize()
-        if len(self._message.tuples) == _BATCH_TUPLES or (self._bytes and self._bytes + size > _BATCH_BYTES):
+        size = message.ByteSize() if message.HasField("context") else PLAIN_BYTES
+        if self._bytes and self._bytes + size > SHARE_BYTES_MAX:
             full, self._message, self._bytes = self._message, pb.ImportRequest(), 0
         self._message.tuples.append(message)
         self._bytes += size

@@ -40,8 +40,8 @@ def refusal(schema: Schema, tuple_: RelationTuple, given: SubjectKind) -> Relgra
 
     `given` is the kind of its subject, with the traits that the tuple has.
     """
-    shown = quoted(str(tuple_), _LENGTH_MAX)
-    details = {"tuple": str(tuple_)}
+    shown = quoted(tuple_.told, _LENGTH_MAX)
+    details = {"tuple": tuple_.told}
     swapped = _swapped(schema, tuple_)
     for part, type_ in (("resource", tuple_.resource.type), ("subject", tuple_.subject.type)):
         if type_ not in schema.definitions:
@@ -84,8 +84,8 @@ def check_context(caveat: Caveat, tuple_: RelationTuple) -> None:
 
 def _no_relation(definition: Definition, tuple_: RelationTuple, swapped: str) -> RelgraphError:
     """Return the error for a tuple whose relation is a permission, or nothing at all."""
-    shown = quoted(str(tuple_), _LENGTH_MAX)
-    details = {"tuple": str(tuple_), "definition": definition.name, "relation": tuple_.relation, "part": "relation"}
+    shown = quoted(tuple_.told, _LENGTH_MAX)
+    details = {"tuple": tuple_.told, "definition": definition.name, "relation": tuple_.relation, "part": "relation"}
     name, type_ = quoted(tuple_.relation), quoted(definition.name)
     if tuple_.relation in definition.permissions:
         known = ", ".join(quoted(relation) for relation in list(definition.relations)[:_KINDS_SHOWN_MAX])
@@ -148,7 +148,7 @@ def _swapped(schema: Schema, tuple_: RelationTuple) -> str:
         return ""
     turned = replace(tuple_, resource=subject.object, subject=Subject(resource.type, resource.id))
     if schema.admits(turned):
-        return f"resource and subject look swapped, did you mean {quoted(str(turned), _LENGTH_MAX)}?"
+        return f"resource and subject look swapped, did you mean {quoted(turned.told, _LENGTH_MAX)}?"
     own, other = _members(schema, resource.type), _members(schema, subject.type)
     if tuple_.relation in other and tuple_.relation not in own:
         return (

@@ -951,7 +951,7 @@ class ExpandRequest(google.protobuf.message.Message):
 
     @property
     def context(self) -> google.protobuf.struct_pb2.Struct:
-        """Values for the parameters of caveats. Not served yet."""
+        """Refused when set: nobody is asked about, so no value would decide anything; tuples are shown with their caveats."""
 
     @property
     def contextual_tuples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RelationTuple]:

@@ -33,7 +33,7 @@ from relgraph.answers import (
 )
 from relgraph.tuples import Object, RelationTuple, Subject
 from relgraph.v1 import authorizer_pb2 as pb
-from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, tuple_message
+from relgraph.wire.parts import known, moment_message, read_moment, read_tuple, read_tuples, shares, tuple_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ __all__ = [
     "decisions_message",
     "diff_message",
     "expansion_message",
-    "export_message",
+    "export_messages",
     "orphans_message",
     "page_message",
     "read_best",
@@ -326,9 +326,12 @@ def page_message(page: Page) -> pb.ReadResponse:
     )
 
 
-def export_message(tuples: Sequence[RelationTuple], revision: int, token: str) -> pb.ExportResponse:
-    """Build one message of an export."""
-    return pb.ExportResponse(revision=revision, token=token, tuples=[tuple_message(each) for each in tuples])
+def export_messages(tuples: Sequence[RelationTuple], revision: int, token: str) -> list[pb.ExportResponse]:
+    """Build the messages that a page of an export fills; none for an empty one."""
+    return [
+        pb.ExportResponse(revision=revision, token=token, tuples=[tuple_message(each) for each in share])
+        for share in shares(tuples)
+    ]
 
 
 def read_page(message: pb.ReadResponse) -> Page:

@@ -17,10 +17,13 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.wire.contexts import context_message, read_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 __all__ = [
+    "PLAIN_BYTES",
+    "SHARE_BYTES_MAX",
+    "SHARE_TUPLES_MAX",
     "given",
     "known",
     "moment_message",
@@ -29,8 +32,18 @@ __all__ = [
     "read_text",
     "read_tuple",
     "read_tuples",
+    "shares",
     "tuple_message",
 ]
+
+SHARE_TUPLES_MAX: Final = 1_000
+"""Plain tuples in one message of many."""
+
+SHARE_BYTES_MAX: Final = 64_000
+"""Bytes of the tuples in one message of many, unless it holds one tuple alone: about what as many plain ones take."""
+
+PLAIN_BYTES: Final = SHARE_BYTES_MAX // SHARE_TUPLES_MAX
+"""What a tuple without a context is taken for."""
 
 _Meaning = TypeVar("_Meaning")
 _Noun = TypeVar("_Noun")
@@ -139,3 +152,16 @@ def read_tuple(message: pb.RelationTuple, field: str) -> RelationTuple:
 def read_tuples(messages: Sequence[pb.RelationTuple], field: str) -> tuple[RelationTuple, ...]:
     """Read a repeated field of tuples. Raises InvalidInput."""
     return tuple(read_tuple(message, f"{field}[{index}]") for index, message in enumerate(messages))
+
+
+def shares(tuples: Sequence[RelationTuple]) -> Iterator[Sequence[RelationTuple]]:
+    """Yield the tuples in shares of which each makes one message of a bounded size: contexts may be long."""
+    start, room = 0, SHARE_BYTES_MAX
+    for index, each in enumerate(tuples):
+        size = PLAIN_BYTES + len(str(each.context)) if each.context else PLAIN_BYTES
+        if index > start and size > room:
+            yield tuples[start:index]
+            start, room = index, SHARE_BYTES_MAX
+        room -= size
+    if tuples:
+        yield tuples[start:]

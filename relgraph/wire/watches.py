@@ -12,7 +12,16 @@ from relgraph.answers import LogEntry
 from relgraph.errors import InvalidInput, quoted
 from relgraph.tuples import check_relation, check_type
 from relgraph.v1 import authorizer_pb2 as pb
-from relgraph.wire.parts import moment_message, plain_text, read_moment, read_text, read_tuple, tuple_message
+from relgraph.wire.parts import (
+    SHARE_TUPLES_MAX,
+    moment_message,
+    plain_text,
+    read_moment,
+    read_text,
+    read_tuple,
+    shares,
+    tuple_message,
+)
 from relgraph.wire.questions import filter_message, read_filter, read_types
 
 if TYPE_CHECKING:
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
     from relgraph.tuples import RelationTuple, TupleFilter
 
 __all__ = [
-    "PART_TUPLES_MAX",
     "change_parts",
     "read_change",
     "read_heartbeat",
@@ -31,9 +39,8 @@ __all__ = [
     "watch_messages",
 ]
 
-PART_TUPLES_MAX: Final = 1_000
-"""Tuples in one message, and so in one part of a revision."""
-
+# A part that takes more than so much for each of its tuples leaves less room for others in its message.
+_UNIT_BYTES: Final = 256
 _HEARTBEAT_MS: Final = 10_000
 _HEARTBEAT_MS_END: Final = 1 << 32
 
@@ -79,10 +86,11 @@ def read_heartbeat(request: pb.WatchRequest, ms_min: int) -> float:
 
 def change_parts(entry: LogEntry) -> list[pb.Change]:
     """Build a revision, in as many parts as its tuples need; all but the last continue."""
+    gone = len(entry.deleted)
     parts: list[pb.Change] = []
-    gone, came = len(entry.deleted), len(entry.created)
-    for start in range(0, max(1, gone + came), PART_TUPLES_MAX):
-        end = start + PART_TUPLES_MAX
+    told = 0
+    for share in list(shares((*entry.deleted, *entry.created))) or [()]:
+        deleted = max(0, min(gone - told, len(share)))
         part = pb.Change(
             revision=entry.revision,
             token=entry.token,
@@ -92,23 +100,24 @@ def change_parts(entry: LogEntry) -> list[pb.Change]:
             reason=entry.reason,
             request_id=entry.request_id,
             metadata=entry.metadata,
-            deleted=[tuple_message(each) for each in entry.deleted[start:end]],
-            created=[tuple_message(each) for each in entry.created[max(0, start - gone) : max(0, end - gone)]],
-            schema=None if start else entry.schema,
-            continues=end < gone + came,
+            deleted=[tuple_message(each) for each in share[:deleted]],
+            created=[tuple_message(each) for each in share[deleted:]],
+            schema=None if told else entry.schema,
         )
+        told += len(share)
+        part.continues = told < gone + len(entry.created)
         parts.append(part)
     return parts
 
 
 def watch_messages(parts: Iterable[pb.Change], revision: int, token: str) -> Iterator[pb.WatchResponse]:
     """Build messages that tell of changes; `revision` and `token` are what was told before them."""
-    message, room = pb.WatchResponse(revision=revision, token=token), PART_TUPLES_MAX
+    message, room = pb.WatchResponse(revision=revision, token=token), SHARE_TUPLES_MAX
     for part in parts:
-        size = len(part.created) + len(part.deleted) + 1
+        size = max(len(part.created) + len(part.deleted) + 1, part.ByteSize() // _UNIT_BYTES)
         if message.changes and size > room:
             yield message
-            message, room = pb.WatchResponse(revision=revision, token=token), PART_TUPLES_MAX
+            message, room = pb.WatchResponse(revision=revision, token=token), SHARE_TUPLES_MAX
         message.changes.append(part)
         room -= size
         if not part.continues:

@@ -68,6 +68,11 @@ SERVED: Final[dict[str, frozenset[str]]] = {
 }
 """Full message name to the names of its served fields."""
 
+_WITHOUT: Final = {
+    ("relgraph.v1.ExpandRequest", "context"): "an expansion is nobody's: no value would decide anything; leave it unset"
+}
+"""Fields that no version will serve, and why."""
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -144,9 +149,10 @@ def _refuse(message: Message, path: str, *, strange: bool) -> None:
     served = SERVED.get(message.DESCRIPTOR.full_name, _NONE)
     for field, value in message.ListFields():
         if field.name not in served:
+            why = _WITHOUT.get((message.DESCRIPTOR.full_name, field.name))
             raise Unsupported(
-                f"the field `{path}{field.name}` is set, and this version does not serve it yet; "
-                "leave it unset, or use a version that serves it",
+                f"the field `{path}{field.name}` is set, and "
+                + (why or "this version does not serve it yet; leave it unset, or use a version that serves it"),
                 {"field": path + field.name},
             )
         if field.message_type is None:

@@ -389,17 +389,15 @@ class AuthorizerService(AuthorizerServiceServicer):
         consistency = questions.read_consistency(request)
         async with self._exports.place() as place:
             dump = await self._ask(lambda _: self._authorizer.dump(wanted, consistency=consistency), context)
-            message = pb.ExportResponse(revision=dump.revision, token=dump.token, schema=dump.schema)
+            messages = [pb.ExportResponse(revision=dump.revision, token=dump.token, schema=dump.schema)]
             total = 0
-            while True:
-                await place.within(context.write(message))
-                page = await self._ask(
-                    lambda _: answers.export_message(dump.page(), dump.revision, dump.token), context
+            while messages:
+                for message in messages:
+                    await place.within(context.write(message))
+                    total += len(message.tuples)
+                messages = await self._ask(
+                    lambda _: answers.export_messages(dump.page(), dump.revision, dump.token), context
                 )
-                if not page.tuples:
-                    break
-                total += len(page.tuples)
-                message = page
             last = pb.ExportResponse(revision=dump.revision, token=dump.token, tuples_total=total)
             await place.within(context.write(last))
 

@@ -26,6 +26,7 @@ Value = str | int | bool
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _PREFIX: Final = "RELGRAPH_"
+_PROTECTIONS: Final = ("keys", "audit", "tls_cert", "tls_key", "tls_client_ca")
 _DIGITS_MAX: Final = 18
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -166,6 +167,7 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
         )
     sources = _sources(flags, environ, file, nested, config)
     settings = Settings(**given, limits=Limits(**given_limits), sources=sources)  # type: ignore[arg-type]  # _typed
+    _check_named(settings)
     _check_address(settings)
     _check_sights(settings)
     return settings
@@ -244,6 +246,17 @@ def parse_address(text: str, setting: str = "listen") -> tuple[str, int]:
     if len(port) > _DIGITS_MAX or int(port) > 65_535:
         raise InvalidSetting(f"there is no port {quoted(port)}; use 0 to 65535", {"setting": setting})
     return bare, int(port)
+
+
+def _check_named(settings: Settings) -> None:
+    """Refuse a protection that is asked for and names nothing: a variable that was never filled in opens no door."""
+    for name in _PROTECTIONS:
+        if name in settings.sources and not getattr(settings, name):
+            raise InvalidSetting(
+                f"`{name}` is set by {settings.sources[name]} and names no file; name one, or leave the setting out "
+                "altogether where the server is to run without",
+                {"setting": name},
+            )
 
 
 def _check_address(settings: Settings) -> None:

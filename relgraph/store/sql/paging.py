@@ -124,8 +124,8 @@ def _numbers(reads: Reads, after: RelationTuple) -> _Numbers:
         objects.append(None if type_id is None else reads.object_id(type_id, object_.id))
     if objects[0] is None or objects[1] is None or relation is None or subject_relation is None:
         raise InvalidCursor(
-            f"the cursor stands at {quoted(str(after))}, which this store does not know; start from the first page",
-            {"tuple": str(after)},
+            f"the cursor stands at {quoted(after.told)}, which this store does not know; start from the first page",
+            {"tuple": after.told},
         )
     return objects[0], relation, objects[1], subject_relation
 

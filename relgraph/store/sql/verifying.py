@@ -8,9 +8,12 @@ of its pages and indexes.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from relgraph.errors import StoreFormat, quoted
+from relgraph.contexts import Context
+from relgraph.errors import InvalidContext, StoreFormat, quoted
 from relgraph.revision import Revision
 from relgraph.store.base import EMPTY, NO_CAVEAT
 from relgraph.store.upkeep import FINDINGS_MAX, Checked, Verification
@@ -40,6 +43,8 @@ _COUNTS: Final[Mapping[str, str]] = {
 }
 _BEFORE = "JOIN revisions AS p ON p.number = r.number - 1"
 _KEY_IN_WORDS = "the row {} {} {} {} created at {}"
+
+_CONTEXTS: Final = f"SELECT {', '.join(_ROW)}, context FROM tuples WHERE context IS NOT NULL"
 
 
 def _dangling(column: str, table: str, condition: str = "") -> str:
@@ -175,6 +180,23 @@ def _checked(link: Link, what: str) -> Checked:
         for asked, text, query in _QUESTIONS:
             if asked == what:
                 findings += told(link.all(f"{query} LIMIT {FINDINGS_MAX + 1}"), text)
+        if what == "tuples":
+            findings += told(_altered(link), f"{_KEY_IN_WORDS} has a context that is not what was written")
     except StoreFormat as error:
         findings.append(error.message)
     return Checked(what, number, tuple(findings))
+
+
+def _altered(link: Link) -> list[Row]:
+    """The rows whose context is not the one text of what it says: at most as many as are told, and one."""
+    altered = (row[: len(_ROW)] for row in link.iterate(_CONTEXTS) if not _canonical(row[-1]))
+    return list(islice(altered, FINDINGS_MAX + 1))
+
+
+# Very many rows carry one of few contexts.
+@lru_cache(maxsize=1024)
+def _canonical(data: bytes) -> bool:
+    try:
+        return Context.parse(data.decode("ascii")).as_stored == data
+    except (UnicodeDecodeError, InvalidContext):
+        return False

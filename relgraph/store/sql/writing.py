@@ -383,8 +383,8 @@ class SQLTransaction(Reader):
         tuple_ = self._spelled(numbers, traits)
         what = "universal tuple" if tuple_.resource.id == WILDCARD else "tuple"
         return AlreadyExists(
-            f"the {what} {quoted(str(tuple_), 240)} exists already; touch it instead, or leave it out",
-            {"tuple": str(tuple_)},
+            f"the {what} {quoted(tuple_.told, 240)} exists already; touch it instead, or leave it out",
+            {"tuple": tuple_.told},
         )
 
     def _spelled(self, numbers: Numbers, traits: Traits) -> RelationTuple:
