@@ -80,7 +80,9 @@ def test_every_door_answers_as_the_oracle_whatever_a_request_brings() -> None:
         agree()
     print(f"{told.total():,} questions: {dict(told)}")  # noqa: T201  # seen with -s
     kinds = {"no", "yes", "conditional", "undecided", "failed undecided", "best"}
-    assert told.keys() == kinds | {f"{each}, served" for each in kinds}
+    # What only the rules leave undefined is rare, and served are a few of the worlds.
+    served = {f"{each}, served" for each in kinds}
+    assert kinds | served - {"undecided, served"} <= told.keys() <= kinds | served
 
 
 @settings(max_examples=WORLDS // 4)
