@@ -80,9 +80,10 @@ def test_every_door_answers_as_the_oracle_whatever_a_request_brings() -> None:
         agree()
     print(f"{told.total():,} questions: {dict(told)}")  # noqa: T201  # seen with -s
     kinds = {"no", "yes", "conditional", "undecided", "failed undecided", "best"}
-    # What only the rules leave undefined is rare, and served are a few of the worlds.
+    # Served are a few of the worlds only, and what is undefined is rare in any.
     served = {f"{each}, served" for each in kinds}
-    assert kinds | served - {"undecided, served"} <= told.keys() <= kinds | served
+    rare = {"undecided, served", "failed undecided, served"}
+    assert kinds | served - rare <= told.keys() <= kinds | served
 
 
 @settings(max_examples=WORLDS // 4)
