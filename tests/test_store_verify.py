@@ -250,3 +250,21 @@ def test_damage_is_told_for_what_it_is(tmp_path: Path, damage: str) -> None:
         connection.executescript(damage)
     with pytest.raises(StoreFormat, match="damaged"), relgraph.open(url) as authorizer:
         authorizer.read()
+
+
+def test_a_context_that_lost_its_caveat_grants_nothing(tmp_path: Path) -> None:
+    """A tuple whose caveat is gone from its row is damage, at the head and in the past, and never one that counts."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with relgraph.open(url) as authorizer:
+        authorizer.write_schema(
+            "caveat small(limit int) { limit < 5 } definition user {} "
+            "definition doc { relation viewer: user | user with small }"
+        )
+        token = authorizer.write(touch=['doc:one#viewer@user:anna[small:{"limit":9}]']).token
+        authorizer.write(touch=["doc:two#viewer@user:anna"])
+        assert not authorizer.check("user:anna", "viewer", "doc:one")
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.executescript("UPDATE tuples SET caveat = 0 WHERE caveat > 0")
+    for when in (None, relgraph.Consistency.at_exactly(token)):
+        with pytest.raises(StoreFormat, match="damaged"), relgraph.open(url) as authorizer:
+            authorizer.check("user:anna", "viewer", "doc:one", consistency=when)

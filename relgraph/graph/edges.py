@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.contexts import EMPTY, Context
+from relgraph.errors import StoreFormat
 
 if TYPE_CHECKING:
     from relgraph.store.base import NumberedRow
@@ -66,5 +67,14 @@ class CaveatedEdge(TupleEdge):
 
 
 def edge_of(row: NumberedRow, kind: tuple[int, int, bool], older: TupleEdge | None = None) -> TupleEdge:
-    """Return the edge of a row, with a caveat or without."""
-    return CaveatedEdge(row, kind, older) if row.caveat else TupleEdge(row, kind, older)
+    """Return the edge of a row, with a caveat or without.
+
+    Raises StoreFormat for a context without the caveat it belongs to: such a tuple would count whatever it said.
+    """
+    if row.caveat:
+        return CaveatedEdge(row, kind, older)
+    if row.context is not None:
+        raise StoreFormat(
+            "the store is damaged: a tuple has a context and no caveat; verify it, and restore it from a backup"
+        )
+    return TupleEdge(row, kind, older)
