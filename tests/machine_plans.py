@@ -165,4 +165,4 @@ def really(transaction: Transaction, step: Step) -> int:
 def check_told(error: AlreadyExists, wanted: int | NaiveExists) -> None:
     """An error names what the naive store would not create either."""
     assert isinstance(wanted, NaiveExists)
-    assert error.details["tuple"] in set(map(str, wanted.found))
+    assert error.details["tuple"] in {each.told for each in wanted.found}

@@ -451,7 +451,10 @@ def test_the_terminal_writes_expirations(
         assert main(["read"]) == 0
         assert capsys.readouterr().out == f"{TEMPORARY}\n"
         assert main(["write", "--delete", TEMPORARY]) == 2
-        assert "leave the expiration out" in capsys.readouterr().err
+        assert (
+            "with an expiration; a delete names the tuple alone, whatever it says beside: leave the brackets out"
+            in capsys.readouterr().err
+        )
         clock.now = NOW + 5 * HOUR
         assert main(["read"]) == 0
         assert capsys.readouterr().out == ""
