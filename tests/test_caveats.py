@@ -386,3 +386,10 @@ def test_a_store_is_not_damaged_where_no_library_is_installed(tmp_path: Path) ->
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "UNSUPPORTED"
+
+
+def test_half_a_character_is_refused_at_its_place() -> None:
+    """An expression that no file could hold is refused like any other, whatever the library would make of it."""
+    with pytest.raises(InvalidCaveat, match="half a character") as caught:
+        compile_caveat("cav", [("s", "string")], "s == '\udcfb'")
+    assert {"offset": "6", "length": "1"} == caught.value.details

@@ -117,6 +117,12 @@ def compile_caveat(
             f"the expression has {len(expression)} characters, at most {EXPRESSION_CHARACTERS_MAX} are allowed",
             {"offset": "0", "length": "1"},
         )
+    try:
+        expression.encode()
+    except UnicodeEncodeError as half:
+        raise InvalidCaveat(
+            "the expression holds half a character, remove it", {"offset": str(half.start), "length": "1"}
+        ) from None
     typed = tuple((each, parse_type(type_) if isinstance(type_, str) else type_) for each, type_ in parameters)
     return _compiled(name, typed, expression, engine or engine_here())
 
