@@ -9,6 +9,9 @@ BENCH_ARGS ?=
 STORE ?= sqlite:///relgraph.db
 LISTEN ?= 127.0.0.1:50051
 
+# Some tests wait for processes that they end: one worker more than there are processors.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
@@ -25,10 +28,10 @@ demo: $(VENV)/.runtime ## Show four real systems: imported, asked over gRPC, exp
 	@$(BIN)/relgraph demo
 
 test: $(VENV)/.dev ## Run all tests.
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-long: $(VENV)/.dev ## Run all tests with many more random examples: minutes, not seconds.
-	@RELGRAPH_LONG=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@RELGRAPH_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev ## Measure imports, checks, best access and writes; rows of one run compare.
 	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)

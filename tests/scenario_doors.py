@@ -67,13 +67,13 @@ class MethodsDoor:
         except Undecided:
             return "undecided"
 
-    def found(self, question: str, when: Consistency | None = None) -> list[str]:
+    def found(self, question: str) -> list[str]:
         """Return the verdict as both lookups, and all permissions, tell it."""
         asked, door = RelationTuple.parse(question), self._authorizer
-        what = door.what(asked.subject, asked.relation, asked.resource.type, consistency=when)
+        what = door.what(asked.subject, asked.relation, asked.resource.type)
         type_, relation = asked.subject.type, asked.subject.relation
-        who = door.who(asked.resource, asked.relation, type_, relation=relation, consistency=when)
-        every = door.permissions(asked.subject, asked.resource, consistency=when)
+        who = door.who(asked.resource, asked.relation, type_, relation=relation)
+        every = door.permissions(asked.subject, asked.resource)
         rows = [{row.id: row.verdict.value for row in each.rows} for each in (what, who)]
         held = {row.name: row.verdict.value for row in every.rows}
         return [*_both(asked, rows), held[asked.relation]]
@@ -158,7 +158,7 @@ class TerminalDoor:
         assert {"yes": 0, "no": 1}[verdict] == code
         return verdict
 
-    def found(self, question: str, when: Consistency | None = None) -> list[str]:
+    def found(self, question: str) -> list[str]:
         """Return the verdict as both lookups, and all permissions, tell it; what is undecided ends with 3."""
         asked = RelationTuple.parse(question)
         subject, resource, name = str(asked.subject), str(asked.resource), asked.relation
@@ -169,7 +169,7 @@ class TerminalDoor:
             ("who", resource, name, f"{asked.subject.type}{relation}"),
             ("permissions", subject, resource),
         ):
-            code, output, errors = self._run(*words, *_at(when))
+            code, output, errors = self._run(*words)
             told = [json.loads(line) for line in output.splitlines()]
             assert (_UNDECIDED if any(row["verdict"] == "undecided" for row in told) else 0, "") == (code, errors)
             answers.append({row.get("resource") or row.get("subject") or row["name"]: row["verdict"] for row in told})

@@ -56,7 +56,7 @@ def _differences(door: Door, claims: Claims, when: Consistency | None = None) ->
     found: list[object] = []
     for question, verdict in claims.checks:
         # Whoever is asked about by name is found by that name, among all of a type and among all names of a resource.
-        answers = {door.check(question, when), *door.found(question, when)}
+        answers = {door.check(question, when), *(door.found(question) if when is None else ())}
         found += [(question, verdict, answers)] if answers != {verdict} else []
     for case in claims.best:
         best = door.best(case.subject, case.resource, when)
