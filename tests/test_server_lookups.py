@@ -248,7 +248,7 @@ def test_who_does_not_read_a_lookup_makes_room() -> None:
     """A caller who does not take a message is cut off after a while, and who waits for its turn gets it."""
     rows = tuple(Found(f"{n:05}{'i' * 500}", Verdict.YES, ()) for n in range(40_000))
     with (
-        answering(Lookup(rows, "", 7, TOKEN), lookups_max=1, message_ms_max=200) as (_, address),
+        answering(Lookup(rows, "", 7, TOKEN), lookups_max=1, message_ms_max=3_000) as (_, address),
         grpc.insecure_channel(address) as channel,
         Client(address) as client,
     ):
