@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import strategies as st
 
 import relgraph
-from relgraph.client import Client
 from relgraph.errors import CaveatFailed, InvalidInput, Undecided
 from relgraph.tuples import RelationTuple
 from tests.oracle import FAILED, NO, YES, Kind, Oracle, Rows, Tuple, Verdict, World, conditional
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
     from relgraph.answers import Count, Expansion, Lookup
     from relgraph.api import Authorizer
     from relgraph.revision import Consistency
+    from tests.api_kit import Door
     from tests.oracle import Best, Object, Subject
     from tests.worlds import Question
 
-__all__ = ["Access", "Asker", "Case", "Door", "access_of", "brought", "condition_of", "counted", "stored", "written"]
+__all__ = ["Access", "Asker", "Case", "access_of", "brought", "condition_of", "counted", "stored", "written"]
 
-Door = relgraph.Authorizer | Client
 Access = tuple[str | None, frozenset[str], dict[str, frozenset[str]], frozenset[str]]
 """A best access: the role, what is held, what is conditional with what it lacks, and what is undecided."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import relgraph
 from relgraph.client import Client
+from tests.awaited import awaited
 from tests.brought import Asker, Case, access_of, brought, stored
 from tests.oracle import Refused
 from tests.patience import Patience
@@ -20,7 +21,8 @@ from tests.serving import in_process
 from tests.worlds import all_questions, questions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from tests.oracle import Oracle
     from tests.worlds import Question
@@ -30,6 +32,7 @@ QUESTIONS = 1_000_000 if LONG else 26_000
 WORLDS = 1_000 if LONG else 40
 PARTS = 2
 """They are asked in so many tests, for as many processors."""
+CLIENTS: tuple[Callable[[str], AbstractContextManager[Client]], ...] = (Client, awaited)
 
 
 def _agreed(oracle: Oracle, asker: Asker, asked: Sequence[Question]) -> Iterator[str]:
@@ -52,7 +55,9 @@ def _agreed(oracle: Oracle, asker: Asker, asked: Sequence[Question]) -> Iterator
         names = (*definition.relations, *definition.permissions)
         verdicts = {name: oracle.verdict(who, name, what) for name in names}
         expected_held = {name: (each.kind, each.missing) for name, each in verdicts.items()}
-        assert expected_held == asker.held(who, what), question.text
+        held = asker.held(who, what)
+        assert expected_held == held, question.text
+        assert list(names) == list(held), question.text
         yield "best"
 
 
@@ -77,7 +82,7 @@ def test_every_door_answers_as_the_oracle_whatever_a_request_brings(part: int) -
             asked = chance.sample(asked, min(len(asked), 120))
             told.update(_agreed(oracle, Asker(authorizer, case, when), asked))
             if chance.random() < 1 / 8:
-                with in_process(authorizer) as address, Client(address) as client:
+                with in_process(authorizer) as address, chance.choice(CLIENTS)(address) as client:
                     told.update(f"{each}, served" for each in _agreed(oracle, Asker(client, case, when), asked))
 
     while told.total() < QUESTIONS // PARTS:

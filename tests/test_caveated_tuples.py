@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 
 import relgraph
-from relgraph import Authorizer, RelationTuple, TupleFilter
+from relgraph import RelationTuple, TupleFilter
 from relgraph.answers import LogEntry, Verdict
 from relgraph.cli import main
-from relgraph.client import Client
 from relgraph.contexts import Context
 from relgraph.errors import (
     AlreadyExists,
@@ -27,14 +26,13 @@ from relgraph.errors import (
 )
 from relgraph.revision import Consistency
 from relgraph.tuples import must_exist
-from tests.api_kit import lent
-from tests.serving import in_process
+from tests.api_kit import DOORS, door_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Door: TypeAlias = "Authorizer | Client"
+    from tests.api_kit import Door
 
 SCHEMA = """
 use expiration
@@ -64,18 +62,10 @@ LATE = f"{PLAIN}[late]"
 UNTIL = f'{PLAIN}[near:{{"site":"north"}}][expiration:9000-01-31T12:00:00Z]'
 
 
-@pytest.fixture(params=["library", "gRPC", "PostgreSQL"])
+@pytest.fixture(params=DOORS)
 def door(request: pytest.FixtureRequest) -> Iterator[Door]:
-    with ExitStack() as stack:
-        on_postgres = request.param == "PostgreSQL"
-        made = lent(request.getfixturevalue("postgres")) if on_postgres else relgraph.open("sqlite://")
-        authorizer = stack.enter_context(made)
-        authorizer.write_schema(SCHEMA)
-        if request.param != "gRPC":
-            yield authorizer
-        else:
-            address = stack.enter_context(in_process(authorizer))
-            yield stack.enter_context(Client(address))
+    with door_of(request, SCHEMA) as opened:
+        yield opened
 
 
 def texts(door: Door) -> set[str]:

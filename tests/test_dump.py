@@ -134,7 +134,7 @@ def test_a_stream_that_was_cut_short_is_not_whole() -> None:
 
 def test_who_does_not_read_an_export_makes_room() -> None:
     """A caller who does not take a message is cut off after a while, and who waits for its turn gets it."""
-    settings = Settings("unused:", listen="127.0.0.1:0", exports_max=1, message_ms_max=1_000)
+    settings = Settings("unused:", listen="127.0.0.1:0", exports_max=1, message_ms_max=200)
     with relgraph.open("sqlite://") as authorizer, in_process(authorizer, settings) as address:
         authorizer.write_schema(SCHEMA)
         authorizer.load([f"doc:{'d' * 500}{n:04}#viewer@user:{'u' * 500}" for n in range(5_000)])

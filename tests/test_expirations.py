@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pytest
 
 import relgraph
-from relgraph import Authorizer, RelationTuple, TupleFilter
+from relgraph import RelationTuple, TupleFilter
 from relgraph.cli import main
 from relgraph.client import Client
 from relgraph.errors import (
@@ -23,14 +22,14 @@ from relgraph.errors import (
     SchemaOrphans,
     TupleNotAllowed,
 )
-from tests.api_kit import lent
+from tests.api_kit import DOORS, door_of
 from tests.serving import in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Door: TypeAlias = "Authorizer | Client"
+    from tests.api_kit import Door
 
 SCHEMA = """
 use expiration
@@ -49,18 +48,10 @@ LATER = f"{PLAIN}[expiration:9001-01-31T12:00:00Z]"
 GONE = f"{PLAIN}[expiration:2020-01-31T12:00:00Z]"
 
 
-@pytest.fixture(params=["library", "gRPC", "PostgreSQL"])
+@pytest.fixture(params=DOORS)
 def door(request: pytest.FixtureRequest) -> Iterator[Door]:
-    with ExitStack() as stack:
-        on_postgres = request.param == "PostgreSQL"
-        made = lent(request.getfixturevalue("postgres")) if on_postgres else relgraph.open("sqlite://")
-        authorizer = stack.enter_context(made)
-        authorizer.write_schema(SCHEMA)
-        if request.param != "gRPC":
-            yield authorizer
-        else:
-            address = stack.enter_context(in_process(authorizer))
-            yield stack.enter_context(Client(address))
+    with door_of(request, SCHEMA) as opened:
+        yield opened
 
 
 def texts(door: Door) -> set[str]:

@@ -174,18 +174,18 @@ def test_a_hundred_who_read_nothing_do_not_slow_an_export(authorizer: relgraph.A
 
 
 def test_ten_thousand_calls_at_once_are_answered_or_refused(authorizer: relgraph.Authorizer) -> None:
-    """Of far more calls than are let in each is answered right or refused, and afterwards all is well.
+    """Of far more calls than are let in each is answered right or RESOURCE_EXHAUSTED, and afterwards all is well.
 
-    RESOURCE_EXHAUSTED refuses them; or HTTP/2 itself, for a connection that has more of them than it may: what ends by
-    REFUSED_STREAM (7) was not begun.
+    Those beyond what one connection may have at once (`streams_max`), of which only a long run has any, may be refused
+    by gRPC before relgraph hears of them: what ends by HTTP/2's REFUSED_STREAM (7) was not begun.
     """
     good = GOOD["Check"][0][0].SerializeToString()
-    number = 10_000 if LONG else 1_000
     with in_process(authorizer, bounded(calls_max=200)) as address, grpc.insecure_channel(address) as channel:
         asks: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{SERVICE.full_name}/Check")
-        going = [asks.future(good, timeout=60) for _ in range(number)]
+        going = [asks.future(good, timeout=60) for _ in range(10_000 if LONG else 1_000)]
         ended = Counter((each.code(), each.details()) for each in cast("list[grpc.Call]", going))
-        codes = {code for code, details in ended if "RST_STREAM with error code 7" not in (details or "")}
+        unheard = {each for each in ended if LONG and "RST_STREAM with error code 7" in (each[1] or "")}
+        codes = {code for code, _ in ended.keys() - unheard}
         assert codes <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}, ended
         assert grpc.StatusCode.OK in codes
         yes = [pb.CheckResponse.FromString(each.result()).verdict for each in going if not each.exception()]

@@ -11,20 +11,16 @@ import pytest
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
-import relgraph
-from relgraph.errors import InvalidInput
 from tests.engine_worlds import EngineWorld
 from tests.lookup_kit import dense, found_resources, found_subjects, plainly, widened
 from tests.oracle import NO, Name, Oracle, Schema, World, conditional, define, tuple_of
 from tests.patience import Patience
-from tests.worlds import FEATURES_SERVED, NEVER_MENTIONED, schema_text, world_text, worlds
+from tests.worlds import FEATURES_SERVED, NEVER_MENTIONED, world_text, worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relgraph.answers import Found, Lookup
-    from relgraph.api import Authorizer
-    from tests.oracle import Rows, Tuple
+    from tests.oracle import Rows
 
 LONG = bool(os.environ.get("RELGRAPH_LONG"))
 WORLDS = 1_000 if LONG else 30
@@ -122,110 +118,6 @@ def test_every_lookup_of_a_dense_world_is_the_oracles(part: int) -> None:
         seed += PARTS
     print(f"part {part}: {asked.total():,} lookups: {dict(asked)}")  # noqa: T201  # seen with -s
     assert all(asked[each] > 50 for each in ("none", "some", "conditional", "everyone", "everyone but some"))
-
-
-def _written(entry: Tuple, now: int) -> str:
-    """Return a tuple's text, expired long ago or in a distant future as it is in the world."""
-    if entry.expires is None:
-        return entry.text
-    return f"{entry.text}[expiration:{'2001' if entry.expires <= now else '9001'}-01-01T00:00:00Z]"
-
-
-def _listed(rows: Rows) -> list[tuple[str, str]]:
-    star = [] if rows.never_named.kind == "no" else [("*", rows.never_named.kind)]
-    return star + [(id_, rows.named[id_].kind) for id_ in sorted(rows.named)]
-
-
-def _ask(
-    authorizer: Authorizer,
-    words: Words,
-    limit: int | None = None,
-    cursor: str = "",
-    consistency: relgraph.Consistency | None = None,
-) -> Lookup:
-    if words[0] == "what":
-        who, type_, name = words[1:]
-        return authorizer.what(who, name, type_, limit=limit, cursor=cursor, consistency=consistency)
-    what, name, type_, relation = words[1:]
-    return authorizer.who(what, name, type_, relation=relation, limit=limit, cursor=cursor, consistency=consistency)
-
-
-def _paged(authorizer: Authorizer, words: Words, size: int, past: relgraph.Consistency) -> list[Found]:
-    page = _ask(authorizer, words, limit=size, consistency=past)
-    rows = list(page.rows)
-    while page.cursor:
-        assert size == len(page.rows)
-        page = _ask(authorizer, words, limit=size, cursor=page.cursor)
-        rows += page.rows
-    return rows
-
-
-@settings(max_examples=WORLDS)
-@given(world=worlds(FEATURES_SERVED - {"stale"}), seed=st.integers(0, 1_000))
-def test_the_librarys_lookups_and_counts_are_the_oracles(world: World, seed: int) -> None:
-    """Written to SQLite, now and in the past, at every page size: rows and counts are those of brute force."""
-    chance = random.Random(seed)
-    if seed % 2:
-        world = widened(world, chance)
-    note(world_text(world))
-    oracle = Oracle(world)
-    with relgraph.open("sqlite://") as authorizer:
-        token = authorizer.write_schema(schema_text(world.schema)).token
-        if world.tuples:
-            token = authorizer.write(create=[_written(entry, world.now) for entry in world.tuples]).token
-        every = _lookups(world)
-        chosen = chance.sample(every, min(60, len(every)))
-        now = {words: _asked_or_none(authorizer, words) for words in chosen}
-        if world.tuples:
-            authorizer.write(delete=[entry.text for entry in world.tuples])
-        past = relgraph.Consistency.at_exactly(token)
-        for words in chosen:
-            rows = _listed(_expected(oracle, words))
-            if now[words] is None:
-                assert rows == []  # surely swapped: refused, where the law's answer is no
-                continue
-            assert rows == now[words], words
-            assert rows == [(row.id, row.verdict.value) for row in _ask(authorizer, words, consistency=past).rows]
-            for size in range(1, len(rows) + 2) if rows else ():
-                assert rows == [(row.id, row.verdict.value) for row in _paged(authorizer, words, size, past)], words
-            _check_count(authorizer, words, rows, past)
-
-
-def _asked_or_none(authorizer: Authorizer, words: Words) -> list[tuple[str, str]] | None:
-    try:
-        return [(row.id, row.verdict.value) for row in _ask(authorizer, words).rows]
-    except InvalidInput:
-        return None
-
-
-def _check_count(authorizer: Authorizer, words: Words, rows: list[tuple[str, str]], past: relgraph.Consistency) -> None:
-    if words[0] == "what":
-        count = authorizer.count_resources(words[1], words[3], words[2], consistency=past)
-    else:
-        count = authorizer.count_subjects(*words[1:4], relation=words[4], consistency=past)
-    told = Counter(verdict for id_, verdict in rows if id_ != "*")
-    assert dict(rows).get("*", "no") == count.everyone.value
-    assert (told["yes"], told["conditional"]) == (count.yes, count.conditional)
-    assert (told["undecided"], told["no"]) == (count.undecided, count.excluded)
-
-
-@settings(max_examples=WORLDS)
-@given(world=worlds(FEATURES_SERVED - {"stale"}))
-def test_all_permissions_are_the_oracles(world: World) -> None:
-    """Every relation and permission of a resource has the verdict that asking for it alone has."""
-    note(world_text(world))
-    oracle = Oracle(world)
-    with relgraph.open("sqlite://") as authorizer:
-        authorizer.write_schema(schema_text(world.schema))
-        if world.tuples:
-            authorizer.write(create=[_written(entry, world.now) for entry in world.tuples])
-        for who in world.objects[:4]:
-            for resource in world.objects:
-                definition = world.schema.definitions[resource.type]
-                told = authorizer.permissions(str(who), str(resource)).rows
-                assert [*definition.relations, *definition.permissions] == [row.name for row in told]
-                expected = [oracle.verdict(str(who), row.name, resource).kind for row in told]
-                assert expected == [row.verdict.value for row in told]
 
 
 def test_whoever_lacks_something_else_is_asked_alone() -> None:

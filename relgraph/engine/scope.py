@@ -181,17 +181,12 @@ class BaseScope(ABC):
         """Return the living tuples that name exactly this subject, of every relation."""
         if subject < 0:
             return []
-        edges = self.reader.holders(subject, subject_relation)
-        self.budget.tuples(len(edges))
-        return [edge for edge in edges if self._lives(edge)]
+        return [edge for edge in self.reader.holders(subject, subject_relation) if self._lives(edge)]
 
     def _lives(self, edge: Edge) -> bool:
         type_number = self.type_of(edge.resource)
-        taken = self.program.kinds(type_number, edge.relation).get(edge.kind, 0)
-        if edge.caveat:
-            taken >>= self._beyond(edge.caveat)
-        lasting, expiring = _UNIVERSAL if edge.resource == self.star(type_number) else _PLAIN
-        return bool(taken & lasting if edge.expires is None else taken & expiring and self.now < edge.expires)
+        kinds = self.program.kinds(type_number, edge.relation)
+        return bool(self.living((edge,), kinds, universal=edge.resource == self.star(type_number)))
 
     def userset(self, edge: Edge) -> Term | None:
         """Return a tuple with the membership in the userset that it names; None where there is no such name."""
