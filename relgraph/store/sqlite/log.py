@@ -12,6 +12,7 @@ that came before: it is durable, in the log.
 from __future__ import annotations
 
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import StoreUnavailable
@@ -31,6 +32,9 @@ _PATIENT_FROM: Final = 4
 
 WAIT_MS_MAX: Final = 1000
 """How long a writer waits for them."""
+
+_LOOK_MS_MAX: Final = 50
+"""How long SQLite waits at a time: it waits for the place of an old snapshot, even when newer ones have taken it."""
 
 
 class Log:
@@ -61,11 +65,15 @@ class Log:
 
     def fold(self, *, wait_ms: int = 0) -> bool:
         """Fold all of the log into the file and empty it; say whether that succeeded."""
+        until = monotonic() + wait_ms / 1000
         with suppress(StoreUnavailable):
-            self._link.run(f"PRAGMA busy_timeout = {wait_ms}")
             try:
-                [(hindered, _, _)] = self._link.all("PRAGMA wal_checkpoint(TRUNCATE)")
-                return not hindered
+                while True:
+                    left_ms = max(0, round((until - monotonic()) * 1000))
+                    self._link.run(f"PRAGMA busy_timeout = {min(left_ms, _LOOK_MS_MAX)}")
+                    [(hindered, _, _)] = self._link.all("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if not hindered or not left_ms:
+                        return not hindered
             finally:
                 self._link.run(f"PRAGMA busy_timeout = {self._wait_ms_max}")
         return False
