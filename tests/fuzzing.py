@@ -201,6 +201,7 @@ GOOD: dict[str, tuple[Sequence[Message], ...]] = {
     "CountSubjects": ([pb.CountSubjectsRequest(resource="report:q4", permission="observe", type="user")],),
     "AllPermissions": ([pb.AllPermissionsRequest(subject="user:anna", resource="gate:one")],),
     "ListOrphans": ([pb.ListOrphansRequest(candidates=["report:q9"], types=["report"])],),
+    "ListCycles": ([pb.ListCyclesRequest()],),
     "Write": (
         [pb.WriteRequest(updates=_TOUCHES, reason="why", request_id="one")],
         [

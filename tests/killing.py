@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 from tests.serving import program_environment
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
-__all__ = ["KILLS", "Forks"]
+__all__ = ["KILLS", "Forks", "wait_for_lines"]
 
 KILLS = 200 if os.environ.get("RELGRAPH_LONG") else 20
 
@@ -35,6 +36,14 @@ for line in sys.stdin:
 """
 
 
+def wait_for_lines(path: Path, lines: int) -> None:
+    """Wait until a file has so many lines: a busy machine may need a while for what is to be seen before a kill."""
+    patient_until = time.monotonic() + 60
+    while not path.exists() or len(path.read_bytes().splitlines()) < lines:
+        assert time.monotonic() < patient_until
+        time.sleep(0.002)
+
+
 class Forks:
     """Runs `work`, a function that `code` defines, in one process after the other. A context manager."""
 
@@ -46,7 +55,7 @@ class Forks:
             text=True,
             env=program_environment(),
         )
-        self.pid = 0
+        self.pid = 0  # of the process at work, if any
 
     def start(self, *arguments: object) -> None:
         """Begin the work in a process of its own."""
@@ -59,7 +68,9 @@ class Forks:
     def wait(self) -> int:
         """Wait for the end of the work; return its exit code, below 0 for a signal."""
         assert self._parent.stdout is not None
-        return int(self._parent.stdout.readline())
+        code = int(self._parent.stdout.readline())
+        self.pid = 0
+        return code
 
     def kill_after(self, seconds: float) -> bool:
         """Kill the process that long from now, unless it ends before by itself, in good order; say whether it did."""
@@ -84,4 +95,7 @@ class Forks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
+        if self.pid and error is not None:
+            # Whoever began it did not come to end it.
+            os.kill(self.pid, signal.SIGKILL)
         self._parent.communicate(timeout=60)

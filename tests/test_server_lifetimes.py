@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from relgraph.api import Authorizer
+    from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceAsyncStub
 
 PATIENCE_S = 60
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -113,14 +114,17 @@ def test_watching_health_does_not_hold_up_the_end(authorizer: relgraph.Authorize
 
 def test_a_connection_without_calls_is_closed(authorizer: relgraph.Authorizer) -> None:
     """After a while a connection that nobody uses is closed by the server, and opened again when it is needed."""
-    idle = threading.Event()
-    wanted = settings(connection_idle_ms_max=100)
-    with in_process(authorizer, wanted) as address, grpc.insecure_channel(address) as channel:
-        stub = AuthorizerServiceStub(channel)
-        stub.ReadSchema(pb.ReadSchemaRequest(), timeout=PATIENCE_S)
-        channel.subscribe(lambda state: idle.set() if state is grpc.ChannelConnectivity.IDLE else None)
-        assert idle.wait(PATIENCE_S)
-        stub.ReadSchema(pb.ReadSchemaRequest(), timeout=PATIENCE_S)
+
+    async def use(address: str) -> None:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub: AuthorizerServiceAsyncStub = AuthorizerServiceStub(channel)  # type: ignore[assignment]
+            await stub.ReadSchema(pb.ReadSchemaRequest(), timeout=PATIENCE_S)
+            while (state := channel.get_state()) is not grpc.ChannelConnectivity.IDLE:
+                await asyncio.wait_for(channel.wait_for_state_change(state), PATIENCE_S)
+            await stub.ReadSchema(pb.ReadSchemaRequest(), timeout=PATIENCE_S)
+
+    with in_process(authorizer, settings(connection_idle_ms_max=100)) as address:
+        asyncio.run(use(address))
 
 
 def test_a_connection_that_is_old_is_closed(authorizer: relgraph.Authorizer) -> None:
