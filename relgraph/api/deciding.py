@@ -101,7 +101,7 @@ class Deciding:
 
 
 def undecided(walk: Walk, name: str, what: Object) -> RelgraphError:
-    """Return the error for an answer that is neither yes nor no, and that the walk has given: what is undefined in it."""
+    """Return the error for an UNDECIDED answer that the walk has given: what is undefined about it."""
     who = walk.scope.subject
     asked = f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))}"
     details = {"subject": str(who), "permission": name, "resource": str(what)}

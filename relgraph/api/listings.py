@@ -4,7 +4,7 @@ What `lookups` tells in few words ("everybody, but for these") is told here in f
 decided by the same walk.
 
 Rule 1: all pages are answered from the first one's revision, at its instant, and each but the last is full.
-Rule 2: what a list cannot say is an error, never a row left out: an answer that is undefined (Undecided, or CaveatFailed
+Rule 2: what a list cannot say is an error, never a row left out: an answer that is undefined (Undecided, CaveatFailed
 where that is why), and a permission on every resource of a type, named or not (Refused).
 """
 
@@ -198,7 +198,7 @@ class _Opened(NamedTuple):
                 yield self.decided(Found(row.id, *row.told))
 
     def decided(self, found: Found) -> Found:
-        """Return what was found. Raises Undecided or CaveatFailed where that is undefined: a list has no word for it."""
+        """Return what was found. Raises Undecided or CaveatFailed where that is undefined."""
         if found.verdict is Verdict.UNDECIDED:
             raise self.why(_STRANGER if found.id == WILDCARD else found.id)
         return found

@@ -17,20 +17,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from authzed.api.v1 import core_pb2 as core
+from authzed.api.v1 import permission_service_pb2 as pb
 
-from relgraph.errors import LimitExceeded, quoted
-from relgraph_server.authzed.nouns import object_message, subject_message
+from relgraph.errors import LimitExceeded, RelgraphError, UnknownRelation, quoted
 from relgraph.tuples import Subject
+from relgraph_server.authzed import checked
+from relgraph_server.authzed.nouns import consistency_of, object_message, object_of, subject_message
+from relgraph_server.authzed.statuses import Said, refusal
+from relgraph_server.authzed.tokens import zed_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import grpc.aio
+    from google.protobuf.message import Message
+
     from relgraph.answers import ExpandNode, Expansion
     from relgraph.tuples import Object
+    from relgraph_server.asking import Asking
 
-__all__ = ["LEVELS_MAX", "tree_of"]
+    Context = grpc.aio.ServicerContext[Message, Message]
 
-LEVELS_MAX: Final = 45
+__all__ = ["LEVELS_MAX", "Expanding", "tree_of"]
+
+LEVELS_MAX: Final = 48
 """Levels of a tree. Each takes two messages in each other, and protobuf's libraries read a hundred of them."""
 
 _OPERATIONS: Final = {
@@ -67,8 +77,38 @@ class _Measure(NamedTuple):
     bytes: int
 
 
+class Expanding:
+    """The method, over what is asked through."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def expand(
+        self, request: pb.ExpandPermissionTreeRequest, context: Context
+    ) -> pb.ExpandPermissionTreeResponse:
+        """Show how a permission or relation comes about."""
+        checked.required(request, "resource")
+        resource = object_of(request.resource, "resource")
+        permission = request.permission and checked.relation_name(request.permission, "permission")
+        consistency = consistency_of(request)
+        if not permission:
+            raise UnknownRelation(
+                f"{quoted(resource.type)} has no relation or permission without a name; name one",
+                {"definition": resource.type, "relation": ""},
+            )
+        bytes_max = self._asking.settings.answer_bytes_max
+
+        def answer(left: float) -> pb.ExpandPermissionTreeResponse:
+            found = self._asking.authorizer.expand(resource, permission, consistency=consistency, deadline=left)
+            return pb.ExpandPermissionTreeResponse(
+                expanded_at=zed_token(found.token), tree_root=tree_of(found, bytes_max)
+            )
+
+        return await self._asking.ask(answer, context)
+
+
 def tree_of(expansion: Expansion, bytes_max: int) -> core.PermissionRelationshipTree:
-    """Return the tree of an expansion. Raises LimitExceeded for one without end, too deep, or too large."""
+    """Return the tree of an expansion. Raises Refused for one too deep or without end, and LimitExceeded."""
     return _Trees(expansion.nodes).tree(bytes_max)
 
 
@@ -83,14 +123,14 @@ class _Trees:
         root = _Place(0, 0)
         cycle = next((node for node in self._nodes if node.cycle), None)
         if cycle is not None:
-            raise _too_deep(f"{quoted(str(cycle.object))} leads back to itself, so its tree has no end", LEVELS_MAX)
+            raise _too_deep(f"{quoted(str(cycle.object))} leads back to itself, so its tree has no end")
         shapes = self._shapes(root)
         measures: dict[_Place, _Measure] = {}
         for place in reversed(shapes):
             measures[place] = self._measure(place, [measures[each] for each in shapes[place].below])
         levels, size = measures[root]
         if levels > LEVELS_MAX:
-            raise _too_deep(f"the tree has {levels} levels, and one of {LEVELS_MAX} can be told", levels)
+            raise _too_deep(f"the tree has {levels} levels, and one of {LEVELS_MAX} can be told")
         if size > bytes_max:
             raise LimitExceeded(
                 f"the tree may take {size} bytes, and an answer at most {bytes_max}; ask `Expand` of `relgraph.v1`, "
@@ -125,6 +165,10 @@ class _Trees:
             if kind in ("union", "intersection", "exclusion"):
                 return self._operator(child, place.node)
             return _Shape(core.AlgebraicSubjectSet.OPERATION_UNION, (_Place(child, place.node),))
+        if node.kind in ("arrow", "all"):
+            # An expansion leaves out no tuple that an arrow follows, so each has its child.
+            pairs = sorted(zip((fact.subject for fact in node.tuples), node.children, strict=True))
+            return _Shape(_OPERATIONS[node.kind], tuple(_Place(child, place.owner) for _, child in pairs))
         if node.kind in _OPERATIONS:
             return self._operator(place.node, place.owner)
         return _Shape(None, ())
@@ -181,8 +225,7 @@ class _Trees:
         return told
 
 
-def _too_deep(problem: str, levels: int) -> LimitExceeded:
-    return LimitExceeded(
-        f"{problem}; ask `Expand` of `relgraph.v1`, which tells each node once, however deep it lies",
-        {"limit": "levels_max", "value": str(levels)},
+def _too_deep(problem: str) -> RelgraphError:
+    return refusal(
+        Said.TOO_DEEP, f"{problem}; ask `Expand` of relgraph.v1, which tells each node once, however deep it lies"
     )

@@ -3,7 +3,7 @@
 Rule 1: a lookup is complete before its first message is sent, so an error is never the end of a part of one.
 Rule 2: every row has a cursor; behind it the lookup goes on at the same revision and instant, without a gap and without
 telling anything again. It is bound to all that was asked, the limit included.
-Rule 3: what a list has no word for (an undefined answer, a permission on everything) is an error that names relgraph.v1.
+Rule 3: what a list has no word for (an undefined answer, a permission on everything) is an error naming relgraph.v1.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from authzed.api.v1 import permission_service_pb2 as pb
 
 from relgraph.answers import Verdict
 from relgraph.api.listings import Behind
-from relgraph.errors import Undecided
+from relgraph.errors import Undecided, UnknownRelation, quoted
 from relgraph.revision import Token
 from relgraph.tuples import WILDCARD
 from relgraph_server.authzed import checked
-from relgraph_server.authzed.checks import refusal_unnamed, told_elsewhere
 from relgraph_server.authzed.nouns import consistency_of, context_of, object_of, plain_subject
 from relgraph_server.authzed.statuses import Said, refusal
 from relgraph_server.authzed.tokens import arguments_of, cursor_message, opened_cursor, zed_token
@@ -70,7 +69,7 @@ class Lookups:
         self._asking = asking
 
     async def resources(self, request: pb.LookupResourcesRequest, context: Context) -> None:
-        """Send what a subject has a permission on. No depth is too great, so there is nothing for `with_debug` to tell."""
+        """Send what a subject has a permission on. No depth is too great, so `with_debug` has nothing to tell of."""
         type_ = checked.type_name(request.resource_object_type, "resource_object_type")
         permission = checked.relation_name(request.permission, "permission")
         checked.required(request, "subject")
@@ -109,7 +108,10 @@ class Lookups:
         consistency = consistency_of(request)
         behind = _behind(request)
         if not permission:
-            raise refusal_unnamed(resource.type)
+            raise UnknownRelation(
+                f"{quoted(resource.type)} has no relation or permission without a name; name one",
+                {"definition": resource.type, "relation": ""},
+            )
         await self._send(
             lambda left: self._asking.authorizer.listings.subjects(
                 resource,
@@ -133,12 +135,15 @@ class Lookups:
         rows: Callable[[Listed], Iterator[Message]],
         context: Context,
     ) -> None:
-        """Ask, and send all of the answer; a message is built when it is sent, since each repeats much of the others."""
+        """Ask, and send all of the answer; a message is built when it is sent, as each repeats much of the others."""
         async with self._asking.lookups.place() as place:
             try:
                 listed = await self._asking.ask(question, context)
             except Undecided as error:
-                raise told_elsewhere(error) from None
+                raise Undecided(
+                    f"{error.message}; authzed.api.v1 has no word for that, and relgraph.v1 tells it as UNDECIDED",
+                    error.details,
+                ) from None
             for message in rows(listed):
                 await place.within(context.write(message))
 
