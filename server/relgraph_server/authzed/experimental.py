@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from authzed.api.v1 import experimental_service_pb2 as pb
 from authzed.api.v1.experimental_service_pb2_grpc import ExperimentalServiceServicer
 
 from relgraph_server.authzed.bulk import Bulk
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc.aio
+    from authzed.api.v1 import experimental_service_pb2 as pb
     from google.protobuf.message import Message
 
     from relgraph_server.asking import Asking
