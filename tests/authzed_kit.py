@@ -1,4 +1,4 @@
-"""What the tests of SpiceDB's dialect share: a server over a schema and tuples, its stubs, and its messages in few words.
+"""What the tests of SpiceDB's dialect share: a server over a schema and tuples, its stubs, and messages in few words.
 
 Here texts become messages and messages become texts; nothing is asked of relgraph but through the wire.
 """
@@ -88,7 +88,7 @@ def tree_text(tree: core.PermissionRelationshipTree) -> str:
     name = f"{tree.expanded_object.object_type}:{tree.expanded_object.object_id}#{tree.expanded_relation}"
     if tree.WhichOneof("tree_type") == "leaf":
         found = [
-            f"{each.object.object_type}:{each.object.object_id}{each.optional_relation and f'#{each.optional_relation}'}"
+            str(Subject(each.object.object_type, each.object.object_id, each.optional_relation))
             for each in tree.leaf.subjects
         ]
         return f"{name}[{', '.join(found)}]"

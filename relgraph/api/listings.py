@@ -61,9 +61,10 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page: ids with YES or CONDITIONAL, by their bytes, before them `*` where everybody has one of these.
+    """A page: named ids with YES or CONDITIONAL, by their bytes, before them `*` where everybody has one of these.
 
-    `excluded` are the named ids with less than `*`: those with NO, and CONDITIONAL ones that lack something else.
+    `excluded` are the named ids with less than `*`: those with NO, and CONDITIONAL ones that lack something else. Where
+    everybody has YES, the latter stand there only.
     """
 
     rows: tuple[Found, ...]
@@ -160,11 +161,13 @@ class Listings:
         with self._following.pinned(asked, ends, page_before, walks=True) as pinned:
             opened = opening(world_of(pinned, self._limits, ends, given))
             everyone = Found(WILDCARD, *opened.listing.everyone)
-            told = behind is None and wildcard and opened.decided(everyone).verdict is not Verdict.NO
-            excluded = tuple(opened.excluded()) if told else ()
+            # Whom everybody has more than is told as excluded; so is, where that is told, who may have as much.
+            covered = wildcard and opened.decided(everyone).verdict is Verdict.YES
+            first = behind is None and wildcard and everyone.verdict is not Verdict.NO
+            excluded = tuple(opened.excluded()) if first else ()
             last = "" if behind is None or behind.last == WILDCARD else behind.last
-            rows = self._page(opened.held(last), limit)
-            return Listed(((everyone, *rows) if told else rows), excluded, pinned.revision.number, pinned.token)
+            rows = self._page(opened.held(last, covered=covered), limit)
+            return Listed(((everyone, *rows) if first else rows), excluded, pinned.revision.number, pinned.token)
 
     def _page(self, held: Iterator[Found], limit: int) -> tuple[Found, ...]:
         most = self._limits.lookup_rows_max
@@ -185,11 +188,12 @@ class _Opened(NamedTuple):
     listing: Listing
     why: Callable[[str], RelgraphError]
 
-    def held(self, after: str) -> Iterator[Found]:
-        """Yield the named ids that have it or may have it, those behind `after`."""
+    def held(self, after: str, *, covered: bool) -> Iterator[Found]:
+        """Yield the named ids that have it or, unless everybody is `covered`, may have it; those behind `after`."""
         for row in self.listing.named(after):
-            if row.told[0] is not Verdict.NO:
-                yield self.decided(Found(row.id, *row.told))
+            found = self.decided(Found(row.id, *row.told))
+            if found.verdict is Verdict.YES or (found.verdict is Verdict.CONDITIONAL and not covered):
+                yield found
 
     def excluded(self) -> Iterator[Found]:
         """Yield the named ids that have less than everyone, or lack something else."""
