@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from relgraph.answers import Expansion, Page, SchemaDiff, SchemaText
 from relgraph.api.bests import Bests
+from relgraph.api.counters import Counters
 from relgraph.api.cursors import Cursor
 from relgraph.api.deadlines import ends_at as _instant
 from relgraph.api.deciding import Deciding, allowed, check_on_conditional
@@ -114,6 +115,11 @@ class Authorizer(Lookups):
     def head(self) -> int:
         """The newest revision that this process has taken in, and can answer from without reading the store."""
         return self._following.head
+
+    @property
+    def counters(self) -> Counters:
+        """What is registered to be counted, for every process on the store."""
+        return Counters(self._following)
 
     def _given(self, context: Mapping[str, object] | None, contextual: Sequence[str | RelationTuple]) -> Brought:
         return brought(context, contextual, self.limits)

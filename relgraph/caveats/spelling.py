@@ -1,4 +1,4 @@
-"""An expression spelled anew from its tree, as CEL's Go library does it: one spelling for all layouts of one expression.
+"""An expression spelled anew from its tree, as CEL's Go library does it: one spelling for all layouts of one.
 
 Whoever compares what a SpiceDB tells of its caveats compares such texts.
 Rule 1: the result means what the text meant; what only cel-go could spell is left as it was written.
@@ -215,10 +215,10 @@ def _number(text: str) -> str:
         digits = text.rstrip("uU")
         return f"{int(digits, 16 if digits[:2] in ('0x', '0X') else 10)}{unsigned}"
     value = float(text)
-    _, digits, _ = Decimal(repr(value)).normalize().as_tuple()
+    numerals = Decimal(repr(value)).normalize().as_tuple().digits
     exponent = Decimal(repr(value)).adjusted()
     if value and not _EXPONENT_MIN <= exponent < _EXPONENT_MAX:
-        first, rest = str(digits[0]), "".join(map(str, digits[1:]))
+        first, rest = str(numerals[0]), "".join(map(str, numerals[1:]))
         return f"{first}{'.' if rest else ''}{rest}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     plain = f"{Decimal(repr(value)).normalize():f}"
     return plain if "." in plain else f"{plain}.0"

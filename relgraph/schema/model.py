@@ -132,7 +132,7 @@ class Definition:
 
     def members(self) -> tuple[Relation | Permission, ...]:
         """Return all relations and permissions in the order of the text."""
-        both = {**self.relations, **self.permissions}
+        both: dict[str, Relation | Permission] = {**self.relations, **self.permissions}
         return tuple(both[name] for name in self.order or both)
 
     def names(self) -> tuple[str, ...]:

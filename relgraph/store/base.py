@@ -363,7 +363,7 @@ class Transaction(Reads, Protocol):
         ...
 
     def count_under(self, name: str, filter: str | None) -> None:
-        """Register what is counted under a name, or with None forget it. No write: it changes nothing and is not sealed.
+        """Register what is counted under a name, or with None forget it. It is no write, and is not sealed.
 
         It is the store's from the commit on, like all that is sealed.
         """

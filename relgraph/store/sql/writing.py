@@ -49,7 +49,9 @@ _REVISION = (
     "INSERT INTO revisions(number, nonce, predecessor, stamp, principal, actor, reason, request_id, payload, metadata,"
     " not_after, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_COUNT_UNDER = "INSERT INTO counters(name, filter) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET filter = excluded.filter"
+_COUNT_UNDER = (
+    "INSERT INTO counters(name, filter) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET filter = excluded.filter"
+)
 _COUNT_NO_MORE = "DELETE FROM counters WHERE name = ?"
 _LIVING = "t.deleted IS NULL AND (t.expires IS NULL OR t.expires > ?)"
 _KINDS = (

@@ -1,18 +1,20 @@
 """How a schema to compare differs from the one in force, as SpiceDB's nineteen kinds of differences.
 
-Rule 1: what differs and is none of them (ladders, grants, universal tuples) is refused by name, never left out: an
-empty list says that the two schemas are the same.
+Rule 1: a change that is none of them (of a ladder, of grants, of universal tuples) is refused by name, never left out:
+an empty list says that the two schemas are the same. What came or went as a whole is told as reflection tells it.
 Rule 2: the order is fixed: definitions that came, that went, caveats likewise, then what changed in each, by name.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from authzed.api.v1 import schema_service_pb2 as pb
 
 from relgraph.caveats import spelled
-from relgraph.errors import Unsupported, quoted
+from relgraph.errors import quoted
+from relgraph.schema.printer import print_grant
+from relgraph_server.authzed.nouns import inexpressible
 from relgraph_server.authzed.reflection import (
     caveat_message,
     definition_message,
@@ -32,11 +34,9 @@ __all__ = ["differences"]
 
 _Diff = pb.ReflectionSchemaDiff
 
-_UNTOLD: Final = "relgraph.v1"
-
 
 def differences(old: Schema, new: Schema) -> list[pb.ReflectionSchemaDiff]:
-    """Return what makes `new` of `old`. Raises Unsupported for what there is no message for."""
+    """Return what makes `new` of `old`. Raises Refused for what there is no message for."""
     found = list(_whole(old, new))
     for name in sorted(old.definitions):
         if name in new.definitions:
@@ -50,10 +50,8 @@ def differences(old: Schema, new: Schema) -> list[pb.ReflectionSchemaDiff]:
 def _whole(old: Schema, new: Schema) -> Iterator[_Diff]:
     """Yield the definitions and caveats that came or went."""
     for name in _missing(new.definitions, old.definitions):
-        _check_told(new.definitions[name])
         yield _Diff(definition_added=definition_message(new.definitions[name]))
     for name in _missing(old.definitions, new.definitions):
-        _check_told(old.definitions[name])
         yield _Diff(definition_removed=definition_message(old.definitions[name]))
     for name in _missing(new.declared, old.declared):
         yield _Diff(caveat_added=caveat_message(new.declared[name]))
@@ -64,15 +62,15 @@ def _whole(old: Schema, new: Schema) -> Iterator[_Diff]:
 def _definition(old: Definition, new: Definition) -> Iterator[_Diff]:
     name = new.name
     if old.roles != new.roles:
-        raise _untold(name, "its ladder of roles differs")
-    if {_grant(old, index) for index in range(len(old.grants))} != {_grant(new, i) for i in range(len(new.grants))}:
-        raise _untold(name, "its grants differ")
+        raise _untold(name, "the ladder of roles is another")
+    if set(map(print_grant, old.grants)) != set(map(print_grant, new.grants)):
+        raise _untold(name, "the grants are others")
     if comments(old.doc) != comments(new.doc):
         yield _Diff(definition_doc_comment_changed=definition_message(new))
     for each in _missing(old.relations, new.relations):
-        yield _Diff(relation_removed=relation_message(name, _told(name, old.relations[each])))
+        yield _Diff(relation_removed=relation_message(name, old.relations[each]))
     for each in _missing(new.relations, old.relations):
-        yield _Diff(relation_added=relation_message(name, _told(name, new.relations[each])))
+        yield _Diff(relation_added=relation_message(name, new.relations[each]))
     for each in _missing(old.permissions, new.permissions):
         yield _Diff(permission_removed=permission_message(name, old.permissions[each]))
     for each in _missing(new.permissions, old.permissions):
@@ -93,7 +91,7 @@ def _relation(type_: str, old: Relation, new: Relation) -> Iterator[_Diff]:
     if comments(old.doc) != comments(new.doc):
         yield _Diff(relation_doc_comment_changed=relation_message(type_, new))
     if {kind for kind in old.kinds if kind.universal} != {kind for kind in new.kinds if kind.universal}:
-        raise _untold(f"{type_}#{new.name}", "the universal tuples that it takes differ")
+        raise _untold(f"{type_}#{new.name}", "other universal tuples are taken")
     message = relation_message(type_, new)
     for kind in sorted(set(old.kinds) - set(new.kinds), key=str):
         change = pb.ReflectionRelationSubjectTypeChange(relation=message, changed_subject_type=type_message(kind))
@@ -126,28 +124,5 @@ def _missing(left: Mapping[str, object], right: Mapping[str, object]) -> list[st
     return sorted(left.keys() - right.keys())
 
 
-def _grant(definition: Definition, index: int) -> tuple[str, str, str, str]:
-    grant = definition.grants[index]
-    return grant.relation, grant.wildcard, grant.permission, grant.subject_permission
-
-
-def _check_told(definition: Definition) -> None:
-    """Raise Unsupported where a definition as a whole holds what no message tells."""
-    if definition.roles or definition.grants:
-        raise _untold(definition.name, "it has a ladder or grants")
-    for relation in definition.relations.values():
-        _told(definition.name, relation)
-
-
-def _told(type_: str, relation: Relation) -> Relation:
-    """Return a relation that messages can tell. Raises Unsupported."""
-    if any(kind.universal for kind in relation.kinds):
-        raise _untold(f"{type_}#{relation.name}", "it takes universal tuples")
-    return relation
-
-
-def _untold(what: str, problem: str) -> Unsupported:
-    return Unsupported(
-        f"the difference in {quoted(what)} cannot be told here: {problem}; ask `DiffSchema` of relgraph.v1",
-        {"definition_name": what},
-    )
+def _untold(what: str, problem: str) -> Exception:
+    return inexpressible(f"the two schemas differ in {quoted(what)}, where {problem}")

@@ -143,9 +143,7 @@ def relation_message(type_: str, relation: Relation) -> pb.ReflectionRelation:
 
 def permission_message(type_: str, permission: Permission) -> pb.ReflectionPermission:
     """Return a permission of a type."""
-    return pb.ReflectionPermission(
-        name=permission.name, comment=_comment(permission.doc), parent_definition_name=type_
-    )
+    return pb.ReflectionPermission(name=permission.name, comment=_comment(permission.doc), parent_definition_name=type_)
 
 
 def type_message(kind: SubjectKind) -> pb.ReflectionTypeReference:

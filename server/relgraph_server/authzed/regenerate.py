@@ -20,18 +20,18 @@ from relgraph.schema.reach import nodes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relgraph.caveats import Caveat
     from relgraph.rewrites import Rewrite
     from relgraph.schema.model import Definition, Permission, Schema
 
-__all__ = ["comments", "expression", "kind_of_member", "regenerated"]
+__all__ = ["comments", "expression", "regenerated"]
 
 _COMMENT_ON_ONE_LINE_MAX: Final = 70
 
 
 def regenerated(schema: Schema) -> str:
     """Return the text of a schema, without a line end behind its last line."""
-    uses = [f"use {flag}" for flag in _flags(schema)]
+    # Backwards, as there.
+    uses = [f"use {flag}" for flag in reversed(_flags(schema))]
     caveats = ["\n".join(_caveat(schema, name)) for name in sorted(schema.declared)]
     definitions = ["\n".join(_definition(schema.definitions[name])) for name in sorted(schema.definitions)]
     return "\n\n".join((*uses, *caveats, *definitions))
@@ -63,11 +63,6 @@ def expression(rewrite: Rewrite) -> str:
     return rewrite.text()
 
 
-def kind_of_member(member: Relation | Permission) -> str:
-    """Return `relation` or `permission`."""
-    return "relation" if isinstance(member, Relation) else "permission"
-
-
 def _flags(schema: Schema) -> list[str]:
     """Return what the text has to switch on: what is in use, whatever the schema as it was written switched on."""
     kinds = [
@@ -96,13 +91,9 @@ def _caveat(schema: Schema, name: str) -> Iterator[str]:
     yield from _doc(declared.doc, "")
     parameters = ", ".join(f"{each} {caveat.parameters[each]}" for each in sorted(caveat.parameters))
     yield f"caveat {name}({parameters}) {{"
-    for line in _condition(caveat).split("\n"):
+    for line in spelled(caveat.expression).split("\n"):
         yield f"\t{line}"
     yield "}"
-
-
-def _condition(caveat: Caveat) -> str:
-    return spelled(caveat.expression)
 
 
 def _definition(definition: Definition) -> Iterator[str]:
