@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import pytest
 from authzed.api.v1 import core_pb2 as core
@@ -12,7 +12,7 @@ from authzed.api.v1 import permission_service_pb2 as pb
 from tests.authzed_kit import NOW, Door, door, obj, refused, sub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 SCHEMA = """use self
 use universal
@@ -52,6 +52,18 @@ TUPLES = (
 )
 
 
+class _Resources(TypedDict, total=False):
+    optional_limit: int
+    optional_cursor: core.Cursor
+
+
+class _Subjects(TypedDict, total=False):
+    optional_subject_relation: str
+    optional_concrete_limit: int
+    optional_cursor: core.Cursor
+    wildcard_option: pb.LookupSubjectsRequest.WildcardOption.ValueType
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[Door]:
     with door(SCHEMA, TUPLES) as opened:
@@ -59,7 +71,12 @@ def served() -> Iterator[Door]:
 
 
 def resources(
-    opened: Door, type_: str, permission: str, subject: str, context: Mapping[str, object] | None = None, **more: object
+    opened: Door,
+    type_: str,
+    permission: str,
+    subject: str,
+    context: dict[str, int] | None = None,
+    **more: Unpack[_Resources],
 ) -> list[pb.LookupResourcesResponse]:
     """The rows of a lookup."""
     request = pb.LookupResourcesRequest(
@@ -71,7 +88,7 @@ def resources(
 
 
 def subjects(
-    opened: Door, resource: str, permission: str, type_: str = "user", **more: object
+    opened: Door, resource: str, permission: str, type_: str = "user", **more: Unpack[_Subjects]
 ) -> list[pb.LookupSubjectsResponse]:
     """The rows of a lookup."""
     request = pb.LookupSubjectsRequest(

@@ -125,7 +125,7 @@ class Authorizer(Lookups):
 
     @property
     def listings(self) -> Listings:
-        """Lookups row by row, for a server that tells them in another dialect."""
+        """Lookups and exports row by row, for a server that tells them in another dialect."""
         return Listings(self._following, self.limits)
 
     @property

@@ -1,4 +1,4 @@
-"""Lookups row by row: every named id that holds the permission, and behind each row where another page goes on.
+"""Lookups and exports row by row: every named id that holds the permission, and behind each row where a page goes on.
 
 What `lookups` tells in few words ("everybody, but for these") is told here in full, for a dialect that lists. It is
 decided by the same walk.
@@ -10,7 +10,7 @@ where that is why), and a permission on every resource of a type, named or not (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,7 +22,7 @@ from relgraph.contexts import Context
 from relgraph.engine import SubjectScope, Walk, check, resources, subjects
 from relgraph.errors import InvalidCursor, InvalidInput, LimitExceeded, Refused, quoted
 from relgraph.revision import Token
-from relgraph.tuples import WILDCARD, Object, Subject, check_id
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from relgraph.errors import RelgraphError
     from relgraph.limits import Limits
     from relgraph.revision import Consistency
+    from relgraph.tuples import TupleFilter
 
-__all__ = ["Behind", "Listed", "Listings"]
+__all__ = ["Behind", "BehindTuple", "Listed", "Listings", "Sheet"]
 
+_DAMAGED: Final = "the cursor is damaged; pass it exactly as the answer before returned it"
 _STRANGER: Final = "?"
 """No id is spelled so: nothing names it, in tuples or questions."""
 
@@ -56,7 +58,7 @@ class Behind:
         try:
             return cls(Token.parse(token), last if last == WILDCARD else check_id(last))
         except InvalidInput:
-            raise InvalidCursor("the cursor is damaged; pass it exactly as the row before returned it") from None
+            raise InvalidCursor(_DAMAGED) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,37 @@ class Listed:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class BehindTuple:
+    """Where an export goes on: the token of its first page, and the last tuple told."""
+
+    token: Token
+    last: RelationTuple
+
+    def __str__(self) -> str:
+        # Its key is where it stands; what else it says may be long, and is nothing to carry about.
+        return f"{self.token} {RelationTuple(*self.last.key)}"
+
+    @classmethod
+    def parse(cls, text: str) -> BehindTuple:
+        """Read what `str` gave. Raises InvalidCursor."""
+        token, _, last = text.partition(" ")
+        try:
+            return cls(Token.parse(token), RelationTuple.parse(last))
+        except InvalidInput:
+            raise InvalidCursor(_DAMAGED) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Tuples, and the token of the page."""
+
+    tuples: tuple[RelationTuple, ...]
+    token: Token
+
+
 class Listings:
-    """Lookups of one store, row by row. Names that the schema lacks raise UnknownDefinition or UnknownRelation."""
+    """Lookups and exports of one store. Names that the schema lacks raise UnknownDefinition or UnknownRelation."""
 
     def __init__(self, following: Following, limits: Limits) -> None:
         self._following = following
@@ -142,6 +173,38 @@ class Listings:
             return _Opened(subjects(world, None, resource, permission, type, relation), why)
 
         return self._listed(opening, limit, behind, context, consistency, deadline, wildcard=wildcard)
+
+    def tuples(
+        self,
+        filter: TupleFilter,
+        *,
+        limit: int,
+        behind: BehindTuple | None = None,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Sheet:
+        """Return tuples that match, by type name, then by id; fewer than `limit` at the end only.
+
+        Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission.
+        """
+        page_before = None if behind is None else behind.token
+        asked = consistency if behind is None else None
+        with (
+            self._following.pinned(asked, ends_at(deadline), page_before) as pinned,
+            self._following.rows(pinned) as snapshot,
+        ):
+            last = None if behind is None else behind.last
+            found: list[RelationTuple] = []
+            if pinned.program is not None:
+                schema = pinned.program.schema
+                schema.check_filter(filter)
+                for type_ in sorted(schema.definitions) if filter.resource_type is None else [filter.resource_type]:
+                    if len(found) < limit and (last is None or type_ >= last.resource.type):
+                        after = last if last is not None and last.resource.type == type_ else None
+                        only = replace(filter, resource_type=type_)
+                        number, room = pinned.revision.number, limit - len(found)
+                        found += snapshot.read(only, number, pinned.now, after, room)
+            return Sheet(tuple(found), Token.parse(pinned.token))
 
     def _listed(
         self,
