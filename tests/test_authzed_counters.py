@@ -59,6 +59,8 @@ def test_counters_count(tmp_path: Path) -> None:
         assert "COUNTER_NOT_REGISTERED" == refused(lambda: count(again, "readers")).reason
         register(again, "readers", resource_type="doc", optional_resource_id="a")
         assert 2 == count(again, "readers")
+        register(again, "some", resource_type="doc", optional_resource_id_prefix="b")
+        assert 1 == count(again, "some")
 
 
 def test_counters_are_refused_as_spicedb_does() -> None:

@@ -34,7 +34,15 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject", "caveat", "context", "expires_at"}),
     "google.protobuf.Timestamp": frozenset({"seconds", "nanos"}),
     "relgraph.v1.TupleFilter": frozenset(
-        {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
+        {
+            "resource_type",
+            "resource_id",
+            "relation",
+            "subject_type",
+            "subject_id",
+            "subject_relation",
+            "resource_id_prefix",
+        }
     ),
     "relgraph.v1.Update": frozenset({"operation", "tuple"}),
     "relgraph.v1.CheckRequest": _ASKED | _BROUGHT | {"subject", "permission", "resource"},
