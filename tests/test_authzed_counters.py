@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from authzed.api.v1 import experimental_service_pb2 as pb
@@ -11,6 +12,7 @@ from relgraph.revision import Token
 from tests.authzed_schemas_kit import door, refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.authzed_schemas_kit import Door
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 SCHEMA = "definition user {}\ndefinition doc { relation reader: user | user:*\n relation writer: user }"
 
 
-def register(opened: Door, name: str, **wanted: str) -> None:
-    request = pb.ExperimentalRegisterRelationshipCounterRequest(
-        name=name, relationship_filter=RelationshipFilter(**wanted)
+def register(opened: Door, name: str, type_: str = "", relation: str = "", id_: str = "", prefix: str = "") -> None:
+    wanted = RelationshipFilter(
+        resource_type=type_, optional_relation=relation, optional_resource_id=id_, optional_resource_id_prefix=prefix
     )
+    request = pb.ExperimentalRegisterRelationshipCounterRequest(name=name, relationship_filter=wanted)
     opened.experimental.ExperimentalRegisterRelationshipCounter(request)
 
 
@@ -42,7 +45,7 @@ def test_counters_count(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'access.db'}"
     with door(url) as one, door(url) as other:
         one.write(SCHEMA)
-        register(one, "readers", resource_type="doc", optional_relation="reader")
+        register(one, "readers", "doc", "reader")
         one.authorizer.write(touch=["doc:a#reader@user:anna", "doc:b#reader@user:*", "doc:a#writer@user:anna"])
         assert [2, 2] == [count(one, "readers"), count(other, "readers")]
         request = pb.ExperimentalRegisterRelationshipCounterRequest(
@@ -57,9 +60,9 @@ def test_counters_count(tmp_path: Path) -> None:
         assert [2, 2] == [count(again, "readers"), count(again, "annas")]
         unregister(again, "readers")
         assert "COUNTER_NOT_REGISTERED" == refused(lambda: count(again, "readers")).reason
-        register(again, "readers", resource_type="doc", optional_resource_id="a")
+        register(again, "readers", "doc", id_="a")
         assert 2 == count(again, "readers")
-        register(again, "some", resource_type="doc", optional_resource_id_prefix="b")
+        register(again, "some", "doc", prefix="b")
         assert 1 == count(again, "some")
 
 
@@ -67,22 +70,23 @@ def test_counters_are_refused_as_spicedb_does() -> None:
     """Each refusal has SpiceDB's code and reason, and names the counter."""
     with door() as opened:
         opened.write(SCHEMA)
-        register(opened, "readers", resource_type="doc")
-        told = refused(lambda: register(opened, "readers", resource_type="doc"))
+        register(opened, "readers", "doc")
+        told = refused(lambda: register(opened, "readers", "doc"))
         assert ("FAILED_PRECONDITION", "COUNTER_ALREADY_REGISTERED") == (told.code, told.reason)
         assert "readers" == told.metadata["counter_name"]
-        for call in (count, unregister):
-            told = refused(lambda call=call: call(opened, "raeders"))
+        calls: tuple[Callable[[Door, str], object], ...] = (count, unregister)
+        for call in calls:
+            told = refused(partial(call, opened, "raeders"))
             assert ("FAILED_PRECONDITION", "COUNTER_NOT_REGISTERED") == (told.code, told.reason)
             assert "raeders" == told.metadata["counter_name"]
-        for call in (count, unregister, register):
-            told = refused(lambda call=call: call(opened, ""))
+        for call in (*calls, register):
+            told = refused(partial(call, opened, ""))
             assert ("INVALID_ARGUMENT", "UNSPECIFIED") == (told.code, told.reason)
-            told = refused(lambda call=call: call(opened, "Readers!"))
+            told = refused(partial(call, opened, "Readers!"))
             assert ("INVALID_ARGUMENT", "validation error: name: ") == (told.code, told.message[:24])
         told = refused(lambda: register(opened, "some"))
         assert ("INVALID_ARGUMENT", "INVALID_FILTER") == (told.code, told.reason)
-        told = refused(lambda: register(opened, "some", resource_type="folder"))
+        told = refused(lambda: register(opened, "some", "folder"))
         assert ("FAILED_PRECONDITION", "UNKNOWN_DEFINITION") == (told.code, told.reason)
-        told = refused(lambda: register(opened, "some", resource_type="doc", optional_relation="owner"))
+        told = refused(lambda: register(opened, "some", "doc", "owner"))
         assert ("FAILED_PRECONDITION", "UNKNOWN_RELATION_OR_PERMISSION") == (told.code, told.reason)
