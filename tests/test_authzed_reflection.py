@@ -68,7 +68,8 @@ def test_a_schema_is_reflected_whole() -> None:
     assert ("/* what is\nread */", "// who signs in\n// here") == (doc.comment, user.comment)
     assert ["folder", "viewer", "banned", "strangers"] == [each.name for each in doc.relations]
     assert ["view", "read", "none"] == [each.name for each in doc.permissions]
-    assert {"doc"} == {each.parent_definition_name for each in (*doc.relations, *doc.permissions)}
+    assert {"doc"} == {each.parent_definition_name for each in doc.relations}
+    assert {"doc"} == {each.parent_definition_name for each in doc.permissions}
     viewer = doc.relations[1]
     assert "// who looks" == viewer.comment
     assert ["user", "user:*", "group#member near", "user near"] == [shown(each) for each in viewer.subject_types]
