@@ -81,7 +81,7 @@ def check_type(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def check_caveat(name: str) -> str:
-    """Return `name` if it can name a caveat, as freely as SpiceDB's may be named, else raise InvalidName."""
+    """Return `name` if it can name a caveat, as freely as SpiceDB's may, else raise InvalidName."""
     if len(name) > TYPE_SIZE_MAX or not _CAVEAT.fullmatch(name):
         raise InvalidName(
             f"{quoted(name)} cannot name a caveat; use letters, digits, _ and / between them, at most {TYPE_SIZE_MAX}",
