@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from authzed.api.v1 import experimental_service_pb2 as pb
 from authzed.api.v1.experimental_service_pb2_grpc import ExperimentalServiceServicer
 
 from relgraph_server.authzed.checks import Checks
 
 if TYPE_CHECKING:
     import grpc.aio
+    from authzed.api.v1 import experimental_service_pb2 as pb
     from google.protobuf.message import Message
 
     from relgraph_server.asking import Asking
