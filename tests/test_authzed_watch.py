@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import grpc
 import pytest
 from authzed.api.v1 import (
     InsecureClient,
+    ObjectReference,
+    Relationship,
     RelationshipFilter,
     RelationshipUpdate,
     SubjectFilter,
+    SubjectReference,
     WatchRequest,
     WatchResponse,
+    WriteRelationshipsRequest,
 )
 from authzed.api.v1 import watch_service_pb2 as pb
 
 import relgraph
 from relgraph.revision import Token
-from relgraph_server.authzed.watches import Telling, transaction_metadata
-from relgraph_server.feed import Item, Stand
 from tests.keys_kit import add_key, guarded
 from tests.serving import in_process
 
@@ -150,12 +151,14 @@ def test_only_what_was_chosen_is_told(authorizer: relgraph.Authorizer) -> None:
         ["touch doc:b#reader@user:bob"],
     ]
     groups = RelationshipFilter(resource_type="group")
+    prefixed = [RelationshipFilter(optional_resource_id_prefix=each) for each in "eo"]
     readers = RelationshipFilter(resource_type="doc", optional_relation="reader")
     annas = RelationshipFilter(optional_subject_filter=SubjectFilter(subject_type="user", optional_subject_id="anna"))
     expected = [
         (WatchRequest(optional_object_types=["group"]), of_groups),
         (WatchRequest(optional_object_types=["group", "nothing"]), of_groups),
         (WatchRequest(optional_relationship_filters=[groups]), of_groups),
+        (WatchRequest(optional_relationship_filters=prefixed), of_groups),
         (WatchRequest(optional_relationship_filters=[readers, annas]), of_readers_and_anna),
     ]
     with in_process(authorizer) as address:
@@ -243,18 +246,32 @@ def test_a_large_revision_is_told_in_parts_that_repeat_and_never_skip(authorizer
         assert all(each.ByteSize() < 4 << 20 for each in responses)
 
 
-def test_the_metadata_of_a_revision_is_told(authorizer: relgraph.Authorizer) -> None:
-    """What a write was given to keep is told with its changes, alone and in the list of all."""
-    entry = authorizer.log(limit=1).entries[0]
-    item = Item(Stand.of(entry.token), entry, [])
-    telling = Telling(WatchRequest(optional_update_kinds=[SCHEMA_TOO]))
-    ((plain, _),) = telling.messages(telling.parts([item]), item.stand)
+def test_the_metadata_of_a_write_is_told(authorizer: relgraph.Authorizer) -> None:
+    """What a write said about itself is told with its changes, alone and in the list of all; others say nothing."""
+    begin = authorizer.schema().token
+    authorizer.write(touch=["doc:a#owner@user:anna"])
+    with in_process(authorizer) as address:
+        request = WriteRelationshipsRequest(
+            updates=[
+                RelationshipUpdate(
+                    operation=RelationshipUpdate.OPERATION_CREATE,
+                    relationship=Relationship(
+                        resource=ObjectReference(object_type="doc", object_id="b"),
+                        relation="owner",
+                        subject=SubjectReference(object=ObjectReference(object_type="user", object_id="anna")),
+                    ),
+                )
+            ]
+        )
+        request.optional_transaction_metadata.update({"by": {"ticket": [7, "x"]}})
+        written = InsecureClient(address, "unused").WriteRelationships(request)
+        with watching(address, behind(begin)) as stream:
+            plain, noted = next(stream), next(stream)
     assert not plain.HasField("optional_transaction_metadata")
     assert not plain.full_revision_metadata
-    kept = item._replace(entry=replace(entry, metadata='{"by":{"ticket":[7]}}'))
-    ((with_metadata, _),) = telling.messages(telling.parts([kept]), item.stand)
-    assert with_metadata.optional_transaction_metadata == transaction_metadata('{"by":{"ticket":[7]}}')
-    assert list(with_metadata.full_revision_metadata) == [with_metadata.optional_transaction_metadata]
+    assert through(noted) == Token.parse(written.written_at.token).revision
+    assert noted.optional_transaction_metadata == request.optional_transaction_metadata
+    assert list(noted.full_revision_metadata) == [request.optional_transaction_metadata]
 
 
 def test_a_watch_needs_a_key_that_may_read_history(authorizer: relgraph.Authorizer, tmp_path: Path) -> None:

@@ -65,9 +65,9 @@ def client(request: pytest.FixtureRequest, authorizer: Authorizer) -> Iterator[C
 
 # A connection of the application's own does not travel, and what does not travel cannot break off.
 UNLIKE = {("write", "conn"), ("watch", "resume")}
-# Looking after a store is done where the store is, a server knows by the key who writes, and traces are told to clients
-# of another dialect: its own are told ways.
-UPKEEP = {"by", "collect", "follow", "log", "observe", "trace"}
+# Looking after a store is done where the store is, and a server knows by the key who writes, and by the dialect what.
+# Traces are told to clients of another dialect: its own are told ways.
+UPKEEP = {"by", "collect", "follow", "log", "noting", "observe", "trace"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)

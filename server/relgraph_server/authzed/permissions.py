@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceServicer
 
 from relgraph_server.authzed.checks import Checks
+from relgraph_server.authzed.facts import Facts
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -27,6 +28,7 @@ class PermissionsService(PermissionsServiceServicer):
 
     def __init__(self, asking: Asking) -> None:
         self._checks = Checks(asking)
+        self._facts = Facts(asking)
 
     async def CheckPermission(self, request: pb.CheckPermissionRequest, context: Context) -> pb.CheckPermissionResponse:
         """Decide one question."""
@@ -37,3 +39,19 @@ class PermissionsService(PermissionsServiceServicer):
     ) -> pb.CheckBulkPermissionsResponse:
         """Decide many questions."""
         return await self._checks.many(request, context)
+
+    async def ReadRelationships(self, request: pb.ReadRelationshipsRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Read tuples."""
+        await self._facts.read(request, context)
+
+    async def WriteRelationships(
+        self, request: pb.WriteRelationshipsRequest, context: Context
+    ) -> pb.WriteRelationshipsResponse:
+        """Change tuples."""
+        return await self._facts.write(request, context)
+
+    async def DeleteRelationships(
+        self, request: pb.DeleteRelationshipsRequest, context: Context
+    ) -> pb.DeleteRelationshipsResponse:
+        """Delete tuples by filter."""
+        return await self._facts.delete(request, context)

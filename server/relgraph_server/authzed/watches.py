@@ -9,18 +9,19 @@ Rule 2: a CREATE is told as a TOUCH, a tuple that was replaced as one TOUCH, and
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Final
 
 from authzed.api.v1 import core_pb2 as core
 from authzed.api.v1 import watch_service_pb2 as pb
 from authzed.api.v1.watch_service_pb2_grpc import WatchServiceServicer
-from google.protobuf.struct_pb2 import Struct
 
 from relgraph.api import Selection
 from relgraph.errors import InvalidInput, Refused
+from relgraph.tuples import TupleFilter
+from relgraph_server.authzed.notes import metadata_of
 from relgraph_server.authzed.nouns import filter_of, relationship_of
+from relgraph_server.authzed.statuses import Said, refusal
 from relgraph_server.authzed.tokens import token_of, zed_token
 from relgraph_server.feed import Stand
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import grpc.aio
+    from authzed.api.v1.permission_service_pb2 import RelationshipFilter
     from google.protobuf.message import Message
+    from google.protobuf.struct_pb2 import Struct
 
     from relgraph.answers import LogEntry
     from relgraph.api import Authorizer, Watch
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Message, Message]
 
-__all__ = ["Telling", "WatchService", "transaction_metadata"]
+__all__ = ["Telling", "WatchService"]
 
 _HEARTBEAT_S: Final = 1.0
 # What is read at most by a client that was told nothing about sizes, with room for what stands beside the updates.
@@ -83,7 +86,7 @@ class Telling:
             else None
         )
         self._filters = [
-            filter_of(each, f"optional_relationship_filters[{index}]")
+            _filter(each, f"optional_relationship_filters[{index}]")
             for index, each in enumerate(request.optional_relationship_filters)
         ]
         self._selection = Selection.of(request.optional_object_types, (), self._filters)
@@ -128,7 +131,7 @@ class Telling:
         told = self._selection.told(entry)
         if told is None:
             return
-        metadata = transaction_metadata(entry.metadata)
+        metadata = metadata_of(entry.metadata)
         response = _response(metadata)
         room = _UPDATES_BYTES_MAX
         for update in _updates(told):
@@ -146,13 +149,11 @@ class Telling:
             yield response
 
 
-def transaction_metadata(text: str) -> Struct | None:
-    """Return the metadata that a revision was written with; None where there is none."""
-    if not text:
-        return None
-    message = Struct()
-    message.update(json.loads(text))
-    return message
+def _filter(message: RelationshipFilter, path: str) -> TupleFilter:
+    found = filter_of(message, path)
+    if found == TupleFilter():
+        raise refusal(Said.FILTER, f"{path} names nothing; name at least one part of a tuple, or leave the filter out")
+    return found
 
 
 def _response(metadata: Struct | None) -> pb.WatchResponse:
