@@ -68,6 +68,7 @@ def watching(address: str, request: WatchRequest, token: str = "unused") -> Iter
 def behind(token: str, request: WatchRequest | None = None) -> WatchRequest:
     """A request for what is committed behind a token."""
     found = WatchRequest() if request is None else request
+    found.optional_start_cursor.SetInParent()
     found.optional_start_cursor.token = token
     return found
 
@@ -205,6 +206,7 @@ def test_a_wrong_request_is_refused(authorizer: relgraph.Authorizer) -> None:
         (WatchRequest(optional_object_types=["No Type"]), codes.INVALID_ARGUMENT),
         (WatchRequest.FromString(b"\x20\x4d"), codes.INVALID_ARGUMENT),
         (behind("nonsense"), codes.INVALID_ARGUMENT),
+        (behind(""), codes.INVALID_ARGUMENT),
         (behind(foreign), codes.OUT_OF_RANGE),
     ]
     with in_process(authorizer) as address:

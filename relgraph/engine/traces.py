@@ -21,6 +21,7 @@ from relgraph.engine.conditions import Caveats
 from relgraph.engine.scope import SubjectScope
 from relgraph.engine.walk import Walk
 from relgraph.instants import moment
+from relgraph.rewrites import Term
 from relgraph.rewrites.verdict import REFUSED, YES, verdict_of, weaker
 from relgraph.tuples import WILDCARD, Object, Subject
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from relgraph.answers import Verdict
-    from relgraph.rewrites import Atom, Edge, Term, Value
+    from relgraph.rewrites import Atom, Edge, Value
 
 __all__ = ["TraceNode", "TracedCaveat", "trace"]
 
@@ -104,27 +105,33 @@ class _Tracer:
         return tuple(self._nodes)
 
     def _fill(self, number: int, atom: Atom) -> None:
-        """Tell what is below a node."""
-        found: list[tuple[bool, list[TraceNode | Atom]]] = []
+        """Tell what is below a node: of each operand the tuple, unless it is the node itself, and the name."""
+        found: list[tuple[bool, Term, int]] = []
         caveat = None
+        own = self._walk.values[atom]
         for term in self._operands(atom):
-            below: list[TraceNode | Atom] = []
-            if term.edge is not None:
-                if self._is_own(term.edge, atom):
-                    caveat = self._caveat(term.edge) or caveat
-                else:
-                    below.append(self._tuple(term.edge))
-            if term.atom is not None and term.atom.formula.label in _NAMED and term.atom in self._walk.values:
-                below.append(term.atom)
-            if below:
-                found.append((self._value(term) == self._walk.values[atom], below))
+            self._scope.budget.tick()
+            edge, below = term
+            if edge is not None and self._is_own(edge, atom):
+                caveat, edge = self._caveat(edge) or caveat, None
+            if below is not None and (below.formula.label not in _NAMED or below not in self._walk.values):
+                below = None
+            if edge is not None or below is not None:
+                size = (edge is not None) + (below is not None)
+                found.append((self._value(term) == own, Term(edge, below), size))
         room = min(_CHILDREN_MAX, self._nodes_max - len(self._nodes))
-        more = sum(len(below) for _, below in found) > room
+        more = sum(size for _, _, size in found) > room
         if more:
             # What the answer is like is what it was found by.
             found.sort(key=lambda each: not each[0])
-        told = [each for _, below in found for each in below][: max(0, room)]
-        children = [self._number(each) if isinstance(each, tuple) else self._add(each, None) for each in told]
+        children: list[int] = []
+        for _, (edge, below), size in found:
+            if len(children) + size > room:
+                break
+            if edge is not None:
+                children.append(self._add(self._tuple(edge), None))
+            if below is not None:
+                children.append(self._number(below))
         self._nodes[number] = replace(self._nodes[number], children=tuple(children), caveat=caveat, more=more)
 
     def _operands(self, atom: Atom) -> Iterator[Term]:
@@ -169,9 +176,13 @@ class _Tracer:
 
     def _is_own(self, edge: Edge, atom: Atom) -> bool:
         """Return whether the tuple says no more than the node: this object, this name and this subject."""
-        fact = self._scope.tuple(edge)
-        own = self._scope.object(atom.object), self._scope.subject
-        return atom.formula.label == "relation" and own == (fact.resource, fact.subject)
+        scope = self._scope
+        subject = edge.subject, edge.subject_relation
+        return (
+            atom.formula.label == "relation"
+            and edge.resource == atom.object
+            and subject == (scope.subject_number, scope.subject_relation)
+        )
 
     def _tuple(self, edge: Edge) -> TraceNode:
         fact = self._scope.tuple(edge)

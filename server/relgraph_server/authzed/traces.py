@@ -140,7 +140,7 @@ class Tracing:
             subject, permission, resource = asked
             found = debug.DebugInformation()
             _name(found.check, resource, permission, subject, Verdict.NO)
-            found.check.sub_problems.SetInParent()
+            found.check.was_cached_result = False
         return found
 
 
@@ -186,8 +186,8 @@ def _tell(nodes: Sequence[TraceNode], root: _Trace, room: int) -> None:
     while agenda:
         number, message, depth = agenda.popleft()
         node = nodes[number]
-        # Set where it is empty as well: it is what says that this is no cached result.
-        message.sub_problems.SetInParent()
+        # Said where nothing stands below: what is not cached was looked at, here and now.
+        message.was_cached_result = False
         message.source = CUT if node.more else WHOLE
         for child in node.children:
             if room <= 0 or depth >= _DEPTH_MAX:
@@ -225,7 +225,7 @@ def _name(message: _Trace, resource: Object, permission: str, subject: Subject, 
 
 def _caveat(caveat: TracedCaveat) -> debug.CaveatEvalInfo:
     info = debug.CaveatEvalInfo(
-        expression=caveat.expression,
+        expression=caveat.expression.strip(),
         result=_OUTCOMES[caveat.verdict],
         context=context_message(caveat.context),
         caveat_name=caveat.name,

@@ -19,6 +19,7 @@ from authzed.api.v1.watch_service_pb2_grpc import WatchServiceServicer
 from relgraph.api import Selection
 from relgraph.errors import InvalidInput, Refused
 from relgraph.tuples import TupleFilter
+from relgraph_server.authzed import checked
 from relgraph_server.authzed.notes import metadata_of
 from relgraph_server.authzed.nouns import filter_of, relationship_of
 from relgraph_server.authzed.statuses import Said, refusal
@@ -80,15 +81,15 @@ class Telling:
         # Relation tuples are always told: the other kinds come beside them.
         self._schema_too = pb.WATCH_KIND_INCLUDE_SCHEMA_UPDATES in kinds
         self._checkpoints = pb.WATCH_KIND_INCLUDE_CHECKPOINTS in kinds
-        self._after = (
-            token_of(request.optional_start_cursor, "optional_start_cursor")
-            if request.optional_start_cursor.token
-            else None
-        )
+        self._after = None
+        if request.HasField("optional_start_cursor"):
+            self._after = token_of(request.optional_start_cursor, "optional_start_cursor")
         self._filters = [
             _filter(each, f"optional_relationship_filters[{index}]")
             for index, each in enumerate(request.optional_relationship_filters)
         ]
+        for index, each in enumerate(request.optional_object_types):
+            checked.type_name(each, f"optional_object_types[{index}]")
         self._selection = Selection.of(request.optional_object_types, (), self._filters)
         self.heartbeat = _HEARTBEAT_S if self._checkpoints else math.inf
         self.prepared = False
