@@ -59,7 +59,7 @@ MACHINE_PATHS: Final = re.compile(r"(?<![\w.])/(?:wo" + r"rk|ro" + r"ot|ho" + r"
 
 # Files that may say SpiceDB's word for tuples: where SpiceDB's own format or language is read or quoted.
 # The scenario reader takes the key as SpiceDB spells it.
-MAY_SAY_IT: Final = frozenset({"relgraph/cli/scenario.py", "tests/test_scenarios.py"})
+MAY_SAY_IT: Final = frozenset({"relgraph/cli/scenario.py", "tests/test_cli_testing.py", "tests/test_scenarios.py"})
 
 # --- sizes and docstrings ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from relgraph.engine.orphans import find_orphans
 from relgraph.engine.overlay import Overlay
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
+from relgraph.engine.resting import named, reached, taken
 from relgraph.engine.scope import EverySubjectScope, SubjectScope, World
 from relgraph.engine.walk import Walk
 from relgraph.engine.ways import find_ways
@@ -42,7 +43,10 @@ __all__ = [
     "find_orphans",
     "find_ways",
     "first_failure",
+    "named",
+    "reached",
     "resources",
     "subjects",
+    "taken",
     "valid_until",
 ]
