@@ -60,7 +60,7 @@ MACHINE_PATHS: Final = re.compile(r"(?<![\w.])/(?:wo" + r"rk|ro" + r"ot|ho" + r"
 # Files that may say SpiceDB's word for tuples: where SpiceDB's own format or language is read or quoted.
 # The scenario reader takes the key as SpiceDB spells it.
 # SpiceDB's dialect calls its methods and fields by their names.
-MAY_SAY_IT: Final = frozenset({"relgraph/cli/scenario.py", "tests/test_scenarios.py"})
+MAY_SAY_IT: Final = frozenset({"relgraph/cli/scenario.py", "tests/test_cli_testing.py", "tests/test_scenarios.py"})
 DIALECT_FILES: Final = re.compile(r"server/relgraph_server/authzed/.*|tests/(test_)?authzed_.*")
 
 # --- sizes and docstrings ---------------------------------------------------------------------------------------------

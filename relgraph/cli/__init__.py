@@ -17,6 +17,7 @@
     doctor          doctor
     completing      completion
     watching        watch, export
+    testing         test: what files say about a schema, judged
     demo            demo: one scenario told from beginning to end
     options         what several commands take: where, how to print, how fresh
     target          the one place that opens a store or a server
@@ -33,6 +34,11 @@
     neighbours      the part of the graph around one object
     proofs          the proof of an access as a graph
     scenario        scenario files: a schema, tuples, and what must hold
+    expected        expected relations of SpiceDB's validation files
+    yaml_texts      YAML whose scalars know their lines
+    claims          what scenarios claim, compared with what is so
+    trying          a scenario tried out in a scratch store
+    outcomes        what came of it, as text, JSON, JUnit's XML and TAP
 
 Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.
 Rule 2: no control character from data or from a file reaches the terminal.

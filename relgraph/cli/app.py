@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("relgraph.cli.upkeep", "restore"),
     "schema": ("relgraph.cli.schemas", "schema"),
     "serve": ("relgraph.cli.serving", "serve"),
+    "test": ("relgraph.cli.testing", "test"),
     "verify": ("relgraph.cli.upkeep", "verify"),
     "watch": ("relgraph.cli.watching", "watch"),
     "what": ("relgraph.cli.lookups", "what"),
@@ -114,8 +115,8 @@ def cli() -> None:
     """Ask and tell who may do what, with --store URL in a file or with --server HOST:PORT over the network.
 
     Exit codes: 0 ok; 1 denied (with --exit-code), or a difference, finding or problem; 2 usage or bad input;
-    3 conditional (with --exit-code) or undecided; 4 a scenario did not hold (demo), or a store is not sound (verify);
-    5 server, store or a limit.
+    3 conditional (with --exit-code) or undecided; 4 a claim did not hold (demo, test), or a store is not sound
+    (verify); 5 server, store or a limit.
     """
 
 

@@ -5,22 +5,22 @@ Rule 1: whatever is shown was answered by the server just then. Every claim of t
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from relgraph.cli.claims import compared_best, refusal_of
 from relgraph.cli.demo_crowds import PILOTS, PILOTS_WITH_ANOTHER_SOURCE
 from relgraph.cli.demo_losses import write_and_ask
 from relgraph.cli.demo_telling import Teller
-from relgraph.errors import RelgraphError, Undecided
+from relgraph.errors import Undecided
 from relgraph.revision import Consistency
 from relgraph.tuples import RelationTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from relgraph.answers import Best, Written
-    from relgraph.cli.scenario import BestCase, Change, Claims, Losses, Refusal, Scenario
+    from relgraph.cli.scenario import BestCase, Change, Claims, Losses, Scenario
     from relgraph.client import Client
 
 __all__ = ["System"]
@@ -80,14 +80,14 @@ class System:
         found = []
         for case in cases:
             best = self._client.best(case.subject, case.resource, ways="all")
-            found.append((best, not self._differs(*_compared(case, best))))
+            found.append((best, not self._differs(*compared_best(case, best))))
         return found
 
     def _others(self, claims: Claims) -> None:
         """Ask the rest: what an actor may not write is told, and all else only where it is not as expected."""
-        for question, expected in claims.checks:
-            self._mark(question, expected, self._verdict(question))
-        answers = [(refusal, self._refusal(refusal)) for refusal in claims.refused]
+        for each in claims.checks:
+            self._mark(each.question, each.verdict, self._verdict(each.question))
+        answers = [(refusal, refusal_of(self._client, refusal)) for refusal in claims.refused]
         for refusal, found in answers:
             behalf = "" if refusal.actor is None else f" on behalf of {refusal.actor}"
             self._mark(f"{refusal.kind} {refusal.text}{behalf}", refusal.error, found)
@@ -106,22 +106,6 @@ class System:
             return "yes" if self._client.check(question) else "no"
         except Undecided:
             return "undecided"
-
-    def _refusal(self, refusal: Refusal) -> str:
-        """Return the code of the error that something is refused with."""
-        client, words, actor = self._client, [refusal.text], refusal.actor
-        calls: dict[str, Callable[[], object]] = {
-            "check": partial(client.check, refusal.text),
-            "touch": partial(client.write, touch=words, actor=actor),
-            "create": partial(client.write, create=words, actor=actor),
-            "delete": partial(client.write, delete=words, actor=actor),
-            "schema": partial(client.write_schema, refusal.text),
-        }
-        try:
-            calls[refusal.kind]()
-        except RelgraphError as error:
-            return error.code
-        return "not refused"
 
     def _orphans(self, expected: Mapping[str, str]) -> None:
         """Ask for what is out of reach; of the crowd, which has people whom nobody was given, nothing is told."""
@@ -181,18 +165,3 @@ def _expected_losses(change: Change, losses: Losses) -> list[str]:
 
 def _access(bests: Iterable[Best]) -> set[str]:
     return {f"{best.resource}#{name}@{best.subject}" for best in bests for name in best.held}
-
-
-def _compared(case: BestCase, best: Best) -> tuple[object, object]:
-    """Return what a best access must be and what it is; what the file does not say is as it is."""
-    told = sorted(sorted(map(str, way.tuples)) for way in best.ways)
-    return (
-        (
-            case.role,
-            best.held if case.held is None else case.held,
-            case.undecided,
-            sorted(case.ways),
-            told if case.tuples is None else sorted(map(sorted, case.tuples)),
-        ),
-        (best.role, best.held, best.undecided, sorted(way.via for way in best.ways), told),
-    )

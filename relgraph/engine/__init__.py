@@ -16,6 +16,7 @@ from relgraph.engine.orphans import find_orphans
 from relgraph.engine.overlay import Overlay
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
+from relgraph.engine.resting import named, reached, taken
 from relgraph.engine.scope import SubjectScope, World
 from relgraph.engine.traces import TracedCaveat, TraceNode, trace
 from relgraph.engine.walk import Walk
@@ -45,8 +46,11 @@ __all__ = [
     "find_orphans",
     "find_ways",
     "first_failure",
+    "named",
+    "reached",
     "resources",
     "subjects",
+    "taken",
     "trace",
     "valid_until",
 ]

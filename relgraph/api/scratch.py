@@ -1,0 +1,148 @@
+"""A scratch store: an Authorizer over a store in memory of its own, which also tells what its answers rest on.
+
+For those who test a schema. What is asked here may be asked of any revision, as everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relgraph.answers import Verdict
+from relgraph.api.authorizer import Authorizer
+from relgraph.api.worlds import brought, world_of
+from relgraph.engine import Overlay, Program, SubjectScope, Walk, check, find_ways, named, reached, taken
+from relgraph.errors import at_index
+from relgraph.schema.branches import Branches
+from relgraph.store import open_store
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, question_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from relgraph.answers import Way
+    from relgraph.api.following import Pinned
+    from relgraph.contexts import Context
+    from relgraph.engine import World
+    from relgraph.limits import Limits
+    from relgraph.revision import Consistency
+    from relgraph.schema import Schema
+    from relgraph.schema.branches import Branch
+
+__all__ = ["HeldBy", "Question", "Scratch"]
+
+Question = tuple[str, "Context"]
+"""A check, `resource#permission@subject`, and the context that it brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """One that holds a permission, as tuples name it: a subject, a userset, or a wildcard with its `exceptions`.
+
+    `places` are the relations, as `resource#relation`, whose tuples name it and make it hold.
+    """
+
+    subject: str
+    verdict: Verdict
+    exceptions: tuple[tuple[str, Verdict], ...]
+    places: frozenset[str]
+
+
+class Scratch(Authorizer):
+    """An Authorizer on an empty store in memory. Close it, or use it in a `with` block."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(
+            open_store("sqlite://", clock=lambda: time.time_ns() // 1000, random=os.urandom), limits=limits
+        )
+
+    def way(self, question: Question, *, consistency: Consistency | None = None) -> Way | None:
+        """Return one way that an answer of yes, or a conditional one, came about; None where that cannot be told."""
+        who, name, what = question_of(question[0], None, None)
+        with self._following.pinned(consistency) as pinned:
+            scope = SubjectScope(self._world(pinned, question[1]), who)
+            walks = Walk(scope), Walk(scope, exhaustive=True)
+            ways, _ = find_ways(*walks, what, name, self.limits, every=False)
+            return ways[0] if ways else None
+
+    def taken(self, question: Question, *, consistency: Consistency | None = None) -> list[str]:
+        """Return what takes away, by an exclusion, what the question asks for."""
+        who, name, what = question_of(question[0], None, None)
+        with self._following.pinned(consistency) as pinned:
+            return taken(_exhaustive(self._world(pinned, question[1]), who), what, name)
+
+    def reached(self, questions: Iterable[Question], *, consistency: Consistency | None = None) -> frozenset[Branch]:
+        """Return the branches of the schema that some answer rests on, as `relgraph.engine.resting` says."""
+        found: set[Branch] = set()
+        with self._following.pinned(consistency) as pinned:
+            branches = Branches(pinned.rules.schema)
+            for question in questions:
+                who, name, what = question_of(question[0], None, None)
+                found |= reached(_exhaustive(self._world(pinned, question[1]), who), what, name, branches)
+        return frozenset(found)
+
+    def held_by(self, resource: str, permission: str, *, consistency: Consistency | None = None) -> list[HeldBy]:
+        """Return all that hold a permission or relation and that some tuple names."""
+        what = Object.parse(resource)
+        with self.dump(consistency=consistency) as dump:
+            tuples = list(dump)
+        subjects = sorted({each.subject for each in tuples})
+        with self._following.pinned(consistency) as pinned:
+            pinned.rules.schema.member(what.type, permission)
+            world = self._world(pinned, {})
+            found = {each: _held(world, each, what, permission) for each in subjects}
+        rows = []
+        for subject, (verdict, places) in found.items():
+            if verdict is Verdict.NO or not places:
+                continue
+            plain = (
+                [each for each in subjects if each.type == subject.type and not each.relation] if _wild(subject) else []
+            )
+            exceptions = tuple(
+                (str(each), found[each][0]) for each in plain if not _wild(each) and found[each][0] is not verdict
+            )
+            rows.append(HeldBy(str(subject), verdict, exceptions, places))
+        return rows
+
+    def under(
+        self,
+        schema: Schema,
+        questions: Sequence[Question],
+        added: Sequence[RelationTuple] = (),
+        *,
+        consistency: Consistency | None = None,
+    ) -> Iterator[Verdict]:
+        """Yield the verdict that each question would get under another schema, with more tuples.
+
+        All its names are names of the schema in force there. A tuple that it does not admit does not count.
+        """
+        with self._following.pinned(consistency) as pinned:
+            program = Program(schema, pinned.view.name_number)
+            reader = Overlay(pinned.view, added) if added else pinned.view
+            for index, (text, context) in enumerate(questions):
+                with at_index(index):
+                    who, name, what = question_of(text, None, None)
+                    world = self._world(pinned, context)._replace(program=program, reader=reader, conditions=None)
+                    yield check(Walk(SubjectScope(world, who)), what, name)[0]
+
+    def _world(self, pinned: Pinned, context: Mapping[str, object]) -> World:
+        return world_of(pinned, self.limits, None, brought(context, (), self.limits))
+
+
+def _exhaustive(world: World, who: Subject) -> Walk:
+    return Walk(SubjectScope(world, who, flattens=False), exhaustive=True)
+
+
+def _wild(subject: Subject) -> bool:
+    return subject.id == WILDCARD
+
+
+def _held(world: World, subject: Subject, what: Object, name: str) -> tuple[Verdict, frozenset[str]]:
+    """Return the verdict on a subject of some tuple, a wildcard too, and the relations whose tuples name it so."""
+    # A wildcard stands for whoever is not named: no id may be spelled like this one.
+    asked = Subject(subject.type, "?") if _wild(subject) else subject
+    walk = _exhaustive(world, asked)
+    verdict, _ = check(walk, what, name)
+    return verdict, frozenset(place for place, wildcard in named(walk, what, name) if wildcard is _wild(subject))
