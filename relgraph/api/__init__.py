@@ -5,6 +5,7 @@ from __future__ import annotations
 from relgraph.api.authorizer import Authorizer, open_authorizer
 from relgraph.api.bests import Ways
 from relgraph.api.dumping import Dump
+from relgraph.api.establishing import establish, require_empty
 from relgraph.api.observing import Observer
 from relgraph.api.upkeep import backup, restore, verify
 from relgraph.api.watching import Selection, Watch
@@ -17,7 +18,9 @@ __all__ = [
     "Watch",
     "Ways",
     "backup",
+    "establish",
     "open_authorizer",
+    "require_empty",
     "restore",
     "verify",
 ]
