@@ -13,7 +13,7 @@ from relgraph.api import open_authorizer
 from relgraph.errors import KeyRefused
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph_server.keys import SCOPES
-from relgraph_server.scopes import NEEDS, WRITES, check_scopes, needed
+from relgraph_server.scopes import NEEDS, OURS, WRITES
 from tests.keys_kit import METHODS, add_key, call, guarded, shown
 from tests.serving import SCHEMA, TUPLES, in_process
 
@@ -169,21 +169,21 @@ def test_every_field_was_decided_on(method: str) -> None:
 def test_a_method_without_a_row_is_closed() -> None:
     """What the table does not name is refused, even to a key that may do everything."""
     with pytest.raises(KeyRefused, match="no key opens `Drop`"):
-        check_scopes("Drop", pb.ReadRequest(), frozenset(SCOPES))
+        OURS.check("Drop", pb.ReadRequest(), frozenset(SCOPES))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_set_of_scopes(name: str) -> None:
     """Of all 512 sets of scopes, those let a call in that hold what it needs, or `admin`; no other does."""
     method, message, wanted = _case(name)
-    assert wanted == needed(method, message)
+    assert wanted == OURS.needed(method, message)
     for size in range(len(SCOPES) + 1):
         for held in combinations(SCOPES, size):
             if wanted <= {*held} or "admin" in held:
-                check_scopes(method, message, frozenset(held))
+                OURS.check(method, message, frozenset(held))
             else:
                 with pytest.raises(KeyRefused) as caught:
-                    check_scopes(method, message, frozenset(held))
+                    OURS.check(method, message, frozenset(held))
                 assert caught.value.details["scope"] in wanted - {*held}
 
 

@@ -17,6 +17,7 @@ __all__ = ["serve"]
 @click.option(
     "--listen", metavar="HOST:PORT", help="Where to listen; 127.0.0.1:50051 by default, port 0 is a free one."
 )
+@click.option("--dialects", metavar="NAMES", help="all, or some of relgraph.v1,authzed.api.v1.")
 # The default is None, so that a flag that was not given leaves the choice to the environment and the file.
 @click.option("--insecure", is_flag=True, default=None, help="Allow a public address without both keys and TLS.")
 @click.option("--keys", metavar="FILE", help="Let in only who shows one of these keys; see `relgraph key`.")

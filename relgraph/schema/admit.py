@@ -209,7 +209,7 @@ def _refuse_swapped(
         raise InvalidInput(
             f"a {quoted(subject.type)} can never have access to a {quoted(resource.type)} as asked, but the other way "
             f"round it could: subject and resource look swapped; {_given(subject, resource)}",
-            {"subject": str(subject), "resource": str(resource)},
+            {"subject": str(subject), "resource": str(resource), "swapped": "true"},
         )
 
 

@@ -19,8 +19,9 @@ from grpc_reflection.v1alpha import reflection
 from relgraph.api import open_authorizer
 from relgraph.errors import InvalidSetting, NotReady, RelgraphError, quoted
 from relgraph.store.urls import without_password
-from relgraph.v1 import authorizer_pb2
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
+from relgraph_server.asking import Asking
+from relgraph_server.dialects import RELGRAPH, SERVICE_NAME
 from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
 from relgraph_server.logs import configure
@@ -29,21 +30,24 @@ from relgraph_server.readiness import Health
 from relgraph_server.service import AuthorizerService
 from relgraph_server.settings import Settings, is_loopback, parse_address
 from relgraph_server.tls import server_credentials
+from relgraph_server.watchers import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from relgraph.answers import Collected
     from relgraph.api import Authorizer
+    from relgraph_server.dialects import Dialect
     from relgraph_server.gate import Gate
     from relgraph_server.lookout import Lookout
     from relgraph_server.metrics import Metrics
+
+    _AddServices = Callable[[grpc.aio.Server, Asking, Watchers], None]
 
 __all__ = ["Follower", "Running", "keep_history", "run", "serve", "start"]
 
 _log: Final = logging.getLogger(__name__)
 
-SERVICE_NAME: Final = authorizer_pb2.DESCRIPTOR.services_by_name["AuthorizerService"].full_name
 METADATA_BYTES_MAX: Final = 16 << 10
 HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
@@ -83,14 +87,16 @@ class Running:
     def __init__(
         self,
         server: grpc.aio.Server,
-        service: AuthorizerService,
+        asking: Asking,
+        watchers: Watchers,
         health: Health,
         gate: Gate,
         lookout: Lookout,
         address: str,
     ) -> None:
         self._server = server
-        self._service = service
+        self._asking = asking
+        self._watchers = watchers
         self._health = health
         self._gate = gate
         self._lookout = lookout
@@ -109,13 +115,13 @@ class Running:
     def announce_stop(self) -> None:
         """Say that the server is about to stop, and end what has no end of its own; calls are still answered."""
         self._health.stop()
-        self._service.end_streams()
+        self._watchers.stop()
 
     async def stop(self, drain_ms_max: int) -> None:
         """Take no new calls, give those in progress so many milliseconds, and end the threads and the audit log."""
         self.announce_stop()
         await self._server.stop(drain_ms_max / 1000)
-        await asyncio.to_thread(self._service.close)
+        await asyncio.to_thread(_end_threads, self._asking, self._watchers)
         await self._gate.close()
         await self._lookout.close()
 
@@ -127,11 +133,45 @@ def _look(authorizer: Authorizer, gate: Gate) -> None:
     authorizer.follow(0)
 
 
+def _end_threads(asking: Asking, watchers: Watchers) -> None:
+    asking.close()
+    watchers.close()
+
+
+def _add_our_services(server: grpc.aio.Server, asking: Asking, watchers: Watchers) -> None:
+    add_AuthorizerServiceServicer_to_server(AuthorizerService(asking, watchers), server)
+
+
+def _dialects(settings: Settings) -> list[tuple[Dialect, _AddServices]]:
+    """Return the dialects that are served, and how each adds its services. Raises InvalidSetting.
+
+    SpiceDB's needs the package `authzed`: where that is not installed, it is served to nobody, and refused by name.
+    """
+    wanted = settings.dialect_names
+    served: list[tuple[Dialect, _AddServices]] = [(RELGRAPH, _add_our_services)] if "relgraph.v1" in wanted else []
+    if "authzed.api.v1" not in wanted:
+        return served
+    try:
+        from relgraph_server.authzed.dialect import AUTHZED, add_services  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("relgraph"):
+            raise
+        if settings.dialects != "all":
+            raise InvalidSetting(
+                f"`dialects` names `authzed.api.v1`, which needs {quoted(error.name)}, and that is not installed; run "
+                "`pip install 'relgraph[authzed]'`, or leave the dialect out",
+                {"setting": "dialects"},
+            ) from error
+        _log.info("authzed.api.v1 is not served: %s is not installed (pip install 'relgraph[authzed]')", error.name)
+        return served
+    return [*served, (AUTHZED, add_services)]
+
+
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
     """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
     credentials = server_credentials(settings)
     gate = open_gate(settings)
-    service = AuthorizerService(authorizer, settings)
+    asking, watchers = Asking(authorizer, settings), Watchers(authorizer, settings)
     health = Health(
         SERVICE_NAME,
         lambda: _look(authorizer, gate),
@@ -140,15 +180,16 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         watches_max=max(1, settings.calls_max // _HEALTH_PART),
     )
     try:
-        lookout = await open_lookout(authorizer, service.watchers, settings, SERVICE_NAME, health)
+        dialects = _dialects(settings)
+        lookout = await open_lookout(authorizer, watchers, settings, SERVICE_NAME, health)
     except BaseException:
-        service.close()
+        _end_threads(asking, watchers)
         await gate.close()
         raise
     server = grpc.aio.server(
         interceptors=[
             Edge(
-                SERVICE_NAME,
+                [dialect for dialect, _ in dialects],
                 gate,
                 lookout.sights,
                 request_items_max=settings.request_items_max,
@@ -158,13 +199,14 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         options=_options(settings),
         maximum_concurrent_rpcs=settings.calls_max,
     )
-    add_AuthorizerServiceServicer_to_server(service, server)
+    for _, add_services in dialects:
+        add_services(server, asking, watchers)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
-        reflection.enable_server_reflection(
-            (SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
-        )
+        names = [name for dialect, _ in dialects for name in dialect.services]
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), server)
     try:
         port = (
             server.add_insecure_port(settings.listen)
@@ -174,7 +216,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     except RuntimeError:
         port = 0
     if port == 0:
-        service.close()
+        _end_threads(asking, watchers)
         await gate.close()
         await lookout.close()
         raise InvalidSetting(
@@ -185,7 +227,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     await server.start()
     health.start()
     shown = f"[{host}]" if ":" in host else host
-    return Running(server, service, health, gate, lookout, f"{shown}:{port}")
+    return Running(server, asking, watchers, health, gate, lookout, f"{shown}:{port}")
 
 
 class Follower:

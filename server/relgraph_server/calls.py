@@ -13,11 +13,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from relgraph.errors import DeadlineExceeded, OutcomeUnknown, RelgraphError
+from relgraph_server.dialects import RELGRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relgraph_server.audit import AuditLog
+    from relgraph_server.dialects import Dialect
     from relgraph_server.keys import Key
     from relgraph_server.sights import Sight
 
@@ -41,8 +43,19 @@ _Part = TypeVar("_Part")
 class Call:
     """One call of a method. Without an audit log it records nothing; without a key its principal is empty."""
 
-    def __init__(self, method: str, *, peer: str = "", audit: AuditLog | None = None) -> None:
+    def __init__(
+        self,
+        method: str,
+        *,
+        peer: str = "",
+        audit: AuditLog | None = None,
+        dialect: Dialect = RELGRAPH,
+        label: str = "",
+    ) -> None:
         self.method = method
+        self.dialect = dialect
+        self.label = label or method
+        """What the method is called where those of other dialects are told of too."""
         self.key: Key | None = None
         self.sight: Sight | None = None
         self.told: dict[str, object] = {}
@@ -52,6 +65,11 @@ class Call:
         self._mutex = Lock()
         self._claimed = False
         self.judged = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether the method is one that changes something."""
+        return self.method in self.dialect.writes
 
     @property
     def principal(self) -> str:
@@ -103,7 +121,7 @@ class Call:
         try:
             self._append(outcome, {})
         except RelgraphError as problem:
-            _log.error("%s of %s was not recorded: %s", outcome, self.method, problem.message)
+            _log.error("%s of %s was not recorded: %s", outcome, self.label, problem.message)
 
     def _append(self, outcome: str, more: dict[str, object]) -> None:
         assert self._audit is not None
@@ -112,7 +130,7 @@ class Call:
                 "event": "call",
                 "principal": self.principal,
                 "peer": self._peer,
-                "method": self.method,
+                "method": self.label,
                 **self.told,
                 "outcome": outcome,
                 **more,

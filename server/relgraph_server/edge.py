@@ -1,6 +1,6 @@
 """What stands between the network and every method of the service: keys, bytes, errors and sizes, each handled once.
 
-Rule 1: whatever a method raises leaves as one status from `relgraph_server.status`.
+Rule 1: whatever a method raises leaves as one status, from the table of its dialect.
 Rule 2: what was not raised on purpose leaves as INTERNAL with an incident number; the traceback goes to the log only.
 Rule 3: a method that is answered in many messages sends them itself, and its end is the end of the stream.
 Rule 4: no message is looked at before its caller's key was found, and none reaches a method before the gate admits it;
@@ -22,13 +22,13 @@ from grpc_status import rpc_status
 from relgraph.errors import InvalidInput, LimitExceeded, RelgraphError
 from relgraph_server.calls import CALL
 from relgraph_server.guard import check_items
-from relgraph_server.status import code_of, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
     from typing import Never
 
     from relgraph_server.calls import Call
+    from relgraph_server.dialects import Dialect
     from relgraph_server.gate import Gate
     from relgraph_server.sights import Sight, Sights
 
@@ -43,16 +43,16 @@ _Reply = TypeVar("_Reply")
 
 
 class Edge(grpc.aio.ServerInterceptor):
-    """Wraps the methods of one service; other services (health, reflection) pass untouched.
+    """Wraps the methods of the dialects' services; other services (health, reflection) pass untouched.
 
     `sights` sees every call. `request_items_max` bounds what is in the lists of a request message. `answer_bytes_max`
     bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
     """
 
     def __init__(
-        self, service_name: str, gate: Gate, sights: Sights, *, request_items_max: int, answer_bytes_max: int
+        self, dialects: Sequence[Dialect], gate: Gate, sights: Sights, *, request_items_max: int, answer_bytes_max: int
     ) -> None:
-        self._prefix = f"/{service_name}/"
+        self._dialects = {name: dialect for dialect in dialects for name in dialect.services}
         self._gate = gate
         self._sights = sights
         self._request_items_max = request_items_max
@@ -61,10 +61,15 @@ class Edge(grpc.aio.ServerInterceptor):
     async def intercept_service(self, continuation, handler_call_details):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN201 - gRPC types the sync form only
         """Return the method's handler, wrapped."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(self._prefix):
+        service, _, method_name = handler_call_details.method.removeprefix("/").rpartition("/")
+        dialect = self._dialects.get(service)
+        if handler is None or dialect is None:
             return handler
         parse = handler.request_deserializer
-        name = handler_call_details.method.removeprefix(self._prefix)
+
+        def begin(context: Context) -> Call:
+            return self._gate.call(method_name, context.peer(), dialect, service)
+
         if handler.request_streaming:
 
             async def answer_stream(messages: AsyncIterable[bytes], context: Context) -> Message:
@@ -73,7 +78,7 @@ class Edge(grpc.aio.ServerInterceptor):
                     reply: Message = await handler.stream_unary(self._admitted(call, parse, messages), context)
                     return reply
 
-                return await self._answer(name, method, context)
+                return await self._answer(begin, method, context)
 
             return grpc.stream_unary_rpc_method_handler(answer_stream, None, handler.response_serializer)
 
@@ -84,7 +89,7 @@ class Edge(grpc.aio.ServerInterceptor):
                     message = self._admit(call, parse, data)
                     await handler.unary_stream(message, _Renewed(context, lambda reply: self._pass_out(call, reply)))
 
-                await self._guarded(name, method, context)
+                await self._guarded(begin, method, context)
 
             return grpc.unary_stream_rpc_method_handler(answer_many, None, handler.response_serializer)
 
@@ -93,7 +98,7 @@ class Edge(grpc.aio.ServerInterceptor):
                 reply: Message = await handler.unary_unary(self._admit(call, parse, data), context)
                 return reply
 
-            return await self._answer(name, method, context)
+            return await self._answer(begin, method, context)
 
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
@@ -108,7 +113,7 @@ class Edge(grpc.aio.ServerInterceptor):
             ) from None
         check_items(message, self._request_items_max)
         if call.sight is not None:
-            self._sights.admit(call.sight, message)
+            self._sights.admit(call.sight, message, call.dialect.freshness(message))
         self._gate.admit(call, message)
         return message
 
@@ -124,7 +129,9 @@ class Edge(grpc.aio.ServerInterceptor):
         # What the stream asked for is begun now, however long ago the last message came.
         self._gate.renew(call)
 
-    async def _answer(self, name: str, method: Callable[[Call], Awaitable[Message]], context: Context) -> Message:
+    async def _answer(
+        self, begin: Callable[[Context], Call], method: Callable[[Call], Awaitable[Message]], context: Context
+    ) -> Message:
         """Run a method that returns its answer."""
 
         async def answered(call: Call) -> Message:
@@ -133,14 +140,16 @@ class Edge(grpc.aio.ServerInterceptor):
             _check_size(reply, self._answer_bytes_max)
             return reply
 
-        return await self._guarded(name, answered, context)
+        return await self._guarded(begin, answered, context)
 
-    async def _guarded(self, name: str, method: Callable[[Call], Awaitable[_Reply]], context: Context) -> _Reply:
+    async def _guarded(
+        self, begin: Callable[[Context], Call], method: Callable[[Call], Awaitable[_Reply]], context: Context
+    ) -> _Reply:
         """Run a method for whom the gate lets in, and turn whatever it raises into a status."""
-        call = self._gate.call(name, context.peer())
+        call = begin(context)
         CALL.set(call)  # a call has a task of its own, and so a context
         metadata = _metadata(context)
-        sight = call.sight = self._sights.begin(name, metadata)
+        sight = call.sight = self._sights.begin(call.label, metadata)
         try:
             self._gate.identify(call, metadata)
             reply = await method(call)
@@ -168,8 +177,9 @@ class Edge(grpc.aio.ServerInterceptor):
     async def _refuse(self, call: Call, sight: Sight, error: RelgraphError, context: Context) -> Never:
         """End a call with an error; it is recorded and counted before its caller is told."""
         await self._gate.failed(call, error)
-        self._sights.end(sight, code_of(error).name, error)
-        await _abort(context, error, sight.trace_id)
+        status = rpc_status.to_status(call.dialect.status(error, sight.trace_id))
+        self._sights.end(sight, status.code.name, error)
+        await context.abort(status.code, status.details or "", tuple(status.trailing_metadata or ()))
 
 
 class _Renewed:
@@ -203,8 +213,3 @@ def _check_size(reply: Message, bytes_max: int) -> None:
             "`answer_bytes_max`",
             {"limit": "answer_bytes_max", "value": str(bytes_max)},
         )
-
-
-async def _abort(context: Context, error: RelgraphError, trace_id: str) -> Never:
-    status = rpc_status.to_status(status_of(error, trace_id))
-    await context.abort(status.code, status.details or "", tuple(status.trailing_metadata or ()))

@@ -12,13 +12,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import KeyRefused, Unauthenticated
-from relgraph.v1 import authorizer_pb2 as pb
 from relgraph_server.audit import AuditLog
 from relgraph_server.calls import Call
+from relgraph_server.dialects import RELGRAPH, SERVICE_NAME
 from relgraph_server.keyring import Keyring
-from relgraph_server.scopes import WRITES, check_method, check_scopes
 from relgraph_server.seals import Seals
-from relgraph_server.summaries import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,14 +24,13 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from relgraph.errors import RelgraphError
+    from relgraph_server.dialects import Dialect
     from relgraph_server.settings import Settings
 
 __all__ = ["Gate", "open_gate"]
 
 _HEADER: Final = "authorization"
 _SCHEME: Final = "bearer"
-_PAGES_ASKED: Final = (pb.ReadRequest, pb.LookupResourcesRequest, pb.LookupSubjectsRequest)
-_PAGES: Final = (pb.ReadResponse, pb.LookupResponse)
 _STRANGERS_MAX: Final = 100
 _STRANGERS_S: Final = 60.0
 
@@ -61,20 +58,18 @@ class Gate:
             await asyncio.gather(*self._recording, return_exceptions=True)
             await asyncio.to_thread(self._audit.close)
 
-    def call(self, method: str, peer: str) -> Call:
+    def call(self, method: str, peer: str, dialect: Dialect = RELGRAPH, service: str = SERVICE_NAME) -> Call:
         """Begin a call, whose key is not known yet."""
-        return Call(method, peer=peer, audit=self._audit)
+        return Call(method, peer=peer, audit=self._audit, dialect=dialect, label=dialect.label(service, method))
 
     def identify(self, call: Call, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         """Find the call's key. Raises Unauthenticated without a valid one, NotReady while keys cannot be read."""
         if self._keyring is None:
             return
-        call.key = self._keyring.find(_secret(metadata))
+        secret = _secret(metadata)
+        call.key = self._keyring.find(secret)
         if call.key is None:
-            raise Unauthenticated(
-                "this server wants a valid key; send one as `authorization: Bearer rg_…` (RELGRAPH_TOKEN in the "
-                "terminal), or have one made with `relgraph key create`"
-            )
+            raise call.dialect.stranger(blank=not secret.strip())
 
     def await_messages(self, call: Call) -> None:
         """Judge a call before its first message, which may never come. Raises KeyRefused for a method it may not call.
@@ -82,30 +77,33 @@ class Gate:
         Who may not send holds up nobody who may.
         """
         if call.key is not None:
-            check_method(call.method, call.key.scopes)
+            call.dialect.scopes.check_method(call.method, call.key.scopes)
 
     def admit(self, call: Call, message: Message) -> None:
         """Judge a message of the call. Raises KeyRefused for what its key is not made for."""
-        if call.method in WRITES and not call.told:
-            call.told = summary_of(message)
+        if call.writes and not call.told:
+            call.told = call.dialect.summary(message)
         if self._keyring is None or call.key is None:
             return
-        check_scopes(call.method, message, call.key.scopes)
-        if isinstance(message, _PAGES_ASKED) and message.cursor:
-            message.cursor, ours = self._seals.opened(message.cursor, call.key.name)
+        call.dialect.scopes.check(call.method, message, call.key.scopes)
+        asked = call.dialect.cursor_asked(message)
+        if asked is not None and (text := getattr(*asked)):
+            cursor, ours = self._seals.opened(text, call.key.name)
+            setattr(*asked, cursor)
             if not ours and not call.key.scopes & {"history", "admin"}:
                 raise KeyRefused(
                     "the cursor is not one that this server gave to the key, and others read the past, which needs the "
                     "scope `history`; start from the first page, or use a key that has it",
                     {"scope": "history", "method": call.method, "field": "cursor"},
                 )
-        if call.method in WRITES:
+        if call.writes:
             _check_actor(call, message)
 
     def seal(self, call: Call, reply: Message) -> None:
         """Mark what an answer holds that only this caller may come back with."""
-        if isinstance(reply, _PAGES) and call.key is not None:
-            reply.cursor = self._seals.sealed(reply.cursor, call.key.name)
+        told = None if call.key is None else call.dialect.cursor_told(reply)
+        if told is not None and call.key is not None:
+            setattr(*told, self._seals.sealed(getattr(*told), call.key.name))
 
     def renew(self, call: Call) -> None:
         """Judge once more, in the middle of a stream, whether its key is valid. Raises Unauthenticated, NotReady."""
@@ -115,7 +113,7 @@ class Gate:
     async def failed(self, call: Call, error: RelgraphError) -> None:
         """Record a call that was refused or did not come to its write."""
         refused = isinstance(error, Unauthenticated | KeyRefused)
-        if self._audit is None or not (refused or call.method in WRITES):
+        if self._audit is None or not (refused or call.writes):
             return
         if self._keyring is not None and call.key is None:
             if not self._strangers.one_more():
@@ -127,7 +125,7 @@ class Gate:
 
     def abandoned(self, call: Call) -> None:
         """Record a write whose caller went before it was begun. Its task is cancelled, so nothing is waited for."""
-        if self._audit is not None and call.method in WRITES and call.claim():
+        if self._audit is not None and call.writes and call.claim():
             self._record(call, "CANCELLED")
 
     def _record(self, call: Call, outcome: str) -> asyncio.Future[None]:
@@ -160,6 +158,13 @@ def _secret(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 def _check_actor(call: Call, message: Message) -> None:
     assert call.key is not None
     if call.key.actor == "optional":
+        return
+    if not call.dialect.actors:
+        if call.key.actor == "required":
+            raise KeyRefused(
+                "the key writes in somebody's name only, and this dialect has no way to name one; write through "
+                "relgraph.v1, or use a key whose actor is `optional` or `forbidden`"
+            )
         return
     holder = message
     if call.method == "Import":

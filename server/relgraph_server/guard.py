@@ -21,6 +21,8 @@ from relgraph.v1 import authorizer_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from google.protobuf.descriptor import FieldDescriptor
+
 __all__ = ["SERVED", "check_items", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
@@ -76,6 +78,16 @@ _WITHOUT: Final = {
 _NONE: Final[frozenset[str]] = frozenset()
 
 
+_CONTEXT_IN: Final = {
+    "relgraph.v1.Update": ("tuple", "context"),
+    "relgraph.v1.RelationTuple": ("context",),
+    "authzed.api.v1.RelationshipUpdate": ("relationship", "optional_caveat", "context"),
+    "authzed.api.v1.Relationship": ("optional_caveat", "context"),
+    "authzed.api.v1.CheckBulkPermissionsRequestItem": ("context",),
+    "authzed.api.v1.BulkCheckPermissionRequestItem": ("context",),
+}
+"""Types of messages in lists, and where each holds a context."""
+
 STRANGE_BYTES_MAX: Final = 4 << 10
 """Fields that are not known are looked at one by one only while they take so little."""
 
@@ -104,16 +116,19 @@ def _items(message: Message, items_max: int) -> int:
         elif not isinstance(value, str | bytes | int | float):
             count += len(value)
             if count <= items_max and field.message_type is not None:
-                count += sum(_values(each, items_max) for each in _contexts(value))
+                count += sum(_values(each, items_max) for each in _contexts(field, value))
     return count
 
 
-def _contexts(messages: Sequence[Message]) -> Iterator[Struct]:
-    """The contexts of tuples, where these are tuples or hold one each."""
-    for message in messages:
-        fact = message.tuple if isinstance(message, pb.Update) else message
-        if isinstance(fact, pb.RelationTuple) and fact.HasField("context"):
-            yield fact.context
+def _contexts(field: FieldDescriptor, messages: Sequence[Message]) -> Iterator[Struct]:
+    """The contexts that the messages of a list hold, one each, where their type is one that can."""
+    path = _CONTEXT_IN.get(field.message_type.full_name) if field.message_type is not None else None
+    for message in messages if path is not None else ():
+        holder: Message | None = message
+        for name in path or ():
+            holder = getattr(holder, name) if holder is not None and holder.HasField(name) else None
+        if isinstance(holder, Struct):
+            yield holder
 
 
 def _values(context: Struct, values_max: int) -> int:

@@ -5,7 +5,7 @@ Rule 1: a lookup is complete before its first message is sent, so an error is ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from relgraph.tuples import Object, Subject, check_relation, check_type
 from relgraph.wire import lookups as messages
@@ -13,7 +13,6 @@ from relgraph.wire import questions
 from relgraph.wire.brought import read_brought
 from relgraph.wire.parts import read_text
 from relgraph_server.guard import refuse_unserved
-from relgraph_server.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,31 +21,21 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from relgraph.answers import Lookup
-    from relgraph.api import Authorizer
     from relgraph.v1 import authorizer_pb2 as pb
-    from relgraph_server.settings import Settings
+    from relgraph_server.asking import Asking
 
     Context = grpc.aio.ServicerContext[Message, Message]
 
-__all__ = ["Ask", "Lookups"]
-
-_Answer = TypeVar("_Answer")
-
-
-class Ask(Protocol):
-    """Runs a question in a reading thread, with the seconds that it may take."""
-
-    async def __call__(self, question: Callable[[float], _Answer], context: Context, /) -> _Answer:
-        """Return its answer, or raise what it raised."""
+__all__ = ["Lookups"]
 
 
 class Lookups:
-    """The methods of lookups, over one Authorizer."""
+    """The methods of lookups, over what is asked through."""
 
-    def __init__(self, authorizer: Authorizer, settings: Settings, ask: Ask) -> None:
-        self._authorizer = authorizer
-        self._ask = ask
-        self._places = Places("lookup", settings.lookups_max, settings)
+    def __init__(self, asking: Asking) -> None:
+        self._authorizer = asking.authorizer
+        self._ask = asking.ask
+        self._places = asking.lookups
 
     async def resources(self, request: pb.LookupResourcesRequest, context: Context) -> None:
         """Send what a subject has a permission on."""

@@ -47,7 +47,12 @@ _RESULTS: Final = {
     Verdict.CONDITIONAL: "conditional",
     Verdict.UNDECIDED: "undecided",
 }
-_CHECKS: Final = frozenset({"Check", "CheckBulk"})
+_CHECKS_ONE: Final = frozenset({"Check", "authzed.api.v1.PermissionsService/CheckPermission"})
+_CHECKS: Final = _CHECKS_ONE | {
+    "CheckBulk",
+    "authzed.api.v1.PermissionsService/CheckBulkPermissions",
+    "authzed.api.v1.ExperimentalService/BulkCheckPermission",
+}
 _SHED: Final = ("late", "not_ready", "stopping", "watchers_max")
 
 
@@ -101,7 +106,7 @@ class Metrics(Collector):
         if sight.method not in _CHECKS:
             return
         if code != "OK":
-            undecided = sight.method == "Check" and [each for each, _ in sight.checks] == [Verdict.UNDECIDED]
+            undecided = sight.method in _CHECKS_ONE and [each for each, _ in sight.checks] == [Verdict.UNDECIDED]
             self._checks["undecided" if undecided else "error"] += 1
             return
         for verdict, tuples in sight.checks:

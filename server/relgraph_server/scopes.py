@@ -1,4 +1,4 @@
-"""Which scopes a call needs: one table, from each method and from what its request asks for beyond that.
+"""Which scopes a call needs: one table a dialect, from each method and from what its request asks for beyond that.
 
 Rule 1: what is not in the table is refused, whatever the key: a method added to the service is closed until it has a
 row here.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-__all__ = ["NEEDS", "WRITES", "Row", "check_method", "check_scopes", "needed"]
+__all__ = ["NEEDS", "OURS", "WRITES", "Row", "Scopes"]
 
 _WAYS: Final = (pb.WAYS_UNSPECIFIED, pb.WAYS_NONE)
 
@@ -77,27 +77,36 @@ _IS_SET: Final[dict[str, Callable[[Message], bool]]] = {
 }
 
 
-def _row(method: str) -> Row:
-    row = NEEDS.get(method)
-    if row is None:
-        raise KeyRefused(f"no key opens {quoted(method)} in this version; use another method", {"method": method})
-    return row
+class Scopes:
+    """One dialect's table: a row for each method, and when each field that a row lists counts as set."""
+
+    def __init__(self, rows: Mapping[str, Row], is_set: Mapping[str, Callable[[Message], bool]]) -> None:
+        self._rows = rows
+        self._is_set = is_set
+
+    def _row(self, method: str) -> Row:
+        row = self._rows.get(method)
+        if row is None:
+            raise KeyRefused(f"no key opens {quoted(method)} in this version; use another method", {"method": method})
+        return row
+
+    def needed(self, method: str, message: Message) -> frozenset[str]:
+        """Return the scopes that a request needs. Raises KeyRefused for a method without a row."""
+        row = self._row(method)
+        more = (scope for name, scope in row.fields.items() if self._is_set[name](message))
+        return frozenset({row.scope, *more})
+
+    def check_method(self, method: str, held: frozenset[str]) -> None:
+        """Raise KeyRefused where a key with these scopes may not call the method, whatever it would ask."""
+        _check(method, frozenset({self._row(method).scope}), held)
+
+    def check(self, method: str, message: Message, held: frozenset[str]) -> None:
+        """Raise KeyRefused unless a key with these scopes may make the call. `admin` is all of them."""
+        _check(method, self.needed(method, message), held)
 
 
-def needed(method: str, message: Message) -> frozenset[str]:
-    """Return the scopes that a request needs. Raises KeyRefused for a method without a row."""
-    row = _row(method)
-    return frozenset({row.scope, *(scope for name, scope in row.fields.items() if _IS_SET[name](message))})
-
-
-def check_method(method: str, held: frozenset[str]) -> None:
-    """Raise KeyRefused where a key with these scopes may not call the method, whatever it would ask."""
-    _check(method, frozenset({_row(method).scope}), held)
-
-
-def check_scopes(method: str, message: Message, held: frozenset[str]) -> None:
-    """Raise KeyRefused unless a key with these scopes may make the call. `admin` is all of them."""
-    _check(method, needed(method, message), held)
+OURS: Final = Scopes(NEEDS, _IS_SET)
+"""The table of `relgraph.v1`."""
 
 
 def _check(method: str, wanted: frozenset[str], held: frozenset[str]) -> None:

@@ -1,9 +1,6 @@
 """relgraph.v1.AuthorizerService: each call guarded, read, asked of the Authorizer in a thread, and written back.
 
-Questions share a few threads, and writes have some of their own, which are committed together: writers waiting for the
-store's lock never hold up a question.
-A call whose caller has gone is dropped if it still waits for its thread. Errors are raised as they are: the edge
-turns them into statuses.
+Errors are raised as they are: the edge turns them into statuses.
 """
 
 # ruff: noqa: N802 - gRPC calls a method by the name it has in the proto
@@ -11,10 +8,9 @@ turns them into statuses.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
-from relgraph.errors import DeadlineExceeded, InvalidInput, RelgraphError
+from relgraph.errors import InvalidInput, RelgraphError
 from relgraph.tuples import Object, Subject, check_relation
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceServicer
@@ -22,100 +18,39 @@ from relgraph.wire import answers, columns, questions
 from relgraph.wire.brought import read_brought, read_contextual
 from relgraph.wire.parts import read_text
 from relgraph.wire.status import status_message
-from relgraph_server.calls import CALL, Done
+from relgraph_server.asking import seconds_left
 from relgraph_server.condition import server_status
 from relgraph_server.guard import refuse_unserved
 from relgraph_server.lookups import Lookups
-from relgraph_server.places import Places
 from relgraph_server.spool import Spool
-from relgraph_server.watchers import Watchers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     import grpc.aio
     from google.protobuf.message import Message
 
     from relgraph.answers import Imported
     from relgraph.api import Authorizer
-    from relgraph_server.calls import Call
+    from relgraph_server.asking import Asking
     from relgraph_server.places import Place
-    from relgraph_server.settings import Settings
+    from relgraph_server.watchers import Watchers
 
     Context = grpc.aio.ServicerContext[Message, Message]
 
 __all__ = ["AuthorizerService"]
 
-_Answer = TypeVar("_Answer")
-_Done = TypeVar("_Done", bound=Done)
-
-
-def _deadline(context: Context) -> float | None:
-    """Return the seconds the caller still waits, None without end. Raises DeadlineExceeded when there are none."""
-    left = cast("float | None", context.time_remaining())  # None without a deadline, though the stubs know of none
-    if left is not None and left <= 0:
-        raise DeadlineExceeded("the caller's deadline passed before the work began; allow more time, or ask for less")
-    return left
-
 
 class AuthorizerService(AuthorizerServiceServicer):
-    """The service over one Authorizer, which it uses and does not own."""
+    """The service over what is asked through; who watches is told by `watchers`."""
 
-    def __init__(self, authorizer: Authorizer, settings: Settings) -> None:
-        self._authorizer = authorizer
-        self._settings = settings
-        self._readers = ThreadPoolExecutor(settings.read_threads_max, thread_name_prefix="relgraph-read")
-        self._writers = ThreadPoolExecutor(settings.write_threads_max, thread_name_prefix="relgraph-write")
-        self._watchers = Watchers(authorizer, settings)
-        self._lookups = Lookups(authorizer, settings, self._ask)
-        self._exports = Places("export", settings.exports_max, settings)
-        self._imports = Places("import", settings.imports_max, settings)
-
-    @property
-    def watchers(self) -> Watchers:
-        """Everybody who watches."""
-        return self._watchers
-
-    def end_streams(self) -> None:
-        """End what would go on without end, and refuse more of it: the server is about to stop."""
-        self._watchers.stop()
-
-    def close(self) -> None:
-        """Wait for the work in progress, drop what still waits, and end the threads."""
-        for pool in (self._readers, self._writers):
-            pool.shutdown(wait=True, cancel_futures=True)
-        self._watchers.close()
-
-    async def _ask(self, question: Callable[[float], _Answer], context: Context) -> _Answer:
-        """Run a question in a reading thread, with what is left of its deadline once the thread is free.
-
-        Every question ends: a caller who waits for ever, or has gone, must not keep a thread, nor the server from
-        stopping.
-        """
-        longest = self._settings.question_ms_max / 1000
-        call = CALL.get()
-
-        def begin() -> _Answer:
-            left = _deadline(context)
-            return call.work(lambda: question(longest if left is None else min(left, longest)))
-
-        call.wait()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, begin)
-
-    async def _change(self, write: Callable[[Authorizer], _Done], context: Context) -> _Done:
-        """Run a write, in its principal's name, in a writing thread. Once begun it is carried through, and recorded."""
-        call = CALL.get()
-        authorizer = self._writer(call)
-
-        def begin() -> _Done:
-            _deadline(context)
-            return call.work(lambda: call.carry_out(lambda: write(authorizer)))
-
-        call.wait()
-        return await asyncio.get_running_loop().run_in_executor(self._writers, begin)
-
-    def _writer(self, call: Call) -> Authorizer:
-        return self._authorizer.by(call.principal) if call.principal else self._authorizer
+    def __init__(self, asking: Asking, watchers: Watchers) -> None:
+        self._asking = asking
+        self._ask = asking.ask
+        self._authorizer = asking.authorizer
+        self._settings = asking.settings
+        self._watchers = watchers
+        self._lookups = Lookups(asking)
 
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Decide one question."""
@@ -327,7 +262,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         not_after = questions.read_not_after(request)
         actor = questions.read_actor(request)
         try:
-            written = await self._change(
+            written = await self._asking.change(
                 lambda authorizer: authorizer.write(
                     touch=facts["touch"],
                     create=facts["create"],
@@ -337,7 +272,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                     reason=request.reason,
                     request_id=request.request_id,
                     not_after=not_after,
-                    deadline=_deadline(context),
+                    deadline=seconds_left(context),
                 ),
                 context,
             )
@@ -353,7 +288,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         preconditions = questions.read_preconditions(request.preconditions)
         not_after = questions.read_not_after(request)
         actor = questions.read_actor(request)
-        deleted = await self._change(
+        deleted = await self._asking.change(
             lambda authorizer: authorizer.delete(
                 wanted,
                 limit=request.limit if request.HasField("limit") else None,
@@ -377,7 +312,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         """Replace the schema."""
         refuse_unserved(request)
         actor = questions.read_actor(request)
-        written = await self._change(
+        written = await self._asking.change(
             lambda authorizer: authorizer.write_schema(request.text, actor=actor, reason=request.reason), context
         )
         return pb.WriteSchemaResponse(revision=written.revision, token=written.token)
@@ -387,7 +322,7 @@ class AuthorizerService(AuthorizerServiceServicer):
         refuse_unserved(request)
         wanted = questions.read_filter(request.filter)
         consistency = questions.read_consistency(request)
-        async with self._exports.place() as place:
+        async with self._asking.exports.place() as place:
             dump = await self._ask(lambda _: self._authorizer.dump(wanted, consistency=consistency), context)
             messages = [pb.ExportResponse(revision=dump.revision, token=dump.token, schema=dump.schema)]
             total = 0
@@ -408,7 +343,7 @@ class AuthorizerService(AuthorizerServiceServicer):
 
     async def Import(self, request_iterator: AsyncIterator[pb.ImportRequest], context: Context) -> pb.ImportResponse:
         """Load a whole stream in one revision, once it has arrived completely."""
-        async with self._imports.place() as place:
+        async with self._asking.imports.place() as place:
             spool = Spool(bytes_max=self._settings.import_bytes_max, tuples_max=self._settings.limits.import_tuples_max)
             try:
                 options = await _receive(request_iterator, spool, place)
@@ -426,11 +361,9 @@ class AuthorizerService(AuthorizerServiceServicer):
     async def _load(self, options: pb.ImportOptions, spool: Spool, context: Context) -> Imported:
         on_duplicate = questions.read_on_duplicate(options.on_duplicate)
         not_after = questions.read_not_after(options)
-        call = CALL.get()
-        authorizer = self._writer(call)
         actor = questions.read_actor(options)
 
-        def load() -> Imported:
+        def load(authorizer: Authorizer) -> Imported:
             return authorizer.load(
                 spool.tuples(),
                 on_duplicate=on_duplicate,
@@ -442,12 +375,7 @@ class AuthorizerService(AuthorizerServiceServicer):
                 not_after=not_after,
             )
 
-        def begin() -> Imported:
-            _deadline(context)
-            return call.work(lambda: call.carry_out(load))
-
-        call.wait()
-        work = self._writers.submit(begin)
+        work = self._asking.begin_change(load, context)
         # the thread may outlive this coroutine, so the file is closed when the work ends, not when the caller goes
         work.add_done_callback(lambda _: spool.close())
         try:

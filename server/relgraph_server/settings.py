@@ -23,6 +23,7 @@ __all__ = ["Settings", "Value", "is_loopback", "load_settings", "parse_address"]
 Value = str | int | bool
 """What a setting can be; in the environment everything is text."""
 
+DIALECTS: Final = ("relgraph.v1", "authzed.api.v1")
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _PREFIX: Final = "RELGRAPH_"
@@ -39,6 +40,8 @@ class Settings:
     """The store's URL, as `sqlite:///relgraph.db`."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the gRPC listener; port 0 takes a free one."""
+    dialects: str = "all"
+    """The dialects that are served, as `relgraph.v1,authzed.api.v1`; `all` is each one whose package is installed."""
     insecure: bool = False
     """Allow a public address although there are not both keys and TLS, and one for metrics."""
     keys: str = ""
@@ -132,6 +135,11 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each setting was set that is not at its default; of a limit as `limits.NAME`."""
 
+    @property
+    def dialect_names(self) -> tuple[str, ...]:
+        """The dialects that `dialects` names."""
+        return DIALECTS if self.dialects == "all" else tuple(name.strip() for name in self.dialects.split(","))
+
 
 def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str], config: str | None = None) -> Settings:
     """Return the settings. A flag that is None was not given; `config` names the TOML file, if there is one.
@@ -168,6 +176,7 @@ def load_settings(flags: Mapping[str, Value | None], environ: Mapping[str, str],
     sources = _sources(flags, environ, file, nested, config)
     settings = Settings(**given, limits=Limits(**given_limits), sources=sources)  # type: ignore[arg-type]  # _typed
     _check_named(settings)
+    _check_dialects(settings)
     _check_address(settings)
     _check_sights(settings)
     return settings
@@ -256,6 +265,17 @@ def _check_named(settings: Settings) -> None:
                 f"`{name}` is set by {settings.sources[name]} and names no file; name one, or leave the setting out "
                 "altogether where the server is to run without",
                 {"setting": name},
+            )
+
+
+def _check_dialects(settings: Settings) -> None:
+    for name in settings.dialect_names:
+        if name not in DIALECTS:
+            known = ("all", *DIALECTS)
+            raise InvalidSetting(
+                f"`dialects` cannot name {quoted(name)}{did_you_mean(name, known)}; use all, or one or more of "
+                f"{', '.join(DIALECTS)} with commas between them",
+                {"setting": "dialects"},
             )
 
 

@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 
     Metadata = Sequence[tuple[str, str | bytes]]
 
-__all__ = ["SIGHT", "Meter", "Sight", "Sights", "Tracer", "freshness_of"]
+__all__ = ["SIGHT", "Meter", "Sight", "Sights", "Tracer"]
 
 _log: Final = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_ENDLESS: Final = "Watch"
+_ENDLESS: Final = ("Watch", "authzed.api.v1.WatchService/Watch")
 _PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_FRESHNESS: Final = {"minimize_latency": "recent", "at_exactly": "exact"}
 
 
 class Sight:
@@ -163,9 +162,9 @@ class Sights:
             self._tracer.begun(sight)
         return sight
 
-    def admit(self, sight: Sight, message: Message) -> None:
-        """Look at the call's message, the first of many."""
-        sight.freshness = freshness_of(message)
+    def admit(self, sight: Sight, message: Message, freshness: str) -> None:
+        """Look at the call's message, the first of many; `freshness` says how new an answer it asks for."""
+        sight.freshness = freshness
         if self._tracer is not None:
             self._tracer.admitted(sight, message)
 
@@ -179,7 +178,7 @@ class Sights:
             self._meter.ended(sight, code, _shed(sight, code, error))
         if self._tracer is not None:
             self._tracer.ended(sight, code)
-        if sight.seconds >= self._slow_s and sight.method != _ENDLESS:
+        if sight.seconds >= self._slow_s and sight.method not in _ENDLESS:
             fields = {
                 "method": sight.method,
                 "code": code,
@@ -212,16 +211,6 @@ class Sights:
     def _step(self, step: str, seconds: float) -> None:
         if self._tracer is not None and _WORKING.sight is not None:
             self._tracer.stepped(_WORKING.sight, step, seconds)
-
-
-def freshness_of(message: Message) -> str:
-    """Return how new an answer is asked for: `safe`, `recent`, `exact`; `none` where the request has no such choice."""
-    consistency = getattr(message, "consistency", None)
-    if consistency is None:
-        return "none"
-    if message.HasField("at") or bool(getattr(message, "cursor", "")):
-        return "exact"
-    return _FRESHNESS.get(consistency.WhichOneof("requirement"), "safe")
 
 
 def _shed(sight: Sight, code: str, error: RelgraphError | None) -> str:

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from relgraph import errors
 from relgraph.wire.failures import DOMAIN
 
-__all__ = ["STATUS_OF", "code_of", "status_of"]
+__all__ = ["STATUS_OF", "code_of", "cut_metadata", "cut_text", "status_of"]
 
 MESSAGE_BYTES_MAX: Final = 1_000
 DESCRIPTION_BYTES_MAX: Final = 250
@@ -81,7 +81,7 @@ def code_of(error: errors.RelgraphError) -> grpc.StatusCode:
     raise AssertionError(type(error))  # the tree's root has a row
 
 
-def _cut(text: str, bytes_max: int) -> str:
+def cut_text(text: str, bytes_max: int) -> str:
     """Return `text`, cut to a size in UTF-8 bytes; a cut shows as an ellipsis."""
     data = text.encode("utf-8", "backslashreplace")
     if len(data) <= bytes_max:
@@ -89,7 +89,7 @@ def _cut(text: str, bytes_max: int) -> str:
     return data[: bytes_max - 3].decode("utf-8", "ignore") + "…"
 
 
-def _metadata(details: dict[str, str]) -> dict[str, str]:
+def cut_metadata(details: dict[str, str]) -> dict[str, str]:
     """Return as many details as fit, the later ones dropped first and the last one that fits in part cut."""
     kept: dict[str, str] = {}
     room = DETAILS_BYTES_MAX
@@ -97,7 +97,7 @@ def _metadata(details: dict[str, str]) -> dict[str, str]:
         room -= len(name)
         if room < len("…".encode()):
             break
-        kept[name] = _cut(value, room)
+        kept[name] = cut_text(value, room)
         room -= len(kept[name].encode())
     return kept
 
@@ -117,11 +117,11 @@ def status_of(error: errors.RelgraphError, trace_id: str = "") -> status_pb2.Sta
     field = details.pop("field", "")
     if not field and "contextual" in details:
         field = f"contextual_tuples[{details['contextual']}]"
-    boxes = [_packed(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=_metadata(details)))]
+    boxes = [_packed(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=cut_metadata(details)))]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_cut(field, DESCRIPTION_BYTES_MAX), description=_cut(error.message, DESCRIPTION_BYTES_MAX)
+            field=cut_text(field, DESCRIPTION_BYTES_MAX), description=cut_text(error.message, DESCRIPTION_BYTES_MAX)
         )
         boxes.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
     number: int = code_of(error).value[0]
-    return status_pb2.Status(code=number, message=_cut(error.message, MESSAGE_BYTES_MAX), details=boxes)
+    return status_pb2.Status(code=number, message=cut_text(error.message, MESSAGE_BYTES_MAX), details=boxes)

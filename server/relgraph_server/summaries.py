@@ -10,7 +10,7 @@ from relgraph.v1 import authorizer_pb2 as pb
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["summary_of"]
+__all__ = ["TEXT_MAX", "UPDATES_MAX", "cut", "summary_of"]
 
 UPDATES_MAX: Final = 20
 TEXT_MAX: Final = 400
@@ -33,13 +33,13 @@ def summary_of(message: Message) -> dict[str, object]:
     for name, size_max in (("actor", TEXT_MAX), ("reason", REASON_MAX), ("request_id", TEXT_MAX)):
         text = getattr(holder, name, "")
         if text:
-            told[name] = _cut(text, size_max)
+            told[name] = cut(text, size_max)
     if isinstance(message, pb.WriteRequest):
         told["updates"] = [_update(each) for each in message.updates[:UPDATES_MAX]]
         told["updates_total"] = len(message.updates)
     elif isinstance(message, pb.DeleteRequest):
         told["filter"] = {
-            name: _cut(getattr(message.filter, name), TEXT_MAX) for name in _PARTS if message.filter.HasField(name)
+            name: cut(getattr(message.filter, name), TEXT_MAX) for name in _PARTS if message.filter.HasField(name)
         }
     elif isinstance(message, pb.WriteSchemaRequest):
         data = message.text.encode("utf-8", "surrogatepass")
@@ -55,8 +55,9 @@ def _update(update: pb.Update) -> list[str]:
         text += f"[{one.caveat}]"
     if one.HasField("expires_at"):
         text += f"[expires {one.expires_at.seconds}]"
-    return [_OPERATIONS.get(update.operation, "unspecified"), _cut(text, TEXT_MAX)]
+    return [_OPERATIONS.get(update.operation, "unspecified"), cut(text, TEXT_MAX)]
 
 
-def _cut(text: str, size_max: int) -> str:
+def cut(text: str, size_max: int) -> str:
+    """Return a text, cut where it is longer."""
     return text if len(text) <= size_max else text[: size_max - 1] + "…"

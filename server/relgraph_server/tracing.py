@@ -63,11 +63,14 @@ class Tracing:
     def begun(self, sight: Sight) -> None:
         """See `relgraph_server.sights.Tracer`."""
         sent = {name: value for name, value in sight.metadata if name in _HEADERS and isinstance(value, str)}
+        # The methods of other dialects are called by their service's name as well.
+        service, _, method = sight.method.rpartition("/")
+        service = service or self._service
         span = self._tracer.start_span(
-            f"{self._service}/{sight.method}",
+            f"{service}/{method}",
             context=self._propagator.extract(sent) if sent else None,
             kind=SpanKind.SERVER,
-            attributes={"rpc.system": "grpc", "rpc.service": self._service, "rpc.method": sight.method},
+            attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": method},
         )
         sight.span = span
         trace_id = span.get_span_context().trace_id

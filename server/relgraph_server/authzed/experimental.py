@@ -1,0 +1,35 @@
+"""ExperimentalService: aliases of methods that moved, and what never moved; each method, and what answers it."""
+
+# ruff: noqa: N802 - gRPC calls a method by the name it has in the proto
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authzed.api.v1 import experimental_service_pb2 as pb
+from authzed.api.v1.experimental_service_pb2_grpc import ExperimentalServiceServicer
+
+from relgraph_server.authzed.checks import Checks
+
+if TYPE_CHECKING:
+    import grpc.aio
+    from google.protobuf.message import Message
+
+    from relgraph_server.asking import Asking
+
+    Context = grpc.aio.ServicerContext[Message, Message]
+
+__all__ = ["ExperimentalService"]
+
+
+class ExperimentalService(ExperimentalServiceServicer):
+    """The names by which older clients call."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._checks = Checks(asking)
+
+    async def BulkCheckPermission(
+        self, request: pb.BulkCheckPermissionRequest, context: Context
+    ) -> pb.BulkCheckPermissionResponse:
+        """Decide many questions."""
+        return await self._checks.old_many(request, context)
