@@ -21,8 +21,9 @@ from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceServicer, add_Sc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["KEY", "Double", "served"]
+__all__ = ["EXPORT", "KEY", "Double", "served"]
 
+EXPORT = "ExportBulkRelationships"
 KEY = "canary-preshared-key"
 
 
@@ -75,7 +76,7 @@ class _Permissions(PermissionsServiceServicer):
     def ExportBulkRelationships(  # noqa: N802  (the stubs' name)
         self, request: permission_service_pb2.ExportBulkRelationshipsRequest, context: grpc.ServicerContext
     ) -> Iterator[permission_service_pb2.ExportBulkRelationshipsResponse]:
-        _judge(self._double, "ExportBulkRelationships", context)
+        _judge(self._double, EXPORT, context)
         self._double.snapshots.append(request.consistency.at_exact_snapshot.token)
         size = min(request.optional_limit, 2)
         for number, start in enumerate(range(0, len(self._double.tuples), size)):
@@ -93,7 +94,7 @@ class _Permissions(PermissionsServiceServicer):
         _judge(self._double, "ImportBulkRelationships", context)
         brought = [each for request in request_iterator for each in request.relationships]
         if self._double.refuses_import:
-            _end(context, grpc.StatusCode.ALREADY_EXISTS, "could not CREATE relationship")
+            _end(context, grpc.StatusCode.ALREADY_EXISTS, "could not CREATE it")
         self._double.tuples += brought[1:] if self._double.loses else brought
         return permission_service_pb2.ImportBulkRelationshipsResponse(num_loaded=len(brought))
 
