@@ -99,9 +99,9 @@ class EngineWorld:
         """Return the expansion of a name, its usersets opened."""
         return engine.expand(self.every_subject(), self.object(resource), name, usersets=True)
 
-    def every_subject(self) -> engine.EverySubjectScope:
+    def every_subject(self) -> engine.ExpandScope:
         """Return a scope for expanding."""
-        return engine.EverySubjectScope(self.world())
+        return engine.ExpandScope(self.world())
 
     @staticmethod
     def object(text: object) -> Object:

@@ -20,7 +20,8 @@ from relgraph.errors import DeadlineExceeded, RelgraphError, ServerUnavailable, 
 from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire.failures import error_from
-from relgraph_server.app import SERVICE_NAME, Follower, start
+from relgraph_server.app import Follower, start
+from relgraph_server.dialects import SERVICE_NAME
 from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import Settings
 from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program

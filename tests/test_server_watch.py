@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from relgraph.store.base import LogEntry as StoredEntry
     from relgraph.store.base import Snapshot
+    from relgraph_server.asking import Asking
+    from relgraph_server.watchers import Watchers
 
 QUIET = 3_600.0
 PATIENCE_S = 60
@@ -55,8 +57,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> list[AuthorizerService]:
     made: list[AuthorizerService] = []
     begin = AuthorizerService.__init__
 
-    def noted(self: AuthorizerService, authorizer: relgraph.Authorizer, settings: Settings) -> None:
-        begin(self, authorizer, settings)
+    def noted(self: AuthorizerService, asking: Asking, watchers: Watchers) -> None:
+        begin(self, asking, watchers)
         made.append(self)
 
     monkeypatch.setattr(AuthorizerService, "__init__", noted)

@@ -15,13 +15,14 @@ from relgraph.api.deciding import Deciding, allowed, check_on_conditional
 from relgraph.api.dumping import Dump
 from relgraph.api.following import Following
 from relgraph.api.history import History
+from relgraph.api.listings import Listings
 from relgraph.api.lookups import Lookups
 from relgraph.api.status import status
 from relgraph.api.survey import Survey
 from relgraph.api.watching import Selection, open_watch
 from relgraph.api.worlds import brought, world_of
 from relgraph.api.writing import Writing
-from relgraph.engine import EverySubjectScope, expand
+from relgraph.engine import ExpandScope, expand
 from relgraph.errors import InvalidCursor, InvalidInput, NoSchema, quoted
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
@@ -114,6 +115,11 @@ class Authorizer(Lookups):
     def head(self) -> int:
         """The newest revision that this process has taken in, and can answer from without reading the store."""
         return self._following.head
+
+    @property
+    def listings(self) -> Listings:
+        """Lookups row by row, for a server that tells them in another dialect."""
+        return Listings(self._following, self.limits)
 
     def _given(self, context: Mapping[str, object] | None, contextual: Sequence[str | RelationTuple]) -> Brought:
         return brought(context, contextual, self.limits)
@@ -261,7 +267,7 @@ class Authorizer(Lookups):
         with self._following.pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
             world = world_of(pinned, self.limits, ends, given)
-            nodes = expand(EverySubjectScope(world), what, name, usersets=usersets)
+            nodes = expand(ExpandScope(world), what, name, usersets=usersets)
             return Expansion(nodes, pinned.revision.number, pinned.token)
 
     def orphans(

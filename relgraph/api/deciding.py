@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Consistency
     from relgraph.tuples import Object, Subject
 
-__all__ = ["Deciding", "allowed", "check_on_conditional"]
+__all__ = ["Deciding", "allowed", "check_on_conditional", "undecided"]
 
 # Long enough for a tuple as people write them.
 _LENGTH_MAX: Final = 240
@@ -59,7 +59,7 @@ class Deciding:
             walk = Walk(SubjectScope(world_of(pinned, self._limits, ends, given), who))
             decision = self._decision(pinned, walk, what, name)
             if decision.verdict is Verdict.UNDECIDED:
-                raise _undecided(walk, name, what)
+                raise undecided(walk, name, what)
             return decision
 
     def many(
@@ -100,8 +100,8 @@ class Deciding:
         return Decision(verdict, missing, pinned.revision.number, pinned.token, until)
 
 
-def _undecided(walk: Walk, name: str, what: Object) -> RelgraphError:
-    """Return the error for an answer that is neither yes nor no: what is undefined about it."""
+def undecided(walk: Walk, name: str, what: Object) -> RelgraphError:
+    """Return the error for an UNDECIDED answer that the walk has given: what is undefined about it."""
     who = walk.scope.subject
     asked = f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))}"
     details = {"subject": str(who), "permission": name, "resource": str(what)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from relgraph.engine.budget import Budget
 from relgraph.engine.check import Access, access, check, valid_until
 from relgraph.engine.cycles import find_cycles
-from relgraph.engine.expand import expand
+from relgraph.engine.expand import ExpandScope, expand
 from relgraph.engine.failures import first_failure
 from relgraph.engine.grants import END_OF_TIME, Claim, Rights
 from relgraph.engine.lookup import Listing, Told, resources, subjects
@@ -16,7 +16,7 @@ from relgraph.engine.orphans import find_orphans
 from relgraph.engine.overlay import Overlay
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
-from relgraph.engine.scope import EverySubjectScope, SubjectScope, World
+from relgraph.engine.scope import SubjectScope, World
 from relgraph.engine.walk import Walk
 from relgraph.engine.ways import find_ways
 
@@ -25,7 +25,7 @@ __all__ = [
     "Access",
     "Budget",
     "Claim",
-    "EverySubjectScope",
+    "ExpandScope",
     "Listing",
     "Overlay",
     "Program",

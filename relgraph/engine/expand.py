@@ -1,8 +1,9 @@
 """Expand: how a permission or relation comes about, whoever asks, as a flat list of nodes.
 
 Every node stands once, however many nodes lead to it, so a diamond of 2^40 paths is a short list; a node that is
-reached again from below itself is marked as a cycle. No operand and no tuple is left out. A userset is a tuple like any
-other, and is opened, as a node of its own, on request.
+reached again from below itself is marked as a cycle. No operand and no tuple is left out: one that an arrow follows to
+where there is no such name leads to `nil`. A userset is a tuple like any other, and is opened, as a node of its own, on
+request.
 """
 
 from __future__ import annotations
@@ -10,13 +11,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relgraph.answers import ExpandNode
+from relgraph.engine.scope import EverySubjectScope
 
 if TYPE_CHECKING:
-    from relgraph.engine.scope import EverySubjectScope
     from relgraph.rewrites import Atom, Edge
     from relgraph.tuples import Object
 
-__all__ = ["expand"]
+__all__ = ["ExpandScope", "expand"]
+
+
+class ExpandScope(EverySubjectScope):
+    """The world as an expansion tells it: where there is no such name, there is nobody."""
+
+    def member(self, object_: int, name: str) -> Atom:
+        """Return the atom of membership in `object#name`, or that of nobody."""
+        return super().member(object_, name) or self.nobody(object_)
 
 
 class _Node:
@@ -32,14 +41,12 @@ class _Node:
         self.cycle = False
 
 
-def expand(scope: EverySubjectScope, resource: Object, name: str, *, usersets: bool) -> tuple[ExpandNode, ...]:
+def expand(scope: ExpandScope, resource: Object, name: str, *, usersets: bool) -> tuple[ExpandNode, ...]:
     """Return the nodes of `resource#name`, node 0 first; with `usersets`, those of every userset in it as well.
 
     The name was checked before.
     """
     root = scope.member(scope.number(resource), name)
-    if root is None:
-        return ()
     nodes = {root: _node(scope, root, 0, usersets=usersets)}
     path = [(nodes[root], iter(nodes[root].below))]
     while path:
@@ -66,7 +73,7 @@ def expand(scope: EverySubjectScope, resource: Object, name: str, *, usersets: b
     )
 
 
-def _node(scope: EverySubjectScope, atom: Atom, number: int, *, usersets: bool) -> _Node:
+def _node(scope: ExpandScope, atom: Atom, number: int, *, usersets: bool) -> _Node:
     scope.budget.node()
     closed = atom.formula.label == "relation" and not usersets
     edges: list[Edge] = []

@@ -60,12 +60,14 @@ class Listing(ABC):
 
     def rows(self, after: str = "") -> Iterator[Row]:
         """Yield the named ids of which something else is told than of everyone, in order, those behind `after`."""
+        return (row for row in self.named(after) if row.told != self.everyone)
+
+    def named(self, after: str = "") -> Iterator[Row]:
+        """Yield every candidate, whatever is told of it, in order, those behind `after`."""
         for place in range(bisect_right(self._ids, after), len(self._ids)):
             self._budget.renew()
             id_ = self._ids[place]
-            told = self._told(id_)
-            if told != self.everyone:
-                yield Row(id_, told)
+            yield Row(id_, self._told(id_))
 
     @abstractmethod
     def _told(self, id_: str) -> Told:

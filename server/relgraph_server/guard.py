@@ -16,7 +16,6 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from relgraph.errors import LimitExceeded, Unsupported
-from relgraph.v1 import authorizer_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

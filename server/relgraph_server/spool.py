@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import DeadlineExceeded, InvalidInput, LimitExceeded
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
 
     from relgraph.tuples import RelationTuple
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "Spooled"]
 
 MEMORY_BYTES_MAX: Final = 8 << 20
 _LENGTH_BYTES: Final = 4
 
 
-class Spool:
-    """The messages of one import, written by the event loop and then read once by a worker thread."""
+class Spooled(ABC):
+    """The messages of one import, written by the event loop and then read once by a worker thread.
+
+    Subclasses say what a message is.
+    """
 
     def __init__(self, *, bytes_max: int, tuples_max: int) -> None:
         self._bytes_max = bytes_max
@@ -35,22 +39,16 @@ class Spool:
         self._abandoned = threading.Event()
         self._bytes = 0
         self._tuples = 0
-        self._total: int | None = None
 
-    def add(self, message: pb.ImportRequest) -> None:
-        """Take one message. Raises LimitExceeded, or InvalidInput when it comes after the last one."""
-        if self._total is not None:
-            raise InvalidInput(
-                "the import goes on after `tuples_total`; set it in the last message only", {"field": "tuples_total"}
-            )
-        self._tuples += len(message.tuples)
+    def keep(self, data: bytes, count: int) -> None:
+        """Take the bytes of a message with so many tuples. Raises LimitExceeded."""
+        self._tuples += count
         if self._tuples > self._tuples_max:
             raise LimitExceeded(
                 f"the import carries more than {self._tuples_max} tuples; split it, or raise the server's "
                 "`import_tuples_max`",
                 {"limit": "import_tuples_max", "value": str(self._tuples_max)},
             )
-        data = pb.ImportRequest(tuples=message.tuples).SerializeToString()
         self._bytes += len(data)
         if self._bytes > self._bytes_max:
             raise LimitExceeded(
@@ -59,6 +57,52 @@ class Spool:
                 {"limit": "import_bytes_max", "value": str(self._bytes_max)},
             )
         self._file.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+
+    def abandon(self) -> None:
+        """Make `tuples`, in whichever thread it runs, raise at the next message: the caller is gone."""
+        self._abandoned.set()
+
+    def tuples(self) -> Iterator[RelationTuple]:
+        """Yield every tuple in order. Raises InvalidInput with the field of the first that cannot be read."""
+        self._file.seek(0)
+        index = 0
+        while True:
+            if self._abandoned.is_set():
+                raise DeadlineExceeded("the import's caller is gone; nothing was changed")
+            length = self._file.read(_LENGTH_BYTES)
+            if not length:
+                return
+            try:
+                for fact in self.read(self._file.read(int.from_bytes(length, "big")), index):
+                    yield fact
+                    index += 1
+            except InvalidInput as error:
+                error.details.setdefault("index", str(index))
+                raise
+
+    @abstractmethod
+    def read(self, data: bytes, index: int) -> Iterator[RelationTuple]:
+        """Yield the tuples of a message, the first of which stands at `index` in the import. Raises InvalidInput."""
+
+    def close(self) -> None:
+        """Drop what was taken."""
+        self._file.close()
+
+
+class Spool(Spooled):
+    """An import of relgraph.v1, whose last message says how many tuples there were."""
+
+    def __init__(self, *, bytes_max: int, tuples_max: int) -> None:
+        super().__init__(bytes_max=bytes_max, tuples_max=tuples_max)
+        self._total: int | None = None
+
+    def add(self, message: pb.ImportRequest) -> None:
+        """Take one message. Raises LimitExceeded, or InvalidInput when it comes after the last one."""
+        if self._total is not None:
+            raise InvalidInput(
+                "the import goes on after `tuples_total`; set it in the last message only", {"field": "tuples_total"}
+            )
+        self.keep(pb.ImportRequest(tuples=message.tuples).SerializeToString(), len(message.tuples))
         if message.HasField("tuples_total"):
             self._total = message.tuples_total
 
@@ -77,30 +121,7 @@ class Spool:
                 {"field": "tuples_total"},
             )
 
-    def abandon(self) -> None:
-        """Make `tuples`, in whichever thread it runs, raise at the next message: the caller is gone."""
-        self._abandoned.set()
-
-    def tuples(self) -> Iterator[RelationTuple]:
-        """Yield every tuple in order. Raises InvalidInput with the field of the first that cannot be read."""
-        self._file.seek(0)
-        index = 0
-        while True:
-            if self._abandoned.is_set():
-                raise DeadlineExceeded("the import's caller is gone; nothing was changed")
-            length = self._file.read(_LENGTH_BYTES)
-            if not length:
-                return
-            batch = pb.ImportRequest.FromString(self._file.read(int.from_bytes(length, "big")))
-            for message in batch.tuples:
-                try:
-                    fact = read_tuple(message, f"tuples[{index}]")
-                except InvalidInput as error:
-                    error.details.setdefault("index", str(index))
-                    raise
-                yield fact
-                index += 1
-
-    def close(self) -> None:
-        """Drop what was taken."""
-        self._file.close()
+    def read(self, data: bytes, index: int) -> Iterator[RelationTuple]:
+        """See `Spooled`."""
+        for place, message in enumerate(pb.ImportRequest.FromString(data).tuples, index):
+            yield read_tuple(message, f"tuples[{place}]")

@@ -25,7 +25,7 @@ from relgraph_server.authzed.statuses import Said, error_status, refusal
 from relgraph_server.authzed.tokens import zed_token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import grpc.aio
     from google.protobuf.message import Message
@@ -83,7 +83,7 @@ class Results(NamedTuple):
     token: str
 
 
-def permissionship_of(verdict: Verdict) -> pb.CheckPermissionResponse.Permissionship:
+def permissionship_of(verdict: Verdict) -> pb.CheckPermissionResponse.Permissionship.ValueType:
     """Return the word for a verdict other than UNDECIDED, which has none."""
     return _PERMISSIONSHIP[verdict]
 
@@ -189,6 +189,12 @@ class _Many:
             self._found[question] = decision
 
 
+def _items(
+    request: pb.CheckBulkPermissionsRequest | experimental.BulkCheckPermissionRequest,
+) -> Iterator[pb.CheckBulkPermissionsRequestItem | experimental.BulkCheckPermissionRequestItem]:
+    yield from request.items
+
+
 class Checks:
     """The methods that check, over what is asked through."""
 
@@ -249,6 +255,6 @@ class Checks:
             )
         if not request.items:
             raise checked.invalid("items", "value must contain at least 1 item(s)")
-        questions = [Question.of(each, f"items[{index}].") for index, each in enumerate(request.items)]
+        questions = [Question.of(each, f"items[{index}].") for index, each in enumerate(_items(request))]
         consistency = consistency_of(request)
         return await self._ask(lambda left: decide_each(self._authorizer, questions, consistency, left), context)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from authzed.api.v1 import core_pb2, permission_service_pb2
-from google.protobuf.struct_pb2 import Struct
 
 from relgraph.contexts import EMPTY, Context
-from relgraph.errors import InvalidContext, InvalidName, InvalidTuple, quoted
+from relgraph.errors import InvalidContext, InvalidName, quoted
 from relgraph.revision import Consistency
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, TupleFilter, check_caveat
 from relgraph.wire.contexts import context_message, read_context
@@ -23,6 +22,7 @@ from relgraph_server.authzed.tokens import token_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+    from google.protobuf.struct_pb2 import Struct
 
     from relgraph.errors import RelgraphError
 

@@ -1,4 +1,4 @@
-"""Errors as SpiceDB's statuses: one table from error class to gRPC code and ErrorReason, and what only this dialect says.
+"""Errors as SpiceDB's statuses: one table from error class to gRPC code and ErrorReason, and what is said here only.
 
 Every status carries google.rpc.ErrorInfo {reason = ERROR_REASON_…, domain "authzed.com", metadata}. The metadata has
 SpiceDB's names where it has some, the error's own details beside them, and relgraph's code as `relgraph_code`.
@@ -119,10 +119,10 @@ class Said(Enum):
     NO_SCHEMA_TO_READ = Row(_Code.NOT_FOUND, "UNSPECIFIED")
     NOT_A_PERMISSION = Row(_INVALID, "UNKNOWN_RELATION_OR_PERMISSION")
     PRECONDITIONS = Row(_INVALID, "TOO_MANY_PRECONDITIONS_IN_REQUEST")
+    TOO_DEEP = Row(_FAILED, "MAXIMUM_DEPTH_EXCEEDED")
     TYPE_ERROR = Row(_FAILED, "SCHEMA_TYPE_ERROR")
     UNKNOWN_CAVEAT = Row(_FAILED, "UNKNOWN_CAVEAT")
     UPDATES = Row(_INVALID, "TOO_MANY_UPDATES_IN_REQUEST")
-    WATCH_INVALID = Row(_INVALID, "UNSPECIFIED")
     WILDCARD = Row(_INVALID, "WILDCARD_NOT_ALLOWED")
 
 
@@ -132,7 +132,6 @@ _SAYINGS: Final = {name: each.value for name, each in Said.__members__.items()}
 def refusal(said: Said, message: str, metadata: Mapping[str, str] | None = None) -> errors.RelgraphError:
     """Return an error that is told as `said`, with SpiceDB's names in its metadata."""
     cls = errors.InvalidInput if said.value.code is _INVALID else errors.Refused
-    # The alias of an equal row is told the same, so whichever name stands here will do.
     return cls(message, {_SAID: said.name, **(metadata or {})})
 
 

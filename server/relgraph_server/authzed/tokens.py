@@ -81,10 +81,12 @@ def opened_cursor(kind: str, arguments: str, message: _Text) -> str:
     try:
         data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         found_kind, found_arguments, inner = map(str, json.loads(data[4:]))
-        if text != sealed_cursor(found_kind, found_arguments, inner):
-            raise ValueError(text)
+        # One spelling only: several texts decode to the same bytes.
+        damaged = text != sealed_cursor(found_kind, found_arguments, inner)
     except (ValueError, TypeError, RecursionError):
-        raise InvalidCursor("the cursor is damaged; pass it exactly as the answer before returned it") from None
+        damaged, found_kind, found_arguments, inner = True, "", "", ""
+    if damaged:
+        raise InvalidCursor("the cursor is damaged; pass it exactly as the answer before returned it")
     if (found_kind, found_arguments) != (kind, arguments):
         raise InvalidCursor("the cursor belongs to another request; ask the same again, or start without a cursor")
     return inner

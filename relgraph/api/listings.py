@@ -1,0 +1,204 @@
+"""Lookups row by row: every named id that holds the permission, and behind each row where another page goes on.
+
+What `lookups` tells in few words ("everybody, but for these") is told here in full, for a dialect that lists. It is
+decided by the same walk.
+
+Rule 1: all pages are answered from the first one's revision, at its instant, and each but the last is full.
+Rule 2: what a list cannot say is an error, never a row left out: an answer that is undefined (Undecided, CaveatFailed
+where that is why), and a permission on every resource of a type, named or not (Refused).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from relgraph.answers import Found, Verdict
+from relgraph.api.deadlines import ends_at
+from relgraph.api.deciding import undecided
+from relgraph.api.worlds import Brought, world_of
+from relgraph.contexts import Context
+from relgraph.engine import SubjectScope, Walk, check, resources, subjects
+from relgraph.errors import InvalidCursor, InvalidInput, LimitExceeded, Refused, quoted
+from relgraph.revision import Token
+from relgraph.tuples import WILDCARD, Object, Subject, check_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from relgraph.api.following import Following
+    from relgraph.engine import Listing, World
+    from relgraph.errors import RelgraphError
+    from relgraph.limits import Limits
+    from relgraph.revision import Consistency
+
+__all__ = ["Behind", "Listed", "Listings"]
+
+_STRANGER: Final = "?"
+"""No id is spelled so: nothing names it, in tuples or questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Where a page goes on: the token of the first page, and the last id told, `*` behind the row of everybody."""
+
+    token: Token
+    last: str
+
+    def __str__(self) -> str:
+        return f"{self.token} {self.last}"
+
+    @classmethod
+    def parse(cls, text: str) -> Behind:
+        """Read what `str` gave. Raises InvalidCursor."""
+        token, _, last = text.partition(" ")
+        try:
+            return cls(Token.parse(token), last if last == WILDCARD else check_id(last))
+        except InvalidInput:
+            raise InvalidCursor("the cursor is damaged; pass it exactly as the row before returned it") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page: ids with YES or CONDITIONAL, by their bytes, before them `*` where everybody has one of these.
+
+    `excluded` are the named ids with less than `*`: those with NO, and CONDITIONAL ones that lack something else.
+    """
+
+    rows: tuple[Found, ...]
+    excluded: tuple[Found, ...]
+    revision: int
+    token: str
+
+
+class Listings:
+    """Lookups of one store, row by row. Names that the schema lacks raise UnknownDefinition or UnknownRelation."""
+
+    def __init__(self, following: Following, limits: Limits) -> None:
+        self._following = following
+        self._limits = limits
+
+    def resources(
+        self,
+        subject: Subject,
+        permission: str,
+        type: str,
+        *,
+        limit: int = 0,
+        behind: Behind | None = None,
+        context: Mapping[str, object] | None = None,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Listed:
+        """Return the resources of a type on which `subject` has `permission`, at most `limit` where that is not 0."""
+
+        def opening(world: World) -> _Opened:
+            schema = world.program.schema
+            schema.member(type, permission)
+            schema.check_subject(subject)
+            walk = Walk(SubjectScope(world, subject))
+            listing = resources(walk, type, permission)
+            if listing.everyone[0] is not Verdict.NO:
+                raise Refused(
+                    f"{quoted(str(subject))} has {quoted(permission)} on every {quoted(type)} by a universal tuple, "
+                    "which a list of ids cannot say; ask `LookupResources` of `relgraph.v1`, which tells it as `*`",
+                    {"definition": type, "relation": permission, "subject": str(subject)},
+                )
+            return _Opened(listing, lambda id_: undecided(walk, permission, Object(type, id_)))
+
+        return self._listed(opening, limit, behind, context, consistency, deadline, wildcard=False)
+
+    def subjects(
+        self,
+        resource: Object,
+        permission: str,
+        type: str,
+        *,
+        relation: str = "",
+        limit: int = 0,
+        wildcard: bool = True,
+        behind: Behind | None = None,
+        context: Mapping[str, object] | None = None,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Listed:
+        """Return the subjects of a type that have `permission` on `resource`; with `relation`, usersets.
+
+        `limit`, where it is not 0, bounds the named ones; `wildcard` says whether `*` is told beside them.
+        """
+
+        def opening(world: World) -> _Opened:
+            schema = world.program.schema
+            schema.member(resource.type, permission)
+            schema.check_subject(Subject(type, WILDCARD, relation))
+
+            def why(id_: str) -> RelgraphError:
+                walk = Walk(SubjectScope(world, Subject(type, id_, relation)))
+                check(walk, resource, permission)
+                return undecided(walk, permission, resource)
+
+            return _Opened(subjects(world, None, resource, permission, type, relation), why)
+
+        return self._listed(opening, limit, behind, context, consistency, deadline, wildcard=wildcard)
+
+    def _listed(
+        self,
+        opening: Callable[[World], _Opened],
+        limit: int,
+        behind: Behind | None,
+        context: Mapping[str, object] | None,
+        consistency: Consistency | None,
+        deadline: float | None,
+        *,
+        wildcard: bool,
+    ) -> Listed:
+        given = Brought(Context.of(context, self._limits.context_size_max))
+        ends = ends_at(deadline)
+        page_before = None if behind is None else behind.token
+        asked = consistency if behind is None else None
+        with self._following.pinned(asked, ends, page_before, walks=True) as pinned:
+            opened = opening(world_of(pinned, self._limits, ends, given))
+            everyone = Found(WILDCARD, *opened.listing.everyone)
+            told = behind is None and wildcard and opened.decided(everyone).verdict is not Verdict.NO
+            excluded = tuple(opened.excluded()) if told else ()
+            last = "" if behind is None or behind.last == WILDCARD else behind.last
+            rows = self._page(opened.held(last), limit)
+            return Listed(((everyone, *rows) if told else rows), excluded, pinned.revision.number, pinned.token)
+
+    def _page(self, held: Iterator[Found], limit: int) -> tuple[Found, ...]:
+        most = self._limits.lookup_rows_max
+        if limit:
+            return tuple(islice(held, min(limit, most)))
+        rows = tuple(islice(held, most + 1))
+        if len(rows) > most:
+            raise LimitExceeded(
+                f"the lookup finds more than {most} ids; ask for them page by page, with a limit for each",
+                {"limit": "lookup_rows_max", "value": str(most)},
+            )
+        return rows
+
+
+class _Opened(NamedTuple):
+    """A lookup whose candidates are found, and `why`, which tells why what it says of one is undefined."""
+
+    listing: Listing
+    why: Callable[[str], RelgraphError]
+
+    def held(self, after: str) -> Iterator[Found]:
+        """Yield the named ids that have it or may have it, those behind `after`."""
+        for row in self.listing.named(after):
+            if row.told[0] is not Verdict.NO:
+                yield self.decided(Found(row.id, *row.told))
+
+    def excluded(self) -> Iterator[Found]:
+        """Yield the named ids that have less than everyone, or lack something else."""
+        for row in self.listing.rows():
+            if row.told[0] is not Verdict.YES:
+                yield self.decided(Found(row.id, *row.told))
+
+    def decided(self, found: Found) -> Found:
+        """Return what was found. Raises Undecided or CaveatFailed where that is undefined."""
+        if found.verdict is Verdict.UNDECIDED:
+            raise self.why(_STRANGER if found.id == WILDCARD else found.id)
+        return found
