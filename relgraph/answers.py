@@ -21,6 +21,7 @@ __all__ = [
     "Collected",
     "ConditionalRole",
     "Count",
+    "Counted",
     "Cycle",
     "CycleClass",
     "Cycles",
@@ -235,6 +236,15 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Receipt(Written):
     """A write inside an application's own transaction. Its token is valid once, and only if, that is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many tuples live that a registered counter counts."""
+
+    count: int
+    revision: int
+    token: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@
     │   ├── UnknownDefinition, UnknownRelation, NoSchema, SchemaTypeError, SchemaOrphans
     │   ├── TupleNotAllowed, CannotUpdatePermission, RequestIdReused, RequestExpired
     │   ├── PreconditionFailed, TooManyMatches, UniversalMatches, NotPermitted
+    │   ├── CounterExists, UnknownCounter
     │   └── Undecided, Conditional, CaveatFailed      the question has no plain yes or no
     ├── AlreadyExists        CREATE of a living tuple
     ├── RevisionUnavailable  a token of another store or epoch, beyond the head, or collected
@@ -44,6 +45,7 @@ __all__ = [
     "CannotUpdatePermission",
     "CaveatFailed",
     "Conditional",
+    "CounterExists",
     "DeadlineExceeded",
     "DuplicateUpdate",
     "Forked",
@@ -84,6 +86,7 @@ __all__ = [
     "Unauthenticated",
     "Undecided",
     "UniversalMatches",
+    "UnknownCounter",
     "UnknownDefinition",
     "UnknownRelation",
     "Unsupported",
@@ -291,6 +294,18 @@ class UniversalMatches(Refused):
     code = "UNIVERSAL_MATCHES"
 
 
+class CounterExists(Refused):
+    """A counter of that name is registered already; `details["counter"]` names it."""
+
+    code = "COUNTER_EXISTS"
+
+
+class UnknownCounter(Refused):
+    """No counter of that name is registered; `details["counter"]` names it."""
+
+    code = "UNKNOWN_COUNTER"
+
+
 class Undecided(Refused):
     """The answer is undefined: it depends on its own negation."""
 
@@ -412,7 +427,7 @@ _PASSWORD = re.compile(r"((?:(?<![\w+.-])[\w+.-]+:/+|//)[^\s:@/`]*+):([^\s`]*+)"
 
 
 # Where a tuple's text begins to say what its caveat is given: the rest of it is nobody else's business.
-_CONTEXT = re.compile(r"(\[[a-z0-9_/]*:\s*+\{).*", re.DOTALL)
+_CONTEXT = re.compile(r"(\[[A-Za-z0-9_/]*:\s*+\{).*", re.DOTALL)
 
 
 def _without_password(found: re.Match[str]) -> str:

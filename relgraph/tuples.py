@@ -61,6 +61,8 @@ ID_SIZE_MAX = 1024
 
 _TYPE = re.compile(r"([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]")
 _RELATION = re.compile(r"[a-z][a-z0-9_]{1,62}[a-z0-9]")
+# As wide as SpiceDB's: its schemas name caveats `isOwner`.
+_CAVEAT = re.compile(r"[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*")
 _ID = re.compile(r"[a-zA-Z0-9/_|\-=+]+")
 _ID_STRANGER = re.compile(r"[^a-zA-Z0-9/_|\-=+]")
 
@@ -81,10 +83,10 @@ def check_type(name: str) -> str:
 @lru_cache(maxsize=4096)
 def check_caveat(name: str) -> str:
     """Return `name` if it can name a caveat, else raise InvalidName."""
-    if len(name) > TYPE_SIZE_MAX or not _TYPE.fullmatch(name):
+    if len(name) > TYPE_SIZE_MAX or not _CAVEAT.fullmatch(name):
         raise InvalidName(
-            f"{quoted(name)} cannot name a caveat; use 3 to 64 of a-z, 0-9 and _ for each part between slashes, "
-            f"starting with a letter and not ending with _, at most {TYPE_SIZE_MAX} in all",
+            f"{quoted(name)} cannot name a caveat; use letters, digits and _ for each part between slashes, at most "
+            f"{TYPE_SIZE_MAX} in all",
             {"name": without_context(name)},
         )
     return name

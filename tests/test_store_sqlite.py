@@ -319,6 +319,7 @@ def take_back(path: Path) -> None:
     """Make a file of the present format one of the first, with what it holds."""
     statements = (
         "DROP VIEW living_tuples",
+        "DROP TABLE counters",
         "DROP INDEX revisions_by_stamp",
         "DROP INDEX tuples_by_expiration",
         "ALTER TABLE meta DROP COLUMN floor",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from relgraph.answers import Expansion, Page, SchemaDiff, SchemaText
 from relgraph.api.bests import Bests
+from relgraph.api.counters import Counters
 from relgraph.api.cursors import Cursor
 from relgraph.api.deadlines import ends_at as _instant
 from relgraph.api.deciding import Deciding, allowed, check_on_conditional
@@ -120,6 +121,11 @@ class Authorizer(Lookups):
     def listings(self) -> Listings:
         """Lookups row by row, for a server that tells them in another dialect."""
         return Listings(self._following, self.limits)
+
+    @property
+    def counters(self) -> Counters:
+        """What is registered to be counted, for every process on the store."""
+        return Counters(self._following)
 
     def _given(self, context: Mapping[str, object] | None, contextual: Sequence[str | RelationTuple]) -> Brought:
         return brought(context, contextual, self.limits)

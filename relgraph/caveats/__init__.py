@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from relgraph.caveats.caveat import UNBOUND, Bound, Caveat, Outcome, compile_caveat
 from relgraph.caveats.lexer import closing_brace
+from relgraph.caveats.spelling import spelled
 from relgraph.caveats.types import ParameterType, parameter_type, parse_type
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "compile_caveat",
     "parameter_type",
     "parse_type",
+    "spelled",
 ]

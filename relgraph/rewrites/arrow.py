@@ -19,11 +19,15 @@ __all__ = ["AllArrow", "Arrow"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrow:
-    """`tupleset->name`: whoever is in `name` of any object that `tupleset` points at; subject relations are ignored."""
+    """`tupleset->name`: whoever is in `name` of any object that `tupleset` points at; subject relations are ignored.
+
+    `called` says that it was written `tupleset.any(name)`, which is the same in every respect but the spelling.
+    """
 
     tupleset: str
     name: str
     at: Span = field(default_factory=Span)
+    called: bool = False
 
     combine: ClassVar[Combine] = Combine.ANY
     label: ClassVar[str] = "arrow"

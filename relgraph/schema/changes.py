@@ -34,4 +34,6 @@ def check_change(old: Schema, new: Schema) -> None:
             else:
                 continue
             advice = "keep it, and declare a caveat of another name for what is new"
-            raise Source(new.text).problem(SchemaTypeError, f"{problem}: {advice}", declared.at)
+            error = Source(new.text).problem(SchemaTypeError, f"{problem}: {advice}", declared.at)
+            error.details.update({"caveat": name, "parameter": parameter})
+            raise error

@@ -131,6 +131,7 @@ def _unit(cursor: Cursor) -> _Operand:
     first = cursor.advance()
     if cursor.token.kind not in ("->", "."):
         return _Operand(Name(first.text, cursor.span(first)), first.start, first.end, 0)
+    called = cursor.token.kind == "."
     arrow, name, last = _target(cursor, first)
     right = cursor.checked(check_relation, name)
     advice = (
@@ -138,7 +139,9 @@ def _unit(cursor: Cursor) -> _Operand:
         f"own for {quoted(right + '->…')}, say `reached`, and write {quoted(first.text + '->reached')} here"
     )
     _refuse_arrow(cursor, cursor.token, advice)
-    return _Operand(arrow(first.text, right, cursor.span(first, last)), first.start, last.end, 0)
+    at = cursor.span(first, last)
+    node = Arrow(first.text, right, at, called) if arrow is Arrow else AllArrow(first.text, right, at)
+    return _Operand(node, first.start, last.end, 0)
 
 
 def _target(cursor: Cursor, left: Token) -> tuple[type[Arrow | AllArrow], Token, Token]:

@@ -102,7 +102,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
-    """One type of object; mappings are in text order, `roles` is the ladder, strongest first, empty without one."""
+    """One type of object; mappings are in text order, `roles` is the ladder, strongest first, empty without one.
+
+    `order` has the names of relations and permissions together, as they stand in the text; without it, all relations
+    stand before all permissions.
+    """
 
     name: str
     relations: Mapping[str, Relation]
@@ -111,6 +115,7 @@ class Definition:
     at: Span
     doc: str = ""
     grants: tuple[Grant, ...] = ()
+    order: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "relations", MappingProxyType(dict(self.relations)))
@@ -124,6 +129,11 @@ class Definition:
     def rungs(self) -> tuple[str, ...]:
         """What best access is judged by: the ladder, strongest first, or all permissions without one."""
         return self.roles or tuple(self.permissions)
+
+    def members(self) -> tuple[Relation | Permission, ...]:
+        """Return all relations and permissions in the order of the text."""
+        both: dict[str, Relation | Permission] = {**self.relations, **self.permissions}
+        return tuple(both[name] for name in self.order or both)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all relations, then of all permissions, each in text order."""

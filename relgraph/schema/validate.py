@@ -85,7 +85,8 @@ def _definition(node: DefinitionNode, flags: frozenset[str], source: Source) -> 
         raise source.problem(SchemaTypeError, message, node.ladders[1].at)
     roles = tuple(rung.name for ladder in node.ladders for rung in ladder.rungs)
     grants = grants_of(node.grants, source)
-    return Definition(node.name, relations, permissions, roles, node.at, node.doc, grants)
+    order = tuple(member.name for member in node.members)
+    return Definition(node.name, relations, permissions, roles, node.at, node.doc, grants, order)
 
 
 def _permission(node: PermissionNode, flags: frozenset[str]) -> Permission:

@@ -210,6 +210,10 @@ class Reads(Naming, Protocol):
         """The committed write that carried `request_id`, or None."""
         ...
 
+    def counters(self) -> dict[str, str]:
+        """What is registered to be counted, by name, as it was given; sorted. No revision has it: it is now's alone."""
+        ...
+
     def tuple(self, resource: int, relation: int, subject: int, subject_relation: int, at: int) -> NumberedRow | None:
         """The row of exactly that tuple, living at `at`, or None. Universal and wildcard rows are rows of their own."""
         ...
@@ -356,6 +360,13 @@ class Transaction(Reads, Protocol):
 
     def kinds(self) -> Iterator[Kind]:
         """The kinds of all living tuples, this write's own included: what a new schema has to admit."""
+        ...
+
+    def count_under(self, name: str, filter: str | None) -> None:
+        """Register what is counted under a name, or with None forget it. It is no write, and is not sealed.
+
+        It is the store's from the commit on, like all that is sealed.
+        """
         ...
 
     def seal(self, commit: Commit) -> Revision:

@@ -127,6 +127,10 @@ class Intake(Protocol):
         """Make that the oldest revision that is kept: what had ended or expired by then goes, if it is here."""
         ...
 
+    def count_under(self, counters: Mapping[str, str]) -> None:
+        """Make these all that is registered to be counted, by name."""
+        ...
+
     def finish(self) -> None:
         """Open the store to everybody, at the mark's goal."""
         ...

@@ -248,5 +248,6 @@ def _compared(snapshot: Snapshot, intake: Intake, told: Callable[[str, int], Non
             f"the target does not hold what the source does ({', '.join(parts)}); begin again with an empty target",
             {"wanted": wanted.sha256, "found": found.sha256},
         )
+    intake.count_under(snapshot.counters())
     intake.finish()
     return wanted

@@ -52,6 +52,8 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], grpc.StatusCode]] = {
     errors.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     errors.TooManyMatches: grpc.StatusCode.FAILED_PRECONDITION,
     errors.UniversalMatches: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.CounterExists: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.UnknownCounter: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Undecided: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Conditional: grpc.StatusCode.FAILED_PRECONDITION,
     errors.CaveatFailed: grpc.StatusCode.FAILED_PRECONDITION,

@@ -114,7 +114,12 @@ _CAVEATS: Final = (
             ceil(extract(epoch FROM clock_timestamp()) * 1000000)::bigint))""",
 )
 
-_STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _CAVEATS)
+_COUNTERS: Final = (
+    # What is counted under which name. No revision has it: what is registered is asked at the newest alone.
+    'CREATE TABLE {s}.counters(name text COLLATE "C" PRIMARY KEY, filter text COLLATE "C" NOT NULL)',
+)
+
+_STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _CAVEATS, _COUNTERS)
 
 FORMAT: Final = len(_STEPS)
 """The format that this relgraph writes: the number of migrations behind it."""

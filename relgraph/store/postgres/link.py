@@ -52,7 +52,7 @@ _ADAPTERS.register_dumper(int, Int8Dumper)
 COPIED_MIN: Final = 9
 """From this many rows on they are copied."""
 
-_TABLE: Final = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ON) (meta|names|objects|tuples|revisions|schemas)\b")
+_TABLE: Final = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ON) (meta|names|objects|tuples|revisions|schemas|counters)\b")
 _PREPARED_AFTER: Final = 3
 # Transaction resolution unknown, statement completion unknown.
 _UNRESOLVED: Final = frozenset({"08007", "40003"})

@@ -17,7 +17,7 @@ from relgraph.store.sql.link import ClosedLink
 from relgraph.store.sql.reading import NUMBER_MAX, UNFINISHED, committed_head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from relgraph.revision import Revision
@@ -36,6 +36,8 @@ _RAISE = "UPDATE meta SET floor = ?"
 _FORGET_ENDED = "DELETE FROM tuples WHERE deleted IS NOT NULL AND deleted <= ?"
 _FORGET_EXPIRED = "DELETE FROM tuples WHERE deleted IS NULL AND expires IS NOT NULL AND expires <= ? AND created <= ?"
 _FORGET_SCHEMAS = "DELETE FROM schemas WHERE revision < (SELECT max(revision) FROM schemas WHERE revision <= ?)"
+_FORGET_COUNTERS = "DELETE FROM counters"
+_COUNT_UNDER = "INSERT INTO counters(name, filter) VALUES (?, ?)"
 
 
 def _last(part: Part) -> str:
@@ -122,6 +124,11 @@ class SQLIntake:
         self._link.run(_FORGET_ENDED, (floor.number,))
         self._link.run(_FORGET_EXPIRED, (floor.stamp, floor.number))
         self._link.run(_FORGET_SCHEMAS, (floor.number,))
+
+    def count_under(self, counters: Mapping[str, str]) -> None:
+        """Make these all that is registered to be counted, by name."""
+        self._link.run(_FORGET_COUNTERS)
+        self._link.run_many(_COUNT_UNDER, counters.items())
 
     def finish(self) -> None:
         """Open the store to everybody, at the mark's goal."""

@@ -67,6 +67,7 @@ _REQUEST = (
     "SELECT number, nonce, stamp, principal, payload, not_after, answer FROM revisions"
     " WHERE request_id = ? AND number <= ?"
 )
+_COUNTERS = "SELECT name, filter FROM counters ORDER BY name"
 _NAME_ID = "SELECT id FROM names WHERE name = ? AND id <= ?"
 _NAME = "SELECT name FROM names WHERE id = ? AND id <= ?"
 _NAMES = "SELECT id, name FROM names WHERE id > ? AND id <= ? ORDER BY id"
@@ -184,6 +185,10 @@ class Reader:
         """The committed write that carried `request_id`."""
         row = self._link.one(_REQUEST, (request_id, self._pin.head.number))
         return Request(Revision(*row[:3]), *row[3:]) if row else None
+
+    def counters(self) -> dict[str, str]:
+        """What is registered to be counted, by name; sorted."""
+        return dict(self._link.all(_COUNTERS))
 
     def name_id(self, name: str) -> int | None:
         """The number of a type or relation name."""

@@ -49,6 +49,10 @@ _REVISION = (
     "INSERT INTO revisions(number, nonce, predecessor, stamp, principal, actor, reason, request_id, payload, metadata,"
     " not_after, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_COUNT_UNDER = (
+    "INSERT INTO counters(name, filter) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET filter = excluded.filter"
+)
+_COUNT_NO_MORE = "DELETE FROM counters WHERE name = ?"
 _LIVING = "t.deleted IS NULL AND (t.expires IS NULL OR t.expires > ?)"
 _KINDS = (
     "SELECT r.type, t.relation, s.type, t.subject_relation, s.key = '*', r.key = '*', t.expires IS NOT NULL, t.caveat,"
@@ -225,6 +229,14 @@ class SQLTransaction(Reader):
             if current is None or current.text != text:
                 self._link.run(_SCHEMA, (self.number, text))
                 self._changes += 1
+
+    def count_under(self, name: str, filter: str | None) -> None:
+        """Register what is counted under a name, or with None forget it."""
+        with self._all_or_nothing():
+            if filter is None:
+                self._link.run(_COUNT_NO_MORE, (name,))
+            else:
+                self._link.run(_COUNT_UNDER, (name, filter))
 
     def kinds(self) -> Iterator[Kind]:
         """The kinds of all living tuples, this write's own included."""

@@ -130,11 +130,17 @@ _CAVEATS = (
             strftime('%s', 'now') * 1000000 + (substr(strftime('%f', 'now'), 4) + 1) * 1000))""",
 )
 
+_COUNTERS = (
+    # What is counted under which name. No revision has it: what is registered is asked at the newest alone.
+    "CREATE TABLE counters(name TEXT PRIMARY KEY, filter TEXT NOT NULL) STRICT, WITHOUT ROWID",
+)
+
 _STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("first layout", _FIRST),
     ("expirations", _EXPIRATIONS),
     ("history", _HISTORY),
     ("caveats", _CAVEATS),
+    ("counters", _COUNTERS),
 )
 
 FORMAT = len(_STEPS)

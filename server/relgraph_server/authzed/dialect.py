@@ -15,10 +15,12 @@ from authzed.api.v1 import (
 )
 from authzed.api.v1.experimental_service_pb2_grpc import add_ExperimentalServiceServicer_to_server
 from authzed.api.v1.permission_service_pb2_grpc import add_PermissionsServiceServicer_to_server
+from authzed.api.v1.schema_service_pb2_grpc import add_SchemaServiceServicer_to_server
 
 from relgraph.errors import KeyRefused, Unauthenticated
 from relgraph_server.authzed.experimental import ExperimentalService
 from relgraph_server.authzed.permissions import PermissionsService
+from relgraph_server.authzed.schema_service import SchemaService
 from relgraph_server.authzed.statuses import error_status
 from relgraph_server.authzed.summaries import summary_of
 from relgraph_server.scopes import Row, Scopes
@@ -89,6 +91,8 @@ WRITES: Final = frozenset(
         "ImportBulkRelationships",
         "BulkImportRelationships",
         "WriteSchema",
+        "ExperimentalRegisterRelationshipCounter",
+        "ExperimentalUnregisterRelationshipCounter",
     }
 )
 """Its methods that change something in the store."""
@@ -170,4 +174,5 @@ def add_services(server: grpc.aio.Server, asking: Asking, watchers: Watchers) ->
     """Serve the dialect's services, by what is asked through and those who watch."""
     del watchers
     add_PermissionsServiceServicer_to_server(PermissionsService(asking), server)
+    add_SchemaServiceServicer_to_server(SchemaService(asking), server)
     add_ExperimentalServiceServicer_to_server(ExperimentalService(asking), server)

@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from authzed.api.v1 import experimental_service_pb2 as pb
+from authzed.api.v1 import schema_service_pb2 as schemas
 from authzed.api.v1.experimental_service_pb2_grpc import ExperimentalServiceServicer
 
 from relgraph_server.authzed.bulk import Bulk
 from relgraph_server.authzed.checks import Checks
+from relgraph_server.authzed.counters import Counters
+from relgraph_server.authzed.schemas import Schemas, as_newer, as_older
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc.aio
-    from authzed.api.v1 import experimental_service_pb2 as pb
     from google.protobuf.message import Message
 
     from relgraph_server.asking import Asking
@@ -31,6 +34,8 @@ class ExperimentalService(ExperimentalServiceServicer):
     def __init__(self, asking: Asking) -> None:
         self._bulk = Bulk(asking)
         self._checks = Checks(asking)
+        self._counters = Counters(asking)
+        self._schemas = Schemas(asking)
 
     async def BulkCheckPermission(
         self, request: pb.BulkCheckPermissionRequest, context: Context
@@ -47,3 +52,49 @@ class ExperimentalService(ExperimentalServiceServicer):
     async def BulkExportRelationships(self, request: pb.BulkExportRelationshipsRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
         """Send all tuples."""
         await self._bulk.give_old(request, context)
+
+    async def ExperimentalReflectSchema(
+        self, request: pb.ExperimentalReflectSchemaRequest, context: Context
+    ) -> pb.ExperimentalReflectSchemaResponse:
+        """Return a schema as messages."""
+        reply = await self._schemas.reflect(as_newer(request, schemas.ReflectSchemaRequest), context)
+        return as_older(reply, pb.ExperimentalReflectSchemaResponse)
+
+    async def ExperimentalComputablePermissions(
+        self, request: pb.ExperimentalComputablePermissionsRequest, context: Context
+    ) -> pb.ExperimentalComputablePermissionsResponse:
+        """Return what a subject could get into."""
+        reply = await self._schemas.computable(as_newer(request, schemas.ComputablePermissionsRequest), context)
+        return as_older(reply, pb.ExperimentalComputablePermissionsResponse)
+
+    async def ExperimentalDependentRelations(
+        self, request: pb.ExperimentalDependentRelationsRequest, context: Context
+    ) -> pb.ExperimentalDependentRelationsResponse:
+        """Return what a permission reads."""
+        reply = await self._schemas.dependent(as_newer(request, schemas.DependentRelationsRequest), context)
+        return as_older(reply, pb.ExperimentalDependentRelationsResponse)
+
+    async def ExperimentalDiffSchema(
+        self, request: pb.ExperimentalDiffSchemaRequest, context: Context
+    ) -> pb.ExperimentalDiffSchemaResponse:
+        """Compare a schema with the one in force."""
+        reply = await self._schemas.diff(as_newer(request, schemas.DiffSchemaRequest), context)
+        return as_older(reply, pb.ExperimentalDiffSchemaResponse)
+
+    async def ExperimentalRegisterRelationshipCounter(
+        self, request: pb.ExperimentalRegisterRelationshipCounterRequest, context: Context
+    ) -> pb.ExperimentalRegisterRelationshipCounterResponse:
+        """Count tuples under a name from now on."""
+        return await self._counters.register(request, context)
+
+    async def ExperimentalCountRelationships(
+        self, request: pb.ExperimentalCountRelationshipsRequest, context: Context
+    ) -> pb.ExperimentalCountRelationshipsResponse:
+        """Count by a name."""
+        return await self._counters.count(request, context)
+
+    async def ExperimentalUnregisterRelationshipCounter(
+        self, request: pb.ExperimentalUnregisterRelationshipCounterRequest, context: Context
+    ) -> pb.ExperimentalUnregisterRelationshipCounterResponse:
+        """Forget a counter."""
+        return await self._counters.unregister(request, context)

@@ -81,6 +81,8 @@ STATUS_OF: Final[dict[type[errors.RelgraphError], Row]] = {
     errors.NotPermitted: Row(_Code.PERMISSION_DENIED),
     errors.TooManyMatches: Row(_INVALID, "TOO_MANY_RELATIONSHIPS_FOR_TRANSACTIONAL_DELETE"),
     errors.UniversalMatches: Row(_FAILED),
+    errors.CounterExists: Row(_FAILED, "COUNTER_ALREADY_REGISTERED", {"counter": "counter_name"}),
+    errors.UnknownCounter: Row(_FAILED, "COUNTER_NOT_REGISTERED", {"counter": "counter_name"}),
     # SpiceDB walks such circles until it is too deep, so its clients know this reason.
     errors.Undecided: Row(_FAILED, "MAXIMUM_DEPTH_EXCEEDED"),
     errors.Conditional: Row(_FAILED),
@@ -108,8 +110,6 @@ class Said(Enum):
 
     CAVEAT_PARAMETER = Row(_INVALID, "CAVEAT_PARAMETER_TYPE_ERROR")
     CONTEXT_TOO_LARGE = Row(_INVALID, "MAX_RELATIONSHIP_CONTEXT_SIZE")
-    COUNTER_EXISTS = Row(_FAILED, "COUNTER_ALREADY_REGISTERED")
-    COUNTER_UNKNOWN = Row(_FAILED, "COUNTER_NOT_REGISTERED")
     CURSOR = Row(_INVALID, "INVALID_CURSOR")
     FILTER = Row(_INVALID, "INVALID_FILTER")
     INEXPRESSIBLE = Row(_FAILED, "UNSPECIFIED")
