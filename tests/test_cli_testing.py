@@ -183,7 +183,7 @@ REFUSED = [
 def test_a_file_that_cannot_be_read_is_bad_input(
     text: str, problem: str, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
-    """What is misspelt, of an old format, doubled or refused by the schema ends with 2, at its line, before any claim."""
+    """What is misspelt, of an old format, doubled or refused by the schema ends with 2, at its line, unjudged."""
     path = tmp_path / "claims.yaml"
     path.write_text(text)
     code, output, errors = run(str(path))

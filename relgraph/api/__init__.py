@@ -5,6 +5,7 @@ from __future__ import annotations
 from relgraph.api.authorizer import Authorizer, open_authorizer
 from relgraph.api.bests import Ways
 from relgraph.api.dumping import Dump
+from relgraph.api.establishing import establish, require_empty
 from relgraph.api.observing import Observer
 from relgraph.api.traces import Trace
 from relgraph.api.upkeep import backup, restore, verify
@@ -22,7 +23,9 @@ __all__ = [
     "Watch",
     "Ways",
     "backup",
+    "establish",
     "open_authorizer",
+    "require_empty",
     "restore",
     "verify",
 ]

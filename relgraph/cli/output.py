@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from relgraph.cli.journal import Progress
     from relgraph.schema.lints import Finding
+    from relgraph.spicedb import Moved
     from relgraph.store.migration import Migrated
     from relgraph.tuples import RelationTuple
 
@@ -58,6 +59,8 @@ __all__ = [
     "imported_text",
     "migrated_json",
     "migrated_text",
+    "moved_json",
+    "moved_text",
     "on_terminal",
     "orphan_json",
     "print_json",
@@ -304,6 +307,22 @@ def migrated_text(migrated: Migrated, seconds: float) -> Iterator[str]:
     again = ", taken up from before" if migrated.continued else ""
     yield f"revision {migrated.revision}: {counts}, in {seconds:.2f} s{again}"
     yield f"both stores hold the same, sha256 {migrated.digest.sha256}"
+
+
+def moved_json(moved: Moved, seconds: float) -> Json:
+    """The shape of a migration from or to SpiceDB that took so many seconds."""
+    return {
+        "revision": moved.revision,
+        "counts": {"definitions": moved.definitions, "caveats": moved.caveats, "tuples": moved.tuples},
+        "seconds": round(seconds, 3),
+    }
+
+
+def moved_text(moved: Moved, seconds: float) -> Iterator[str]:
+    """A migration from or to SpiceDB that took so many seconds, in one line."""
+    counts = {"definition": moved.definitions, "caveat": moved.caveats, "tuple": moved.tuples}
+    shown = ", ".join(f"{count:,} {what}{'s' * (count != 1)}" for what, count in counts.items())
+    yield f"revision {moved.revision}: {shown}, in {seconds:.2f} s; both sides count the same"
 
 
 def tuple_json(tuple_: RelationTuple) -> Json:

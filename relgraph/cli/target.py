@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from relgraph.client import Client
     from relgraph.store.base import Store
 
-__all__ = ["ACCESS", "Door", "Target", "access_of", "open_bare", "open_target", "target_of"]
+__all__ = ["ACCESS", "Door", "Target", "access_of", "open_bare", "open_target", "require_file", "target_of"]
 
 Door: TypeAlias = "Authorizer | Client"
 """Whoever answers a command: both have the same methods."""
@@ -94,7 +94,7 @@ def open_target(target: Target, *, creates: bool = False) -> Door:
     if target.server:
         return _client(target.server, target.access)
     assert target.store is not None
-    _require_file(target.store, may_be_new=creates)
+    require_file(target.store, may_be_new=creates)
     from relgraph.api import open_authorizer  # noqa: PLC0415  (the engine is not needed to reach a server)
 
     return open_authorizer(target.store)
@@ -105,13 +105,14 @@ def open_bare(url: str, *, creates: bool = False) -> Store:
 
     Raises as `open_target`.
     """
-    _require_file(url, may_be_new=creates)
+    require_file(url, may_be_new=creates)
     from relgraph.store import open_store  # noqa: PLC0415  (not needed to reach a server)
 
     return open_store(url, clock=lambda: time.time_ns() // 1000, random=os.urandom)
 
 
-def _require_file(url: str, *, may_be_new: bool) -> None:
+def require_file(url: str, *, may_be_new: bool) -> None:
+    """Raise InvalidSetting for a store in memory, and StoreUnavailable for one that is not there and has to be."""
     if url == _SQLITE_MEMORY:
         raise InvalidSetting(f"{quoted(url)} is a store in memory, which ends with the command; name a file")
     if may_be_new:

@@ -12,7 +12,7 @@ __all__ = ["without_password"]
 # the rest of it must not be taken for a host. The scheme may be another program's (`postgresql+psycopg`), or mistyped.
 _BEHIND_USER: Final = re.compile(r"(?s)^((?:[\w+.-]*+:(?=/))?+/*[^:@?/]*):.*@")
 # Mistyped names included: what they hold is a password all the same.
-_SECRET: Final = re.compile(r"(?i)pas|pwd|secret|scram")
+_SECRET: Final = re.compile(r"(?i)pas|pwd|secret|scram|tok")
 # Each word is looked at once, however long it is: what stands for a URL may be anything.
 _WORD: Final = re.compile(r"(?<!\w)\w++\s*+=\s*+")
 _VALUE: Final = re.compile(r"'[^']*'|\S+")

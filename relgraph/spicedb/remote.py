@@ -1,0 +1,125 @@
+"""A SpiceDB, or whatever serves its interface, as far as moving needs it: schema and tuples, all of them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+import grpc
+from authzed.api.v1 import core_pb2, permission_service_pb2, schema_service_pb2
+from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceStub
+from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceStub
+
+from relgraph import errors
+from relgraph.dialing import dial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from relgraph.spicedb.address import Address
+
+__all__ = ["PAGE", "SpiceDB"]
+
+PAGE: Final = 1_000
+"""How many tuples one message carries."""
+
+_ANSWER_S_MAX: Final = 60.0
+# A page of tuples with long contexts is longer than gRPC takes by itself.
+_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+_KINDS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
+    grpc.StatusCode.UNAVAILABLE: errors.ServerUnavailable,
+    grpc.StatusCode.CANCELLED: errors.ServerUnavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
+    grpc.StatusCode.UNIMPLEMENTED: errors.Unsupported,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
+    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidInput,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
+    grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
+    grpc.StatusCode.OUT_OF_RANGE: errors.RevisionUnavailable,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: errors.KeyRefused,
+}
+
+
+class SpiceDB:
+    """The server at an address; a context manager. What fails raises the error of relgraph that says the same."""
+
+    def __init__(self, address: Address) -> None:
+        self._where = str(address)
+        self._channel = dial(address.target, address.access, _OPTIONS)
+        self._schemas = SchemaServiceStub(self._channel)
+        self._permissions = PermissionsServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._channel.close()
+
+    def __str__(self) -> str:
+        return self._where
+
+    def schema(self) -> tuple[str, str]:
+        """Return the schema's text, empty before the first, and the ZedToken that it was read at."""
+        with self._telling():
+            try:
+                answer = self._schemas.ReadSchema(schema_service_pb2.ReadSchemaRequest(), timeout=_ANSWER_S_MAX)
+            except grpc.RpcError as problem:
+                if problem.code() is grpc.StatusCode.NOT_FOUND:
+                    return "", ""
+                raise
+        return answer.schema_text, answer.read_at.token
+
+    def write_schema(self, text: str) -> None:
+        """Put a schema in force; an empty one takes away what is there."""
+        with self._telling():
+            self._schemas.WriteSchema(schema_service_pb2.WriteSchemaRequest(schema=text), timeout=_ANSWER_S_MAX)
+
+    def export(self, token: str = "") -> Iterator[Sequence[core_pb2.Relationship]]:
+        """Yield every tuple there is at a ZedToken, or now, in pages."""
+        consistency = permission_service_pb2.Consistency(fully_consistent=True)
+        if token:
+            consistency = permission_service_pb2.Consistency(at_exact_snapshot=core_pb2.ZedToken(token=token))
+        request = permission_service_pb2.ExportBulkRelationshipsRequest(consistency=consistency, optional_limit=PAGE)
+        with self._telling():
+            call = self._permissions.ExportBulkRelationships(request)
+            try:
+                for page in call:
+                    yield page.relationships
+            finally:
+                call.cancel()
+
+    def load(self, pages: Iterable[Sequence[core_pb2.Relationship]]) -> int:
+        """Create tuples, all in one transaction there; return how many it says."""
+        requests = (permission_service_pb2.ImportBulkRelationshipsRequest(relationships=page) for page in pages)
+        with self._telling():
+            call = self._permissions.ImportBulkRelationships.future(requests)
+            try:
+                return call.result().num_loaded
+            finally:
+                # Else an interrupted one goes on by itself, and may be committed.
+                call.cancel()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Raise a failed call as an error of relgraph."""
+        try:
+            yield
+        except grpc.RpcError as problem:
+            raise self._error(problem) from None
+
+    def _error(self, problem: grpc.RpcError) -> errors.RelgraphError:
+        code, said = problem.code(), errors.quoted(problem.details() or "", 400)
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return errors.ServerUnavailable(
+                f"{self._where} cannot be reached: {said}; is it running, is the address right, and does it take "
+                "`insecure` or `tls` as the URL says?"
+            )
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            return _KINDS[code](f"{self._where} refuses the key: {said}; give its preshared key as `token=`")
+        kind = _KINDS.get(code, errors.RelgraphError)
+        return kind(f"{self._where} answered {code.name}: {said}; nothing was changed by this call")
