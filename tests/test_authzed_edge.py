@@ -1,4 +1,4 @@
-"""The edge of the server in SpiceDB's dialect: keys, scopes, the audit log, settings, and what is told of its methods."""
+"""The edge of the server in SpiceDB's dialect: keys, scopes, the audit log, settings, and what reflection tells."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ METHODS: dict[str, MethodDescriptor] = {
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-EXACTLY = {"consistency": pb.Consistency(at_exact_snapshot=core_pb2.ZedToken(token="x"))}
-FRESH = {"consistency": pb.Consistency(at_least_as_fresh=core_pb2.ZedToken(token="x"))}
-IF = {"optional_preconditions": [meta(True, "doc:plan")]}
+CHECK = "/authzed.api.v1.PermissionsService/CheckPermission"
+EXACTLY: dict[str, object] = {"consistency": pb.Consistency(at_exact_snapshot=core_pb2.ZedToken(token="x"))}
+FRESH: dict[str, object] = {"consistency": pb.Consistency(at_least_as_fresh=core_pb2.ZedToken(token="x"))}
+IF: dict[str, object] = {"optional_preconditions": [meta(True, "doc:plan")]}
 
 
 @pytest.fixture
@@ -119,12 +120,14 @@ def test_every_set_of_scopes(method: str) -> None:
 
 
 def test_bearers_are_answered_as_spicedb_answers_them(tmp_path: Path, authorizer: Authorizer) -> None:
-    """Without a key UNAUTHENTICATED, with a wrong one PERMISSION_DENIED in SpiceDB's words, with a right one an answer."""
+    """Without a key UNAUTHENTICATED, with a wrong one PERMISSION_DENIED in SpiceDB's words, else an answer."""
     secret = add_key(tmp_path / "keys", "app", ["check"])
     asked = ask("doc:plan#view@user:ann")
     with in_process(authorizer, guarded(tmp_path / "keys")) as address:
         with grpc.insecure_channel(address) as channel:
-            call = channel.unary_unary("/authzed.api.v1.PermissionsService/CheckPermission")
+            call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                "/authzed.api.v1.PermissionsService/CheckPermission"
+            )
             for metadata in ((), (("authorization", "Bearer "),), (("authorization", "Basic x"),)):
                 with pytest.raises(grpc.RpcError) as caught:
                     call(asked.SerializeToString(), metadata=metadata, timeout=10)
@@ -223,7 +226,7 @@ def _listed(address: str) -> set[str]:
     with grpc.insecure_channel(address) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
-        (answer,) = stub.ServerReflectionInfo(iter([request]))
+        (answer,) = stub.ServerReflectionInfo(iter([request]))  # type: ignore[operator]
     return {each.name for each in answer.list_services_response.service}
 
 
@@ -246,12 +249,12 @@ def test_dialects_are_served_as_set(dialects: str, theirs: bool, ours: bool) -> 
 
 def test_a_dialect_that_is_none_is_refused() -> None:
     """A name that is no dialect's is refused with what was probably meant."""
-    with pytest.raises(InvalidSetting, match="did you mean `authzed.api.v1`"):
+    with pytest.raises(InvalidSetting, match=r"did you mean `authzed\.api\.v1`"):
         load_settings({"store": "sqlite://", "dialects": "relgraph.v1,authzed.api.v2"}, {})
 
 
 def test_without_its_package_the_dialect_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where `authzed` is not installed, naming the dialect is an error that says so, and not naming it leaves it out."""
+    """Where `authzed` is not installed, naming the dialect is an error, and not naming it leaves it out."""
     for name in [name for name in sys.modules if name.startswith("relgraph_server.authzed")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("authzed", "authzed.api", "authzed.api.v1"):
@@ -279,5 +282,7 @@ def test_both_dialects_answer_from_one_store(authorizer: Authorizer) -> None:
 def test_what_is_not_a_message_is_refused() -> None:
     """Bytes that are no request are the caller's mistake in this dialect too."""
     with opened() as (_, authorizer), in_process(authorizer) as address, grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary("/authzed.api.v1.PermissionsService/CheckPermission")
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/authzed.api.v1.PermissionsService/CheckPermission"
+        )
         assert refusal_of(lambda: call(b"\xff\xff", timeout=10)).code == "INVALID_ARGUMENT"
