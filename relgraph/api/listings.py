@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from relgraph.answers import Found, Verdict
 from relgraph.api.deadlines import ends_at
-from relgraph.api.deciding import undecided
+from relgraph.api.undecided import undecided
 from relgraph.api.worlds import Brought, world_of
 from relgraph.contexts import Context
 from relgraph.engine import SubjectScope, Walk, check, resources, subjects
