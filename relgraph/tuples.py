@@ -432,10 +432,9 @@ class TupleFilter:
 
     def __str__(self) -> str:
         """Return the text that `parse` reads; empty where every tuple matches, `doc:a…` where ids begin with `a`."""
-        begins = None if self.resource_id_prefix is None else f"{self.resource_id_prefix}…"
         parts = (
             ("", self.resource_type),
-            (":", self.resource_id or begins),
+            (":", self.resource_id or (self.resource_id_prefix and f"{self.resource_id_prefix}…")),
             ("#", self.relation),
             ("@", self.subject_type),
             (":", self.subject_id),
