@@ -21,9 +21,14 @@ from authzed.api.v1 import (
     WriteRelationshipsRequest,
 )
 from authzed.api.v1 import watch_service_pb2 as pb
+from hypothesis import given
+from hypothesis import strategies as st
 
 import relgraph
+from relgraph.errors import InvalidInput
 from relgraph.revision import Token
+from relgraph_server.authzed.watches import Telling
+from relgraph_server.feed import Stand
 from relgraph_server.keyfile import revoke_key
 from relgraph_server.settings import Settings
 from tests.keys_kit import add_key, guarded
@@ -340,3 +345,30 @@ def test_who_does_not_read_is_cut_off_and_told_where_to_go_on(authorizer: relgra
             while through(read[-1]) < head:
                 read.append(next(again))
     assert list(range(through(read[0]), head + 1)) == list(dict.fromkeys(map(through, read)))
+
+
+_texts = st.sampled_from(["", "doc", "group", "a", "*", "a|b", "No Type", "x" * 200, "\x00", "ä", "..."])
+_filters = st.builds(
+    RelationshipFilter,
+    resource_type=_texts,
+    optional_resource_id=_texts,
+    optional_resource_id_prefix=_texts,
+    optional_relation=_texts,
+    optional_subject_filter=st.none() | st.builds(SubjectFilter, subject_type=_texts, optional_subject_id=_texts),
+)
+
+
+@given(types=st.lists(_texts, max_size=3), filters=st.lists(_filters, max_size=3), token=st.none() | _texts)
+def test_whatever_is_asked_for_is_read_or_refused(
+    types: list[str], filters: list[RelationshipFilter], token: str | None
+) -> None:
+    """A request brings a selection, or INVALID_ARGUMENT, and nothing else."""
+    request = WatchRequest(optional_object_types=types, optional_relationship_filters=filters)
+    if token is not None:
+        behind(token, request)
+    try:
+        telling = Telling(request)
+    except InvalidInput:
+        return
+    assert not (types and filters)
+    assert telling.checkpoint(Stand(1, b"", "t")) is None
