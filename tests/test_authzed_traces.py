@@ -288,3 +288,17 @@ def test_what_is_undefined_is_refused_with_a_trace_as_without(authorizer: relgra
             problems.append((raised.value.code(), raised.value.details()))
     assert problems[0] == problems[1]
     assert problems[0][0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_what_the_types_decide_has_a_trace_too(authorizer: relgraph.Authorizer) -> None:
+    """A question that looks the wrong way round is NO here, and its trace is that alone."""
+    authorizer.write_schema("definition user { relation edit: user }\ndefinition doc { relation edit: user }")
+    asked = request(with_tracing=True)
+    asked.resource.CopyFrom(ObjectReference(object_type="user", object_id="anna"))
+    asked.subject.object.CopyFrom(ObjectReference(object_type="doc", object_id="a"))
+    with in_process(authorizer) as address:
+        found = asked_of(address).CheckPermission(asked)
+    assert found.permissionship == found.PERMISSIONSHIP_NO_PERMISSION
+    assert found.debug_trace.check.result == _Trace.PERMISSIONSHIP_NO_PERMISSION
+    assert found.debug_trace.check.subject == asked.subject
+    assert not found.debug_trace.check.sub_problems.traces
