@@ -90,7 +90,11 @@ def _relations(draw: st.DrawFn, names: Mapping[str, list[str]], wild: set[tuple[
         candidates = [Kind("user"), Kind("user"), *(Kind(other) for other in names)]
         if "usersets" in features:
             pairs = [(other, member) for other, members in names.items() for member in members]
-            candidates += [Kind(other, member) for other, member in pairs if (other, member) not in wild]
+            # Of the own type a wild one may be taken, by what is wild itself and so told of as wild elsewhere.
+            own = type_ if (type_, name) in wild else ""
+            candidates += [
+                Kind(other, member) for other, member in pairs if other == own or (other, member) not in wild
+            ]
         if (type_, name) in wild:
             candidates += [Kind(other, wildcard=True) for other in names]
         chosen = draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=4))
