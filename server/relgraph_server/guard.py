@@ -96,8 +96,8 @@ STRANGE_BYTES_MAX: Final = 4 << 10
 def check_items(message: Message, items_max: int, contexts: Mapping[str, tuple[str, ...]] = CONTEXTS) -> None:
     """Raise LimitExceeded when the lists of a message hold more: a few bytes an item would cost a thousand times that.
 
-    What a context holds counts as well, at any depth, where `contexts` says that there is one; any other list within an item of a list is not looked for, since
-    no request has one that is served.
+    What a context holds counts as well, at any depth, where `contexts` says that there is one; any other list within an
+    item of a list is not looked for, since no request has one that is served.
     """
     items = _items(message, items_max, contexts)
     if items > items_max:

@@ -253,8 +253,6 @@ class Checks:
                 f"{len(request.items)} checks are over the limit of {ITEMS_MAX} in one request; split them",
                 {"check_count": str(len(request.items)), "maximum_checks_allowed": str(ITEMS_MAX)},
             )
-        if not request.items:
-            raise checked.invalid("items", "value must contain at least 1 item(s)")
         questions = [Question.of(each, f"items[{index}].") for index, each in enumerate(_items(request))]
         consistency = consistency_of(request)
         return await self._ask(lambda left: decide_each(self._authorizer, questions, consistency, left), context)
