@@ -84,7 +84,7 @@ _NOW, _REVISION = 100, 10
 @st.composite
 def _relations(draw: st.DrawFn, names: Mapping[str, list[str]], wild: set[tuple[str, str]], type_: str,
                features: frozenset[str]) -> dict[str, tuple[Kind, ...]]:  # fmt: skip
-    """Relations of one type: wildcards only where `wild`, usersets never of a wild relation."""
+    """Relations of one type: wildcards only where `wild`, usersets of a wild relation only in its own type."""
     relations = {}
     for name in [each for each in names[type_] if each in _RELATIONS]:
         candidates = [Kind("user"), Kind("user"), *(Kind(other) for other in names)]
