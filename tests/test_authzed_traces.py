@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 import pytest
@@ -16,12 +16,16 @@ from authzed.api.v1 import (
     SubjectReference,
 )
 from authzed.api.v1 import debug_pb2 as debug
+from google.protobuf import text_format
 from google.protobuf.struct_pb2 import Struct
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # carries no py.typed
+from grpc_status import rpc_status
 
 import relgraph
 from relgraph.answers import Verdict
+from relgraph.contexts import Context
 from relgraph.tuples import Object, Subject
-from relgraph_server.authzed.traces import CUT, TRACE_HEADER, WHOLE, debug_information, nodes_max
+from relgraph_server.authzed.traces import CUT, TRACE_DETAIL, TRACE_HEADER, WHOLE, debug_information, nodes_max
 from tests.keys_kit import add_key, guarded
 from tests.serving import in_process
 
@@ -63,7 +67,8 @@ def authorizer() -> Iterator[relgraph.Authorizer]:
 
 def traced(authorizer: relgraph.Authorizer, question: str, **brought: object) -> debug.DebugInformation:
     """What a client reads of the trace of one question."""
-    told = debug_information(authorizer.trace([question], context=brought)[0])
+    trace = authorizer.trace([question], context=brought)[0]
+    told = debug_information(trace, 1 << 20, trace.schema)
     return debug.DebugInformation.FromString(told.SerializeToString())
 
 
@@ -73,7 +78,7 @@ def subject_of(message: _Trace) -> Subject:
     return Subject(found.object_type, found.object_id, message.subject.optional_relation)
 
 
-def problems(root: _Trace) -> list[_Trace]:
+def problems_of(root: _Trace) -> list[_Trace]:
     """A problem and all below it."""
     found = [root]
     for each in found:
@@ -93,7 +98,7 @@ def lines(message: _Trace, depth: int = 0) -> list[str]:
 def check_true(authorizer: relgraph.Authorizer, root: _Trace, **brought: object) -> int:
     """Ask every problem of a tree as a question of its own; say how many were asked."""
     asked = 0
-    for each in problems(root):
+    for each in problems_of(root):
         if each.subject.object.object_id != "*":
             resource = Object(each.resource.object_type, each.resource.object_id)
             found = authorizer.decide(subject_of(each), each.permission, resource, context=brought)
@@ -134,12 +139,12 @@ def test_a_tree_says_how_it_was_resolved(authorizer: relgraph.Authorizer) -> Non
         touch=["group:a#member@group:b#member", "group:b#member@group:a#member", "doc:a#owner@group:a#member"]
     )
     found = traced(authorizer, "doc:a#owner@user:anna").check
-    assert all(each.WhichOneof("resolution") for each in problems(found))
-    cached = [each for each in problems(found) if each.was_cached_result]
+    assert all(each.WhichOneof("resolution") for each in problems_of(found))
+    cached = [each for each in problems_of(found) if each.was_cached_result]
     assert ["group:a"] == [f"{each.resource.object_type}:{each.resource.object_id}" for each in cached]
-    twin = [each for each in problems(found) if each.trace_operation_id == cached[0].trace_operation_id]
+    twin = [each for each in problems_of(found) if each.trace_operation_id == cached[0].trace_operation_id]
     assert len(twin) == 2
-    assert {WHOLE} == {each.source for each in problems(found)}
+    assert {WHOLE} == {each.source for each in problems_of(found)}
     check_true(authorizer, found)
 
 
@@ -158,7 +163,7 @@ def test_a_caveat_is_told_with_its_tuple(
     authorizer.write(touch=['doc:a#owner@user:anna[near:{"limit":5}]'])
     brought = {"site": site} if site else {}
     root = traced(authorizer, "doc:a#edit@user:anna", **brought).check
-    (owner,) = (each for each in problems(root) if each.permission == "owner")
+    (owner,) = (each for each in problems_of(root) if each.permission == "owner")
     info = owner.caveat_evaluation_info
     assert (info.caveat_name, info.result, owner.result) == ("near", result, RESULTS[verdict])
     assert "site == 'north'" in info.expression
@@ -179,9 +184,9 @@ def test_a_trace_tells_when_it_ends(authorizer: relgraph.Authorizer) -> None:
     """Where a tuple expires, what hangs on it says when."""
     authorizer.write(touch=["doc:a#owner@user:anna[expiration:2999-01-01T00:00:00Z]", "doc:b#owner@user:anna"])
     root = traced(authorizer, "doc:a#edit@user:anna").check
-    assert {each.optional_expires_at.ToJsonString() for each in problems(root)} == {"2999-01-01T00:00:00Z"}
+    assert {each.optional_expires_at.ToJsonString() for each in problems_of(root)} == {"2999-01-01T00:00:00Z"}
     root = traced(authorizer, "doc:b#edit@user:anna").check
-    assert not any(each.HasField("optional_expires_at") for each in problems(root))
+    assert not any(each.HasField("optional_expires_at") for each in problems_of(root))
 
 
 def test_deep_data_is_told_as_deep_as_it_can_be_read(authorizer: relgraph.Authorizer) -> None:
@@ -190,8 +195,26 @@ def test_deep_data_is_told_as_deep_as_it_can_be_read(authorizer: relgraph.Author
     authorizer.write(touch=["doc:d300#owner@user:anna"])
     root = traced(authorizer, "doc:d0#edit@user:anna").check
     assert root.result == _Trace.PERMISSIONSHIP_HAS_PERMISSION
-    assert {CUT, WHOLE} == {each.source for each in problems(root)}
-    assert check_true(authorizer, root) > 100
+    assert {CUT, WHOLE} == {each.source for each in problems_of(root)}
+    assert check_true(authorizer, root) > 80
+
+
+def test_a_deep_context_is_left_out_where_it_could_not_be_read(authorizer: relgraph.Authorizer) -> None:
+    """What a caveat was given is told to a depth that clients read below any problem, and left out beyond it."""
+    deep = "caveat deep(value any) { value == 1 }\n"
+    authorizer.write_schema(SCHEMA.replace("caveat near", f"{deep}caveat near").replace("with near |", "with deep |"))
+    authorizer.write(touch=[f"doc:d{n}#parent@doc:d{n + 1}" for n in range(40)])
+    for depth, told in ((7, True), (20, False)):
+        value: object = 1
+        for _ in range(depth):
+            value = {"in": value}
+        context = Context.of({"value": value})
+        authorizer.write(touch=[f"doc:d{n}#owner@user:anna[deep:{context}]" for n in range(40)])
+        root = traced(authorizer, "doc:d0#edit@user:anna").check
+        owners = [each for each in problems_of(root) if each.HasField("caveat_evaluation_info")]
+        assert len(owners) > 20
+        assert {each.caveat_evaluation_info.HasField("context") for each in owners} == {told}
+        assert {WHOLE if told else CUT} == {each.source for each in owners if each.permission == "owner"}
 
 
 def test_wide_data_is_bounded_in_bytes(authorizer: relgraph.Authorizer) -> None:
@@ -200,10 +223,10 @@ def test_wide_data_is_bounded_in_bytes(authorizer: relgraph.Authorizer) -> None:
     for n in range(20):
         authorizer.write(touch=[f"group:g#member@group:{'y' * 1_000}{n}{m}#member" for m in range(20)])
     trace = authorizer.trace([f"doc:{'x' * 1_000}1#edit@user:anna"])[0]
-    assert debug_information(trace).ByteSize() < (1 << 20) + (1 << 17)
-    small = debug_information(trace, questions=100)
-    assert small.ByteSize() < (1 << 14) + len(SCHEMA)
-    assert CUT in {each.source for each in problems(small.check)}
+    assert debug_information(trace, 1 << 20, "").ByteSize() < (1 << 20) + (1 << 17)
+    small = debug_information(trace, 1 << 13, "")
+    assert small.ByteSize() < 1 << 14
+    assert CUT in {each.source for each in problems_of(small.check)}
     assert (nodes_max(1), nodes_max(100), nodes_max(10_000)) == (1_000, 100, 10)
 
 
@@ -275,16 +298,38 @@ def test_a_trace_needs_a_key_that_may_explain(authorizer: relgraph.Authorizer, t
                     assert raised.value.code() is code
 
 
-def test_what_is_undefined_is_refused_with_a_trace_as_without(authorizer: relgraph.Authorizer) -> None:
-    """An answer that a caveat leaves open is the same error, traced or not."""
+def test_what_is_undefined_is_refused_with_its_trace(authorizer: relgraph.Authorizer) -> None:
+    """An answer that a caveat leaves open is the same error, traced or not, and holds the trace that was asked for."""
     authorizer.write(touch=["doc:a#owner@user:anna[share]"])
     context = Struct()
     context.update({"parts": 0})
     with in_process(authorizer) as address:
-        problems = []
+        problems: list[tuple[int, str, str, dict[str, str]]] = []
         for traced in (False, True):
             with pytest.raises(grpc.RpcError) as raised:
                 asked_of(address).CheckPermission(request(context=context, with_tracing=traced))
-            problems.append((raised.value.code(), raised.value.details()))
+            problem = cast("grpc.Call", raised.value)
+            status, info = rpc_status.from_call(problem), error_details_pb2.ErrorInfo()
+            assert status is not None
+            status.details[0].Unpack(info)
+            problems.append((status.code, status.message, info.reason, dict(info.metadata)))
+    trace = problems[1][3].pop(TRACE_DETAIL)
     assert problems[0] == problems[1]
-    assert problems[0][0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert problems[0][2] == "ERROR_REASON_CAVEAT_EVALUATION_ERROR"
+    root = text_format.Parse(trace, debug.DebugInformation()).check
+    assert [each.permission for each in problems_of(root)] == ["edit", "owner"]
+    assert root.sub_problems.traces[0].caveat_evaluation_info.result == debug.CaveatEvalInfo.RESULT_UNEVALUATED
+
+
+def test_what_the_types_decide_has_a_trace_too(authorizer: relgraph.Authorizer) -> None:
+    """A question that looks the wrong way round is NO here, and its trace is that alone."""
+    authorizer.write_schema("definition user { relation edit: user }\ndefinition doc { relation edit: user }")
+    asked = request(with_tracing=True)
+    asked.resource.CopyFrom(ObjectReference(object_type="user", object_id="anna"))
+    asked.subject.object.CopyFrom(ObjectReference(object_type="doc", object_id="a"))
+    with in_process(authorizer) as address:
+        found = asked_of(address).CheckPermission(asked)
+    assert found.permissionship == found.PERMISSIONSHIP_NO_PERMISSION
+    assert found.debug_trace.check.result == _Trace.PERMISSIONSHIP_NO_PERMISSION
+    assert found.debug_trace.check.subject == asked.subject
+    assert not found.debug_trace.check.sub_problems.traces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -20,16 +21,24 @@ from authzed.api.v1 import (
     WriteRelationshipsRequest,
 )
 from authzed.api.v1 import watch_service_pb2 as pb
+from hypothesis import given
+from hypothesis import strategies as st
 
 import relgraph
+from relgraph.errors import InvalidInput
 from relgraph.revision import Token
+from relgraph_server.authzed.watches import Telling
+from relgraph_server.feed import Stand
+from relgraph_server.keyfile import revoke_key
+from relgraph_server.settings import Settings
 from tests.keys_kit import add_key, guarded
-from tests.serving import in_process
+from tests.serving import in_process, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+PATIENCE_S: Final = 60
 SCHEMA: Final = """use universal
 use expiration
 caveat near(site string) { site == 'north' }
@@ -58,7 +67,7 @@ def authorizer() -> Iterator[relgraph.Authorizer]:
 @contextmanager
 def watching(address: str, request: WatchRequest, token: str = "unused") -> Iterator[Iterator[WatchResponse]]:
     """What a request is told, by SpiceDB's own client, until the block ends."""
-    stream = InsecureClient(address, token).Watch(request, timeout=20)
+    stream = InsecureClient(address, token).Watch(request, timeout=PATIENCE_S)
     try:
         yield stream
     finally:
@@ -287,3 +296,79 @@ def test_a_watch_needs_a_key_that_may_read_history(authorizer: relgraph.Authoriz
         request = WatchRequest(optional_update_kinds=[CHECKPOINTS])
         with watching(address, request, secrets["feed"]) as stream:
             assert next(stream).is_checkpoint
+
+
+def test_a_key_that_is_taken_away_ends_its_watch(authorizer: relgraph.Authorizer, tmp_path: Path) -> None:
+    """Nothing is told any more to who shows a key that was revoked while the watch went on."""
+    keys = tmp_path / "keys.toml"
+    secret = add_key(keys, "feed", ["read", "history"])
+    add_key(keys, "other", ["read"])
+    with in_process(authorizer, guarded(keys)) as address:
+        with watching(address, WatchRequest(optional_update_kinds=[CHECKPOINTS]), secret) as stream:
+            assert next(stream).is_checkpoint
+            revoke_key(keys, "feed", datetime.now(UTC))
+            with pytest.raises(grpc.RpcError) as raised:
+                list(stream)
+        assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_watch_ends_as_the_server_does(authorizer: relgraph.Authorizer) -> None:
+    """When the server stops, each watch ends with UNAVAILABLE, on which clients come again by themselves."""
+    with in_process(authorizer) as address:
+        stream = InsecureClient(address, "unused").Watch(
+            WatchRequest(optional_update_kinds=[CHECKPOINTS]), timeout=PATIENCE_S
+        )
+        assert next(stream).is_checkpoint
+    with pytest.raises(grpc.RpcError) as raised:
+        list(stream)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_who_does_not_read_is_cut_off_and_told_where_to_go_on(authorizer: relgraph.Authorizer) -> None:
+    """A reader that falls behind what is kept ends with RESOURCE_EXHAUSTED; behind its last token it misses nothing."""
+    settings = Settings("unused:", listen="127.0.0.1:0", watch_backlog_revisions_max=20)
+    with running(authorizer, settings) as server:
+        stream = InsecureClient(server.address, "unused").Watch(
+            WatchRequest(optional_update_kinds=[CHECKPOINTS]), timeout=PATIENCE_S
+        )
+        read = [next(stream)]
+        while server._watchers.count:
+            many = [f"doc:{'d' * 900}{n}#owner@user:anna" for n in range(500)]
+            authorizer.write(touch=many)
+            authorizer.write(delete=many)
+        head = authorizer.write(touch=["doc:a#owner@user:anna"]).revision
+        with pytest.raises(grpc.RpcError) as raised:
+            read.extend(stream)
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert through(read[-1]) < head - 20
+        with watching(server.address, behind(read[-1].changes_through.token)) as again:
+            while through(read[-1]) < head:
+                read.append(next(again))
+    assert list(range(through(read[0]), head + 1)) == list(dict.fromkeys(map(through, read)))
+
+
+_texts = st.sampled_from(["", "doc", "group", "a", "*", "a|b", "No Type", "x" * 200, "\x00", "ä", "..."])
+_filters = st.builds(
+    RelationshipFilter,
+    resource_type=_texts,
+    optional_resource_id=_texts,
+    optional_resource_id_prefix=_texts,
+    optional_relation=_texts,
+    optional_subject_filter=st.none() | st.builds(SubjectFilter, subject_type=_texts, optional_subject_id=_texts),
+)
+
+
+@given(types=st.lists(_texts, max_size=3), filters=st.lists(_filters, max_size=3), token=st.none() | _texts)
+def test_whatever_is_asked_for_is_read_or_refused(
+    types: list[str], filters: list[RelationshipFilter], token: str | None
+) -> None:
+    """A request brings a selection, or INVALID_ARGUMENT, and nothing else."""
+    request = WatchRequest(optional_object_types=types, optional_relationship_filters=filters)
+    if token is not None:
+        behind(token, request)
+    try:
+        telling = Telling(request)
+    except InvalidInput:
+        return
+    assert not (types and filters)
+    assert telling.checkpoint(Stand(1, b"", "t")) is None

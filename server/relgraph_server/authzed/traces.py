@@ -10,12 +10,14 @@ Rule 2: the tree is bounded in nodes, in bytes and in depth, as clients read it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from authzed.api.v1 import debug_pb2 as debug
+from google.protobuf import text_format
 
 from relgraph.answers import Verdict
-from relgraph.errors import RelgraphError
+from relgraph.errors import Refused, RelgraphError
 from relgraph.revision import Consistency
 from relgraph.wire.contexts import context_message
 from relgraph.wire.parts import moment_message
@@ -37,10 +39,13 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Message, Message]
     _Asked = tuple[Subject, str, Object]
 
-__all__ = ["TRACE_HEADER", "Tracing", "debug_information", "decider", "nodes_max"]
+__all__ = ["TRACE_DETAIL", "TRACE_HEADER", "Tracing", "debug_information", "decider", "nodes_max"]
 
 TRACE_HEADER: Final = "io.spicedb.requestdebuginfo"
 """What clients send, as metadata, that know no `with_tracing`."""
+
+TRACE_DETAIL: Final = "debug_trace_proto_text"
+"""What of an error's details holds a trace, as text of its message."""
 
 WHOLE: Final = "relgraph:whole"
 CUT: Final = "relgraph:more"
@@ -50,8 +55,14 @@ _NODES_MIN: Final = 10
 _BULK_NODES_MAX: Final = 10_000
 _BYTES_MAX: Final = 1 << 20
 _SCHEMAS_BYTES_MAX: Final = 1 << 20
-# A sub-problem stands two messages deeper than its problem, and readers take a hundred in all.
-_DEPTH_MAX: Final = 40
+# Of what an error tells, with room for what is added to it on its way.
+_DETAILS_BYTES_MAX: Final = 1_600
+# A message takes several times its bytes as text; the last one leaves the question alone.
+_TEXT_SHARES: Final = (2, 4, 8, 1_000)
+# A sub-problem stands two messages deeper than its problem, a value in a context three deeper than what it is in, and
+# readers take a hundred in all.
+_DEPTH_MAX: Final = 30
+_CONTEXT_LEVELS_MAX: Final = 8
 
 _Trace = debug.CheckDebugTrace
 
@@ -96,21 +107,30 @@ class Tracing:
         """See `Authorizer.decide`."""
         asked = subject, permission, resource
         try:
-            (found,) = self.decide_many([asked], context=context, consistency=consistency, deadline=deadline)
+            (found,) = self._traces([asked], context, consistency, deadline)
         except RelgraphError as error:
             # There is no other question that it could be about.
             error.details.pop("index", None)
             raise
-        if found.verdict is not Verdict.UNDECIDED:
-            return found
-        # It knows best what is undefined about it.
-        exactly = Consistency.at_exactly(found.token)
-        return self._authorizer.decide(*asked, context=context, consistency=exactly, deadline=deadline)
+        if found.decision.verdict is not Verdict.UNDECIDED:
+            return found.decision
+        exactly = Consistency.at_exactly(found.decision.token)
+        try:
+            # It knows best what is undefined about it.
+            return self._authorizer.decide(*asked, context=context, consistency=exactly, deadline=deadline)
+        except Refused as error:
+            _tell_in(error, found)
+            raise
 
     def decide_many(
         self, questions: Sequence[_Asked], *, context: Values, consistency: Consistency, deadline: float | None
     ) -> list[Decision]:
         """See `Authorizer.decide_many`."""
+        return [each.decision for each in self._traces(questions, context, consistency, deadline)]
+
+    def _traces(
+        self, questions: Sequence[_Asked], context: Values, consistency: Consistency, deadline: float | None
+    ) -> list[Trace]:
         traces = self._authorizer.trace(
             questions,
             context=context,
@@ -122,8 +142,8 @@ class Tracing:
             # One schema for all, and a long one is not told ten thousand times.
             schema = each.schema if self._schemas_room > 0 else ""
             self._schemas_room -= len(schema)
-            self._told[asked, context] = debug_information(each, questions=self._questions, schema=schema)
-        return [each.decision for each in traces]
+            self._told[asked, context] = debug_information(each, _BYTES_MAX // max(1, self._questions), schema)
+        return traces
 
     def schema(self, *, consistency: Consistency, deadline: float | None) -> SchemaText:
         """See `Authorizer.schema`."""
@@ -167,14 +187,22 @@ def nodes_max(questions: int) -> int:
     return max(_NODES_MIN, min(_NODES_MAX, _BULK_NODES_MAX // max(1, questions)))
 
 
-def debug_information(trace: Trace, *, questions: int = 1, schema: str | None = None) -> debug.DebugInformation:
-    """Build what a trace says; `schema` is the text to tell in place of the one that was written.
-
-    `questions` is of how many in one request it is one: they share the room.
-    """
-    found = debug.DebugInformation(schema_used=(trace.schema if schema is None else schema).strip())
-    _tell(trace.nodes, found.check, _BYTES_MAX // max(1, questions))
+def debug_information(trace: Trace, bytes_max: int, schema: str) -> debug.DebugInformation:
+    """Build what a trace says, in about so many bytes beside the schema's text."""
+    found = debug.DebugInformation(schema_used=schema.strip())
+    _tell(trace.nodes, found.check, bytes_max)
     return found
+
+
+def _tell_in(error: RelgraphError, trace: Trace) -> None:
+    """Put as much of a trace as there is room for into an error's details, as text, where SpiceDB has it."""
+    room = _DETAILS_BYTES_MAX - sum(len(f"{name}{value}".encode()) for name, value in error.details.items())
+    for share in _TEXT_SHARES:
+        said = debug_information(trace, room // share, "")
+        text = text_format.MessageToString(said, as_one_line=True, as_utf8=True)
+        if len(text.encode()) <= room:
+            error.details[TRACE_DETAIL] = text
+            return
 
 
 def _tell(nodes: Sequence[TraceNode], root: _Trace, room: int) -> None:
@@ -188,7 +216,7 @@ def _tell(nodes: Sequence[TraceNode], root: _Trace, room: int) -> None:
         node = nodes[number]
         # Said where nothing stands below: what is not cached was looked at, here and now.
         message.was_cached_result = False
-        message.source = CUT if node.more else WHOLE
+        message.source = CUT if node.more or _is_too_deep(node) else WHOLE
         for child in node.children:
             if room <= 0 or depth >= _DEPTH_MAX:
                 message.source = CUT
@@ -223,11 +251,22 @@ def _name(message: _Trace, resource: Object, permission: str, subject: Subject, 
     message.result = _RESULTS[verdict]
 
 
+def _is_too_deep(node: TraceNode) -> bool:
+    return node.caveat is not None and _levels(node.caveat.context) > _CONTEXT_LEVELS_MAX
+
+
+def _levels(value: object) -> int:
+    """Return how deep values stand in each other; a context's own depth is bounded."""
+    if isinstance(value, Mapping):
+        return 1 + max(map(_levels, value.values()), default=0)
+    return 1 + max(map(_levels, value), default=0) if isinstance(value, list) else 0
+
+
 def _caveat(caveat: TracedCaveat) -> debug.CaveatEvalInfo:
     info = debug.CaveatEvalInfo(
         expression=caveat.expression.strip(),
         result=_OUTCOMES[caveat.verdict],
-        context=context_message(caveat.context),
+        context=context_message(caveat.context) if _levels(caveat.context) <= _CONTEXT_LEVELS_MAX else None,
         caveat_name=caveat.name,
     )
     if caveat.missing:
