@@ -126,9 +126,7 @@ async def first_app(ask: Ask) -> None:
         (CHARLIE, "view", ONE, NO),
         (BEATRICE, "view_as_fan", ONE, MAYBE),
     ):
-        question = CheckPermissionRequest(
-            resource=resource, permission=permission, subject=subject, consistency=fresh
-        )
+        question = CheckPermissionRequest(resource=resource, permission=permission, subject=subject, consistency=fresh)
         answer = await ask("CheckPermission", question)
         assert expected == answer.permissionship
         assert (["likes"] if expected == MAYBE else []) == list(answer.partial_caveat_info.missing_required_context)
@@ -160,9 +158,7 @@ async def lists(ask: Ask) -> None:
     assert [YES] == [pair.item.permissionship for pair in answer.pairs]
     posts = await ask(
         "LookupResources",
-        LookupResourcesRequest(
-            consistency=NEWEST, resource_object_type="post", permission="write", subject=EMILIA
-        ),
+        LookupResourcesRequest(consistency=NEWEST, resource_object_type="post", permission="write", subject=EMILIA),
     )
     assert {"p1", "p2"} == {each.resource_object_id for each in posts}
     people = await ask(
