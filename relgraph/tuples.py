@@ -14,7 +14,7 @@ Whether a schema admits a tuple is decided elsewhere (`relgraph.schema`); here o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import lru_cache, total_ordering
 from typing import TYPE_CHECKING, Self
 
@@ -358,7 +358,10 @@ def split_traits(text: str) -> tuple[str, str, str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class TupleFilter:
-    """Which tuples to read; None means any. `*` is a literal id, `subject_relation=""` means plain subjects only."""
+    """Which tuples to read; None means any. `*` is a literal id, `subject_relation=""` means plain subjects only.
+
+    `resource_id_prefix` is what ids begin with, in place of one id; no text spells it that `parse` would read.
+    """
 
     resource_type: str | None = None
     resource_id: str | None = None
@@ -366,6 +369,7 @@ class TupleFilter:
     subject_type: str | None = None
     subject_id: str | None = None
     subject_relation: str | None = None
+    resource_id_prefix: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in (self.resource_type, self.subject_type):
@@ -377,6 +381,10 @@ class TupleFilter:
         for id_ in (self.resource_id, self.subject_id):
             if id_ is not None and id_ != WILDCARD:
                 check_id(id_)
+        if self.resource_id_prefix is not None:
+            check_id(self.resource_id_prefix)
+            if self.resource_id is not None:
+                raise InvalidFilter("a filter names a resource's id and what ids begin with; name one of the two")
         if self.relation == "":
             raise InvalidFilter("a filter's relation is empty; leave it out to select every relation")
         if self.resource_id is not None and self.resource_type is None:
@@ -412,21 +420,21 @@ class TupleFilter:
     def matches(self, tuple_: RelationTuple) -> bool:
         """Say whether a tuple is among those that the filter selects, whenever it expires."""
         resource, subject = tuple_.resource, tuple_.subject
-        pairs = (
-            (self.resource_type, resource.type),
-            (self.resource_id, resource.id),
-            (self.relation, tuple_.relation),
-            (self.subject_type, subject.type),
-            (self.subject_id, subject.id),
-            (self.subject_relation, subject.relation),
-        )
-        return all(wanted is None or wanted == found for wanted, found in pairs)
+        found = (resource.type, resource.id, tuple_.relation, subject.type, subject.id, subject.relation)
+        alike = all(wanted in (None, each) for wanted, each in zip(self.words, found, strict=False))
+        return alike and resource.id.startswith(self.resource_id_prefix or "")
+
+    @property
+    def words(self) -> tuple[str | None, ...]:
+        """What it names, part by part, for what is bound to a filter: no other filter has the same."""
+        # A filter without a prefix is bound as it was before there were any.
+        return astuple(self) if self.resource_id_prefix is not None else astuple(self)[:-1]
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads; empty where every tuple matches."""
+        """Return the text that `parse` reads; empty where every tuple matches, `doc:a…` where ids begin with `a`."""
         parts = (
             ("", self.resource_type),
-            (":", self.resource_id),
+            (":", self.resource_id or (self.resource_id_prefix and f"{self.resource_id_prefix}…")),
             ("#", self.relation),
             ("@", self.subject_type),
             (":", self.subject_id),

@@ -36,7 +36,7 @@ from relgraph.store.postgres.link import PostgresLink
 from relgraph.store.sql.writing import SQLTransaction
 from relgraph.store.sqlite import layout as sqlite_layout
 from relgraph.store.sqlite.link import SQLiteLink
-from relgraph.tuples import RelationTuple
+from relgraph.tuples import Precondition, RelationTuple
 from tests.advisories_kit import asked, switched_off
 
 if TYPE_CHECKING:
@@ -132,11 +132,15 @@ def readable(authorizer: relgraph.Authorizer) -> int:
 
 
 def cut_short(
-    self: Asking, touch: Sequence[str], create: Sequence[str], delete: Sequence[str]
+    self: Asking,
+    touch: Sequence[str],
+    create: Sequence[str],
+    delete: Sequence[str],
+    preconditions: Sequence[Precondition],
 ) -> dict[str, list[RelationTuple]]:
     """What is over the limit is left out, without a word."""
     most = self._limits.updates_max
-    return updates(self, touch[:most], create[:most], delete[:most])
+    return updates(self, touch[:most], create[:most], delete[:most], preconditions)
 
 
 updates = Asking.updates

@@ -160,6 +160,7 @@ def opening() -> None:
     with relgraph.open("sqlite://", sqlite=relgraph.sqlite3) as authorizer:
         assert_type(authorizer, Authorizer)
         assert_type(authorizer.by("nightly"), Authorizer)
+        assert_type(authorizer.noting("{}"), Authorizer)
         assert_type(authorizer.follow(1.0), bool)
         assert_type(authorizer.log(limit=10), Log)
         assert_type(authorizer.collect(timedelta(days=30)), Collected)

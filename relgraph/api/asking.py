@@ -6,7 +6,7 @@ Rule 1: whatever can be told from the words alone is refused here, so that the s
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import (
@@ -48,14 +48,19 @@ class Asked:
     preconditions: tuple[Precondition, ...] = ()
     actor: Object | None = None
     principal: str = ""
+    metadata: str = ""
 
 
 class Asking:
-    """Checks the words of writes against the limits. `principal` is who makes them; empty, the application itself."""
+    """Checks the words of writes against the limits. `principal` is who makes them; empty, the application itself.
 
-    def __init__(self, limits: Limits, principal: str = "") -> None:
+    `metadata` stands in the log with each, as the caller's own text.
+    """
+
+    def __init__(self, limits: Limits, principal: str = "", metadata: str = "") -> None:
         self._limits = limits
-        self._principal = principal
+        self.principal = principal
+        self._metadata = metadata
 
     def asked(
         self,
@@ -80,22 +85,26 @@ class Asking:
                 with at_index(index):
                     _check_narrow(each.filter)
         told = self._reason(reason), self._request_id(request_id)
-        return Asked(*told, until, tuple(preconditions), who, self._principal)
+        return Asked(*told, until, tuple(preconditions), who, self.principal, self._metadata)
 
     def updates(
         self,
         touch: Sequence[str | RelationTuple],
         create: Sequence[str | RelationTuple],
         delete: Sequence[str | RelationTuple],
+        preconditions: Sequence[Precondition],
     ) -> dict[str, list[RelationTuple]]:
-        """Return the tuples of a write, by what is to become of them. Raises InvalidInput and its kin."""
+        """Return the tuples of a write, by what is to become of them; none only where there are preconditions to judge.
+
+        Raises InvalidInput and its kin.
+        """
         parts = {
             "touch": [RelationTuple.of(each) for each in touch],
             "create": [RelationTuple.of(each) for each in create],
             "delete": [RelationTuple.of(each) for each in delete],
         }
         count = sum(map(len, parts.values()))
-        if not count:
+        if not count and not preconditions:
             raise InvalidInput("a write names no tuple; give at least one to touch, create or delete")
         if count > self._limits.updates_max:
             raise TooManyUpdates(
@@ -240,7 +249,7 @@ def payload_of(asked: Asked, *words: object, parts: dict[str, list[RelationTuple
     for word in (asked.not_after, len(asked.preconditions), *words):
         add(repr(word))
     for each in asked.preconditions:
-        add(repr((each.exists, astuple(each.filter))))
+        add(repr((each.exists, each.filter.words)))
     for name, updates in (parts or {}).items():
         add(f"{name}:{len(updates)}")
         for text in sorted(map(str, updates)):

@@ -101,6 +101,12 @@ class Authorizer(Lookups):
         other._writing = self._writing.by(principal)  # noqa: SLF001
         return other
 
+    def noting(self, metadata: str) -> Self:
+        """Return this Authorizer as one whose writes carry `metadata`, a text of the caller's: it stands in the log."""
+        other = copy(self)
+        other._writing = self._writing.noting(metadata)  # noqa: SLF001
+        return other
+
     def follow(self, timeout: float) -> bool:
         """Wait for a newer revision and take it in; return False when none came within `timeout` seconds.
 

@@ -12,7 +12,6 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Final
 
 from relgraph.errors import InvalidCursor, InvalidInput
@@ -58,7 +57,7 @@ class Cursor:
     @staticmethod
     def digest_of(filter_: TupleFilter) -> str:
         """Return what binds a cursor to its filter: length-safe, so that no two filters share one."""
-        return hashlib.sha256(json.dumps(astuple(filter_)).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(filter_.words).encode()).hexdigest()[:16]
 
     @classmethod
     def after(cls, filter_: TupleFilter, token: Token, last: RelationTuple) -> Cursor:

@@ -205,7 +205,9 @@ class Judge:
             return transaction.head
         actor = "" if asked.actor is None else str(asked.actor)
         if not asked.request_id:
-            return transaction.seal(Commit(principal=asked.principal, actor=actor, reason=asked.reason))
+            return transaction.seal(
+                Commit(principal=asked.principal, actor=actor, reason=asked.reason, metadata=asked.metadata)
+            )
         kept = transaction.stamp + self._limits.request_kept_s * _MICROSECONDS
         return transaction.seal(
             Commit(
@@ -216,6 +218,7 @@ class Judge:
                 payload=self._payload,
                 not_after=kept if asked.not_after is None else asked.not_after,
                 answer=answer,
+                metadata=asked.metadata,
             )
         )
 

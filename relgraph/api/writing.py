@@ -47,6 +47,12 @@ class Writing:
         other.asking = Asking(self._limits, principal)
         return other
 
+    def noting(self, metadata: str) -> Writing:
+        """Return the same writing, whose writes carry `metadata`."""
+        other = copy(self)
+        other.asking = Asking(self._limits, self.asking.principal, metadata)
+        return other
+
     def write(
         self,
         touch: Sequence[str | RelationTuple],
@@ -57,7 +63,7 @@ class Writing:
         conn: object,
     ) -> Written:
         """See `Authorizer.write`."""
-        parts = self.asking.updates(touch, create, delete)
+        parts = self.asking.updates(touch, create, delete, asked.preconditions)
 
         def judged(judge: Judge) -> str:
             judge.update(parts)
@@ -87,7 +93,7 @@ class Writing:
         def judged(judge: Judge) -> str:
             return json.dumps(judge.delete(filter, count_max, partial=partial))
 
-        payload = payload_of(asked, "delete", filter, limit, partial)
+        payload = payload_of(asked, "delete", filter, limit, partial, *_prefix(filter))
         revision, answer = self._alone(self._begin(), asked, payload, judged)
         count, complete = json.loads(answer)
         return Deleted(count, complete, revision.number, self._token(revision))
@@ -153,3 +159,8 @@ class Writing:
         # The write is durable, whatever becomes of the graph.
         self._following.learn(revision)
         return self._following.token(revision)
+
+
+def _prefix(filter: TupleFilter) -> tuple[str, ...]:
+    """What the other words of a filter do not say, where it says it."""
+    return () if filter.resource_id_prefix is None else (filter.resource_id_prefix,)

@@ -47,7 +47,7 @@ def refusal(schema: Schema, tuple_: RelationTuple, given: SubjectKind) -> Relgra
         if type_ not in schema.definitions:
             hint = did_you_mean(type_, schema.definitions)
             message = f"{shown} cannot be written: {quoted(type_)} is not a definition of the schema{hint}"
-            return UnknownDefinition(message, {**details, "part": part})
+            return UnknownDefinition(message, {**details, "part": part, "definition": type_})
     definition = schema.definitions[tuple_.resource.type]
     relation = definition.relations.get(tuple_.relation)
     if relation is None:
@@ -59,9 +59,13 @@ def refusal(schema: Schema, tuple_: RelationTuple, given: SubjectKind) -> Relgra
             f"{shown} cannot be written: {quoted(tuple_.subject.relation)} is not a relation or permission of "
             f"{quoted(subject.name)}{hint}"
         )
-        return UnknownRelation(message, {**details, "part": "subject"})
+        where = {"part": "subject", "definition": subject.name, "relation": tuple_.subject.relation}
+        return UnknownRelation(message, {**details, **where})
     problem = swapped or _not_taken(schema, relation, tuple_, given)
-    return TupleNotAllowed(f"{shown} cannot be written: {problem}", {**details, "part": "subject"})
+    details |= {"part": "subject", "definition": definition.name, "relation": relation.name, "kind": str(given)}
+    if given.caveat and given.caveat not in schema.caveats:
+        details["unknown_caveat"] = given.caveat
+    return TupleNotAllowed(f"{shown} cannot be written: {problem}", details)
 
 
 def check_context(caveat: Caveat, tuple_: RelationTuple) -> None:

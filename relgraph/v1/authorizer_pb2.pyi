@@ -304,6 +304,7 @@ class TupleFilter(google.protobuf.message.Message):
     SUBJECT_TYPE_FIELD_NUMBER: builtins.int
     SUBJECT_ID_FIELD_NUMBER: builtins.int
     SUBJECT_RELATION_FIELD_NUMBER: builtins.int
+    RESOURCE_ID_PREFIX_FIELD_NUMBER: builtins.int
     resource_type: builtins.str
     resource_id: builtins.str
     """Needs resource_type."""
@@ -313,6 +314,8 @@ class TupleFilter(google.protobuf.message.Message):
     """Needs subject_type."""
     subject_relation: builtins.str
     """Needs subject_type. Present and empty: plain subjects only, no usersets."""
+    resource_id_prefix: builtins.str
+    """What ids begin with, in place of resource_id."""
     def __init__(
         self,
         *,
@@ -322,13 +325,16 @@ class TupleFilter(google.protobuf.message.Message):
         subject_type: builtins.str | None = ...,
         subject_id: builtins.str | None = ...,
         subject_relation: builtins.str | None = ...,
+        resource_id_prefix: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_relation", b"_relation", "_resource_id", b"_resource_id", "_resource_type", b"_resource_type", "_subject_id", b"_subject_id", "_subject_relation", b"_subject_relation", "_subject_type", b"_subject_type", "relation", b"relation", "resource_id", b"resource_id", "resource_type", b"resource_type", "subject_id", b"subject_id", "subject_relation", b"subject_relation", "subject_type", b"subject_type"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_relation", b"_relation", "_resource_id", b"_resource_id", "_resource_type", b"_resource_type", "_subject_id", b"_subject_id", "_subject_relation", b"_subject_relation", "_subject_type", b"_subject_type", "relation", b"relation", "resource_id", b"resource_id", "resource_type", b"resource_type", "subject_id", b"subject_id", "subject_relation", b"subject_relation", "subject_type", b"subject_type"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_relation", b"_relation", "_resource_id", b"_resource_id", "_resource_id_prefix", b"_resource_id_prefix", "_resource_type", b"_resource_type", "_subject_id", b"_subject_id", "_subject_relation", b"_subject_relation", "_subject_type", b"_subject_type", "relation", b"relation", "resource_id", b"resource_id", "resource_id_prefix", b"resource_id_prefix", "resource_type", b"resource_type", "subject_id", b"subject_id", "subject_relation", b"subject_relation", "subject_type", b"subject_type"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_relation", b"_relation", "_resource_id", b"_resource_id", "_resource_id_prefix", b"_resource_id_prefix", "_resource_type", b"_resource_type", "_subject_id", b"_subject_id", "_subject_relation", b"_subject_relation", "_subject_type", b"_subject_type", "relation", b"relation", "resource_id", b"resource_id", "resource_id_prefix", b"resource_id_prefix", "resource_type", b"resource_type", "subject_id", b"subject_id", "subject_relation", b"subject_relation", "subject_type", b"subject_type"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_relation", b"_relation"]) -> typing.Literal["relation"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_resource_id", b"_resource_id"]) -> typing.Literal["resource_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_resource_id_prefix", b"_resource_id_prefix"]) -> typing.Literal["resource_id_prefix"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_resource_type", b"_resource_type"]) -> typing.Literal["resource_type"] | None: ...
     @typing.overload

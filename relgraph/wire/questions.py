@@ -278,6 +278,7 @@ _FILTER_FIELDS: Final = (
     "subject_type",
     "subject_id",
     "subject_relation",
+    "resource_id_prefix",
 )
 
 
@@ -290,6 +291,7 @@ def filter_message(wanted: TupleFilter) -> pb.TupleFilter:
         subject_type=wanted.subject_type,
         subject_id=wanted.subject_id,
         subject_relation=wanted.subject_relation,
+        resource_id_prefix=wanted.resource_id_prefix,
     )
 
 

@@ -167,6 +167,11 @@ def _dialects(settings: Settings) -> list[tuple[Dialect, _AddServices]]:
     return [*served, (AUTHZED, add_services)]
 
 
+def _reflect(names: Sequence[str], server: grpc.aio.Server) -> None:
+    health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), server)
+
+
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
     """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
     credentials = server_credentials(settings)
@@ -204,9 +209,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
-        names = [name for dialect, _ in dialects for name in dialect.services]
-        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), server)
+        _reflect([name for dialect, _ in dialects for name in dialect.services], server)
     try:
         port = (
             server.add_insecure_port(settings.listen)

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from relgraph.errors import Unauthenticated
 from relgraph.v1 import authorizer_pb2 as pb
+from relgraph_server.guard import CONTEXTS
 from relgraph_server.scopes import OURS, WRITES
 from relgraph_server.status import status_of
 from relgraph_server.summaries import summary_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.message import Message
     from google.rpc import status_pb2  # type: ignore[import-untyped]  # carries no py.typed
 
@@ -50,6 +53,10 @@ class Dialect(Protocol):
         """Its methods that change something: they are audited, and a key's policy about actors is about them."""
 
     @property
+    def contexts(self) -> Mapping[str, tuple[str, ...]]:
+        """Types of messages that lists of its requests hold, and where each of them holds a context."""
+
+    @property
     def actors(self) -> bool:
         """Whether a write can name an actor."""
 
@@ -81,6 +88,7 @@ class _Relgraph:
     services = (SERVICE_NAME,)
     scopes = OURS
     writes = WRITES
+    contexts = CONTEXTS
     actors = True
 
     def label(self, service: str, method: str) -> str:

@@ -111,7 +111,7 @@ class Edge(grpc.aio.ServerInterceptor):
             raise InvalidInput(
                 "the request's bytes are not a message of its type; use a client made from the same proto"
             ) from None
-        check_items(message, self._request_items_max)
+        check_items(message, self._request_items_max, call.dialect.contexts)
         if call.sight is not None:
             self._sights.admit(call.sight, message, call.dialect.freshness(message))
         self._gate.admit(call, message)

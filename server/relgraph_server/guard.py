@@ -18,11 +18,9 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from relgraph.errors import LimitExceeded, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from google.protobuf.descriptor import FieldDescriptor
-
-__all__ = ["SERVED", "check_items", "refuse_unserved"]
+__all__ = ["CONTEXTS", "SERVED", "check_items", "refuse_unserved"]
 
 _ASKED: Final = frozenset({"consistency", "at"})
 _BROUGHT: Final = frozenset({"context", "contextual_tuples"})
@@ -34,7 +32,15 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "relgraph.v1.RelationTuple": frozenset({"resource", "relation", "subject", "caveat", "context", "expires_at"}),
     "google.protobuf.Timestamp": frozenset({"seconds", "nanos"}),
     "relgraph.v1.TupleFilter": frozenset(
-        {"resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation"}
+        {
+            "resource_type",
+            "resource_id",
+            "relation",
+            "subject_type",
+            "subject_id",
+            "subject_relation",
+            "resource_id_prefix",
+        }
     ),
     "relgraph.v1.Update": frozenset({"operation", "tuple"}),
     "relgraph.v1.CheckRequest": _ASKED | _BROUGHT | {"subject", "permission", "resource"},
@@ -77,27 +83,23 @@ _WITHOUT: Final = {
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-_CONTEXT_IN: Final = {
+CONTEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "relgraph.v1.Update": ("tuple", "context"),
     "relgraph.v1.RelationTuple": ("context",),
-    "authzed.api.v1.RelationshipUpdate": ("relationship", "optional_caveat", "context"),
-    "authzed.api.v1.Relationship": ("optional_caveat", "context"),
-    "authzed.api.v1.CheckBulkPermissionsRequestItem": ("context",),
-    "authzed.api.v1.BulkCheckPermissionRequestItem": ("context",),
 }
-"""Types of messages in lists, and where each holds a context."""
+"""Types of messages that lists of relgraph.v1 hold, and where each of them holds a context."""
 
 STRANGE_BYTES_MAX: Final = 4 << 10
 """Fields that are not known are looked at one by one only while they take so little."""
 
 
-def check_items(message: Message, items_max: int) -> None:
+def check_items(message: Message, items_max: int, contexts: Mapping[str, tuple[str, ...]] = CONTEXTS) -> None:
     """Raise LimitExceeded when the lists of a message hold more: a few bytes an item would cost a thousand times that.
 
-    What a context holds counts as well, at any depth; any other list within an item of a list is not looked for, since
-    no request has one that is served.
+    What a context holds counts as well, at any depth, where `contexts` says that there is one; any other list within an
+    item of a list is not looked for, since no request has one that is served.
     """
-    items = _items(message, items_max)
+    items = _items(message, items_max, contexts)
     if items > items_max:
         raise LimitExceeded(
             f"the lists of the request hold {items} items, and at most {items_max} are taken in one message; send "
@@ -106,22 +108,23 @@ def check_items(message: Message, items_max: int) -> None:
         )
 
 
-def _items(message: Message, items_max: int) -> int:
+def _items(message: Message, items_max: int, contexts: Mapping[str, tuple[str, ...]]) -> int:
     """Count items; no further once there are too many."""
     count = 0
     for field, value in message.ListFields():
         if isinstance(value, Message):
-            count += _values(value, items_max) if isinstance(value, Struct) else _items(value, items_max)
+            count += _values(value, items_max) if isinstance(value, Struct) else _items(value, items_max, contexts)
         elif not isinstance(value, str | bytes | int | float):
             count += len(value)
             if count <= items_max and field.message_type is not None:
-                count += sum(_values(each, items_max) for each in _contexts(field, value))
+                count += sum(
+                    _values(each, items_max) for each in _contexts(contexts.get(field.message_type.full_name), value)
+                )
     return count
 
 
-def _contexts(field: FieldDescriptor, messages: Sequence[Message]) -> Iterator[Struct]:
-    """The contexts that the messages of a list hold, one each, where their type is one that can."""
-    path = _CONTEXT_IN.get(field.message_type.full_name) if field.message_type is not None else None
+def _contexts(path: tuple[str, ...] | None, messages: Sequence[Message]) -> Iterator[Struct]:
+    """The contexts that the messages of a list hold, one each, at `path`; none without a path."""
     for message in messages if path is not None else ():
         holder: Message | None = message
         for name in path or ():

@@ -20,7 +20,15 @@ _OPERATIONS: Final = {
     pb.Update.OPERATION_CREATE: "create",
     pb.Update.OPERATION_DELETE: "delete",
 }
-_PARTS: Final = ("resource_type", "resource_id", "relation", "subject_type", "subject_id", "subject_relation")
+_PARTS: Final = (
+    "resource_type",
+    "resource_id",
+    "relation",
+    "subject_type",
+    "subject_id",
+    "subject_relation",
+    "resource_id_prefix",
+)
 
 
 def summary_of(message: Message) -> dict[str, object]:

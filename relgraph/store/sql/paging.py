@@ -104,6 +104,9 @@ def _conditions(reads: Reads, filter: TupleFilter) -> _Conditions | None:
         if object_id is None:
             return None
         found.append((f"t.{'resource' if side == 'r' else 'subject'} = ?", object_id))
+    if filter.resource_id_prefix is not None:
+        # By their bytes, ids that begin alike stand together, and `~` comes after everything that an id may hold.
+        found += [("r.key >= ?", filter.resource_id_prefix), ("r.key < ?", f"{filter.resource_id_prefix}~")]
     for column, name in (("t.relation", filter.relation), ("t.subject_relation", filter.subject_relation)):
         if name is not None:
             name_id = reads.name_id(name) if name else NO_RELATION

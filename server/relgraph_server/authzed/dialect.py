@@ -98,6 +98,15 @@ WRITES: Final = frozenset(
 """Its methods that change something in the store."""
 
 
+CONTEXTS: Final = {
+    "authzed.api.v1.RelationshipUpdate": ("relationship", "optional_caveat", "context"),
+    "authzed.api.v1.Relationship": ("optional_caveat", "context"),
+    "authzed.api.v1.CheckBulkPermissionsRequestItem": ("context",),
+    "authzed.api.v1.BulkCheckPermissionRequestItem": ("context",),
+}
+"""Types of messages that lists of its requests hold, and where each of them holds a context."""
+
+
 def _exactly(message: Message) -> bool:
     consistency = getattr(message, "consistency", None)
     return (
@@ -122,6 +131,7 @@ class _Authzed:
     services = SERVICES
     scopes = Scopes(NEEDS, _IS_SET)
     writes = WRITES
+    contexts = CONTEXTS
     actors = False
 
     def label(self, service: str, method: str) -> str:

@@ -209,6 +209,8 @@ def filter_of(message: permission_service_pb2.RelationshipFilter, path: str) -> 
                 checked.relation_name(subject_relation, f"{at}.optional_relation.relation")
                 if subject_id == WILDCARD:
                     raise checked.invalid(f"{at}.optional_relation", checked.WILDCARD_WITH_RELATION)
+    if id_ and not type_:
+        raise refusal(Said.FILTER, f"{path} names an id without its type; name the type as well")
     return TupleFilter(
         resource_type=type_ or None,
         resource_id=id_ or None,
@@ -216,6 +218,7 @@ def filter_of(message: permission_service_pb2.RelationshipFilter, path: str) -> 
         subject_type=subject_type,
         subject_id=subject_id,
         subject_relation=subject_relation,
+        resource_id_prefix=prefix or None,
     )
 
 

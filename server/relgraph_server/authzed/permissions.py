@@ -12,6 +12,7 @@ from relgraph_server.authzed.bulk import Bulk
 from relgraph_server.authzed.checks import Checks
 from relgraph_server.authzed.expanding import Expanding
 from relgraph_server.authzed.lookups import Lookups
+from relgraph_server.authzed.facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ class PermissionsService(PermissionsServiceServicer):
         self._checks = Checks(asking)
         self._expanding = Expanding(asking)
         self._lookups = Lookups(asking)
+        self._facts = Facts(asking)
 
     async def CheckPermission(self, request: pb.CheckPermissionRequest, context: Context) -> pb.CheckPermissionResponse:
         """Decide one question."""
@@ -69,3 +71,19 @@ class PermissionsService(PermissionsServiceServicer):
     async def ExportBulkRelationships(self, request: pb.ExportBulkRelationshipsRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
         """Send all tuples."""
         await self._bulk.give(request, context)
+
+    async def ReadRelationships(self, request: pb.ReadRelationshipsRequest, context: Context) -> None:  # type: ignore[override]  # it writes by itself
+        """Read tuples."""
+        await self._facts.read(request, context)
+
+    async def WriteRelationships(
+        self, request: pb.WriteRelationshipsRequest, context: Context
+    ) -> pb.WriteRelationshipsResponse:
+        """Change tuples."""
+        return await self._facts.write(request, context)
+
+    async def DeleteRelationships(
+        self, request: pb.DeleteRelationshipsRequest, context: Context
+    ) -> pb.DeleteRelationshipsResponse:
+        """Delete tuples by filter."""
+        return await self._facts.delete(request, context)

@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 _RELATION: Final = {"definition": "definition_name", "relation": "relation_or_permission_name"}
-_WRITTEN: Final = {"definition": "definition_name", "relation": "relation_name"}
+_WRITTEN: Final = {"definition": "definition_name", "relation": "relation_name", "kind": "subject_type"}
 _PARAMETER: Final = {"parameter": "parameter_name", "caveat": "caveat_name"}
 _PLACE: Final = {"line": "source_start_line_number", "column": "source_start_column_position"}
 
@@ -121,7 +121,7 @@ class Said(Enum):
     PRECONDITIONS = Row(_INVALID, "TOO_MANY_PRECONDITIONS_IN_REQUEST")
     TOO_DEEP = Row(_FAILED, "MAXIMUM_DEPTH_EXCEEDED")
     TYPE_ERROR = Row(_FAILED, "SCHEMA_TYPE_ERROR")
-    UNKNOWN_CAVEAT = Row(_FAILED, "UNKNOWN_CAVEAT")
+    UNKNOWN_CAVEAT = Row(_FAILED, "UNKNOWN_CAVEAT", {"unknown_caveat": "caveat_name"})
     UPDATES = Row(_INVALID, "TOO_MANY_UPDATES_IN_REQUEST")
     WILDCARD = Row(_INVALID, "WILDCARD_NOT_ALLOWED")
 
@@ -135,10 +135,21 @@ def refusal(said: Said, message: str, metadata: Mapping[str, str] | None = None)
     return cls(message, {_SAID: said.name, **(metadata or {})})
 
 
+_BY_DETAIL: Final[tuple[tuple[type[errors.RelgraphError], str, str, Said], ...]] = (
+    (errors.InvalidContext, "size_max", "", Said.MALFORMED),
+    (errors.InvalidContext, "limit", "tuple_context_size_max", Said.CONTEXT_TOO_LARGE),
+    (errors.TupleNotAllowed, "unknown_caveat", "", Said.UNKNOWN_CAVEAT),
+)
+"""Classes that SpiceDB has several reasons for: with which detail, and of which value if any, an error is told how."""
+
+
 def _row(error: errors.RelgraphError) -> Row:
     said = _SAYINGS.get(error.details.get(_SAID, ""))
     if said is not None:
         return said
+    for kind, name, value, by_detail in _BY_DETAIL:
+        if isinstance(error, kind) and name in error.details and value in ("", error.details[name]):
+            return by_detail.value
     for cls in type(error).__mro__:
         if issubclass(cls, errors.RelgraphError) and cls in STATUS_OF:
             return STATUS_OF[cls]
