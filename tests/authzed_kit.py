@@ -1,4 +1,4 @@
-"""What the tests of SpiceDB's dialect share: a server over a schema and tuples, its stubs, and its messages in few words.
+"""What the tests of SpiceDB's dialect share: a server over a schema and tuples, its stubs, and messages in few words.
 
 Here texts become messages and messages become texts; nothing is asked of relgraph but through the wire.
 """
@@ -6,7 +6,7 @@ Here texts become messages and messages become texts; nothing is asked of relgra
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 from authzed.api.v1 import core_pb2 as core
@@ -74,12 +74,12 @@ def refused(call: Callable[[], object]) -> tuple[str, str, str]:
         if isinstance(answer, grpc.RpcError):  # a stream that was not read yet
             list(answer)  # type: ignore[call-overload]
     except grpc.RpcError as problem:
-        status = rpc_status.from_call(problem)
+        status = rpc_status.from_call(cast("grpc.Call", problem))
         assert status is not None
         info = error_details_pb2.ErrorInfo()
         status.details[0].Unpack(info)
         assert info.domain == "authzed.com"
-        return problem.code().name, info.reason.removeprefix("ERROR_REASON_"), problem.details()
+        return problem.code().name, str(info.reason).removeprefix("ERROR_REASON_"), problem.details() or ""
     raise AssertionError("the call was answered")
 
 
@@ -88,7 +88,7 @@ def tree_text(tree: core.PermissionRelationshipTree) -> str:
     name = f"{tree.expanded_object.object_type}:{tree.expanded_object.object_id}#{tree.expanded_relation}"
     if tree.WhichOneof("tree_type") == "leaf":
         found = [
-            f"{each.object.object_type}:{each.object.object_id}{each.optional_relation and f'#{each.optional_relation}'}"
+            str(Subject(each.object.object_type, each.object.object_id, each.optional_relation))
             for each in tree.leaf.subjects
         ]
         return f"{name}[{', '.join(found)}]"

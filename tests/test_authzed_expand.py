@@ -99,7 +99,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("asked", SHAPES)
 def test_trees_have_spicedbs_shapes(asked: str, served: Door) -> None:
-    """Relations stay closed, usersets last; names and arrows are opened; what an arrow does not find is an empty leaf."""
+    """Relations stay closed, usersets last, names and arrows are opened; what an arrow misses is an empty leaf."""
     assert expand(served, *asked.split()) == SHAPES[asked]
 
 

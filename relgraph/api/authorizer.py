@@ -16,7 +16,6 @@ from relgraph.api.deciding import Deciding, allowed, check_on_conditional
 from relgraph.api.dumping import Dump
 from relgraph.api.following import Following
 from relgraph.api.history import History
-from relgraph.api.listings import Listings
 from relgraph.api.lookups import Lookups
 from relgraph.api.status import status
 from relgraph.api.survey import Survey
@@ -122,11 +121,6 @@ class Authorizer(Lookups):
     def head(self) -> int:
         """The newest revision that this process has taken in, and can answer from without reading the store."""
         return self._following.head
-
-    @property
-    def listings(self) -> Listings:
-        """Lookups row by row, for a server that tells them in another dialect."""
-        return Listings(self._following, self.limits)
 
     @property
     def counters(self) -> Counters:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from relgraph.answers import Decision, Verdict
+from relgraph.api.undecided import undecided
 from relgraph.api.worlds import world_of
-from relgraph.engine import SubjectScope, Walk, check, first_failure, valid_until
-from relgraph.errors import CaveatFailed, Conditional, InvalidInput, RelgraphError, Undecided, at_index, quoted
+from relgraph.engine import SubjectScope, Walk, check, valid_until
+from relgraph.errors import Conditional, InvalidInput, at_index, quoted
 from relgraph.instants import moment
-from relgraph.tuples import RelationTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from relgraph.revision import Consistency
     from relgraph.tuples import Object, Subject
 
-__all__ = ["Deciding", "allowed", "check_on_conditional", "undecided"]
-
-# Long enough for a tuple as people write them.
-_LENGTH_MAX: Final = 240
+__all__ = ["Deciding", "allowed", "check_on_conditional"]
 
 
 def check_on_conditional(choice: str) -> None:
@@ -98,23 +95,3 @@ class Deciding:
             observer.checked(verdict, walk.scope.budget.tuples_read)
         until = None if instant is None else moment(instant)
         return Decision(verdict, missing, pinned.revision.number, pinned.token, until)
-
-
-def undecided(walk: Walk, name: str, what: Object) -> RelgraphError:
-    """Return the error for an UNDECIDED answer that the walk has given: what is undefined about it."""
-    who = walk.scope.subject
-    asked = f"whether {quoted(str(who))} has {quoted(name)} on {quoted(str(what))}"
-    details = {"subject": str(who), "permission": name, "resource": str(what)}
-    broken = first_failure(walk, what, name)
-    if broken is None:
-        return Undecided(
-            f"{asked} is undefined: it depends on its own negation; look for a permission that excludes itself through "
-            "the tuples",
-            details,
-        )
-    key = str(RelationTuple(*broken.fact.key))
-    return CaveatFailed(
-        f"{asked} hangs on the caveat {quoted(broken.failure.caveat)} of {quoted(key, _LENGTH_MAX)}, which could not "
-        f"be evaluated: {broken.failure.problem}; give another context, or mend the caveat",
-        {**details, "caveat": broken.failure.caveat, "tuple": key},
-    )

@@ -1,4 +1,4 @@
-"""Lookups row by row: every named id that holds the permission, and behind each row where another page goes on.
+"""Lookups and exports row by row: every named id that holds the permission, and behind each row where a page goes on.
 
 What `lookups` tells in few words ("everybody, but for these") is told here in full, for a dialect that lists. It is
 decided by the same walk.
@@ -10,19 +10,19 @@ where that is why), and a permission on every resource of a type, named or not (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from relgraph.answers import Found, Verdict
 from relgraph.api.deadlines import ends_at
-from relgraph.api.deciding import undecided
+from relgraph.api.undecided import undecided
 from relgraph.api.worlds import Brought, world_of
 from relgraph.contexts import Context
 from relgraph.engine import SubjectScope, Walk, check, resources, subjects
 from relgraph.errors import InvalidCursor, InvalidInput, LimitExceeded, Refused, quoted
 from relgraph.revision import Token
-from relgraph.tuples import WILDCARD, Object, Subject, check_id
+from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, check_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from relgraph.errors import RelgraphError
     from relgraph.limits import Limits
     from relgraph.revision import Consistency
+    from relgraph.tuples import TupleFilter
 
-__all__ = ["Behind", "Listed", "Listings"]
+__all__ = ["Behind", "BehindTuple", "Listed", "Listings", "Sheet"]
 
+_DAMAGED: Final = "the cursor is damaged; pass it exactly as the answer before returned it"
 _STRANGER: Final = "?"
 """No id is spelled so: nothing names it, in tuples or questions."""
 
@@ -56,14 +58,15 @@ class Behind:
         try:
             return cls(Token.parse(token), last if last == WILDCARD else check_id(last))
         except InvalidInput:
-            raise InvalidCursor("the cursor is damaged; pass it exactly as the row before returned it") from None
+            raise InvalidCursor(_DAMAGED) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page: ids with YES or CONDITIONAL, by their bytes, before them `*` where everybody has one of these.
+    """A page: named ids with YES or CONDITIONAL, by their bytes, before them `*` where everybody has one of these.
 
-    `excluded` are the named ids with less than `*`: those with NO, and CONDITIONAL ones that lack something else.
+    `excluded` are the named ids with less than `*`: those with NO, and CONDITIONAL ones that lack something else. Where
+    everybody has YES, the latter stand there only.
     """
 
     rows: tuple[Found, ...]
@@ -72,8 +75,37 @@ class Listed:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class BehindTuple:
+    """Where an export goes on: the token of its first page, and the last tuple told."""
+
+    token: Token
+    last: RelationTuple
+
+    def __str__(self) -> str:
+        # Its key is where it stands; what else it says may be long, and is nothing to carry about.
+        return f"{self.token} {RelationTuple(*self.last.key)}"
+
+    @classmethod
+    def parse(cls, text: str) -> BehindTuple:
+        """Read what `str` gave. Raises InvalidCursor."""
+        token, _, last = text.partition(" ")
+        try:
+            return cls(Token.parse(token), RelationTuple.parse(last))
+        except InvalidInput:
+            raise InvalidCursor(_DAMAGED) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Tuples, and the token of the page."""
+
+    tuples: tuple[RelationTuple, ...]
+    token: Token
+
+
 class Listings:
-    """Lookups of one store, row by row. Names that the schema lacks raise UnknownDefinition or UnknownRelation."""
+    """Lookups and exports of one store. Names that the schema lacks raise UnknownDefinition or UnknownRelation."""
 
     def __init__(self, following: Following, limits: Limits) -> None:
         self._following = following
@@ -142,6 +174,38 @@ class Listings:
 
         return self._listed(opening, limit, behind, context, consistency, deadline, wildcard=wildcard)
 
+    def tuples(
+        self,
+        filter: TupleFilter,
+        *,
+        limit: int,
+        behind: BehindTuple | None = None,
+        consistency: Consistency | None = None,
+        deadline: float | None = None,
+    ) -> Sheet:
+        """Return tuples that match, by type name, then by id; fewer than `limit` at the end only.
+
+        Raises UnknownDefinition, UnknownRelation, CannotUpdatePermission.
+        """
+        page_before = None if behind is None else behind.token
+        asked = consistency if behind is None else None
+        with (
+            self._following.pinned(asked, ends_at(deadline), page_before) as pinned,
+            self._following.rows(pinned) as snapshot,
+        ):
+            last = None if behind is None else behind.last
+            found: list[RelationTuple] = []
+            if pinned.program is not None:
+                schema = pinned.program.schema
+                schema.check_filter(filter)
+                for type_ in sorted(schema.definitions) if filter.resource_type is None else [filter.resource_type]:
+                    if len(found) < limit and (last is None or type_ >= last.resource.type):
+                        after = last if last is not None and last.resource.type == type_ else None
+                        only = replace(filter, resource_type=type_)
+                        number, room = pinned.revision.number, limit - len(found)
+                        found += snapshot.read(only, number, pinned.now, after, room)
+            return Sheet(tuple(found), Token.parse(pinned.token))
+
     def _listed(
         self,
         opening: Callable[[World], _Opened],
@@ -160,11 +224,13 @@ class Listings:
         with self._following.pinned(asked, ends, page_before, walks=True) as pinned:
             opened = opening(world_of(pinned, self._limits, ends, given))
             everyone = Found(WILDCARD, *opened.listing.everyone)
-            told = behind is None and wildcard and opened.decided(everyone).verdict is not Verdict.NO
-            excluded = tuple(opened.excluded()) if told else ()
+            # Whom everybody has more than is told as excluded; so is, where that is told, who may have as much.
+            covered = wildcard and opened.decided(everyone).verdict is Verdict.YES
+            first = behind is None and wildcard and everyone.verdict is not Verdict.NO
+            excluded = tuple(opened.excluded()) if first else ()
             last = "" if behind is None or behind.last == WILDCARD else behind.last
-            rows = self._page(opened.held(last), limit)
-            return Listed(((everyone, *rows) if told else rows), excluded, pinned.revision.number, pinned.token)
+            rows = self._page(opened.held(last, covered=covered), limit)
+            return Listed(((everyone, *rows) if first else rows), excluded, pinned.revision.number, pinned.token)
 
     def _page(self, held: Iterator[Found], limit: int) -> tuple[Found, ...]:
         most = self._limits.lookup_rows_max
@@ -185,11 +251,12 @@ class _Opened(NamedTuple):
     listing: Listing
     why: Callable[[str], RelgraphError]
 
-    def held(self, after: str) -> Iterator[Found]:
-        """Yield the named ids that have it or may have it, those behind `after`."""
+    def held(self, after: str, *, covered: bool) -> Iterator[Found]:
+        """Yield the named ids that have it or, unless everybody is `covered`, may have it; those behind `after`."""
         for row in self.listing.named(after):
-            if row.told[0] is not Verdict.NO:
-                yield self.decided(Found(row.id, *row.told))
+            found = self.decided(Found(row.id, *row.told))
+            if found.verdict is Verdict.YES or (found.verdict is Verdict.CONDITIONAL and not covered):
+                yield found
 
     def excluded(self) -> Iterator[Found]:
         """Yield the named ids that have less than everyone, or lack something else."""

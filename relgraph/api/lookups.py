@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from relgraph.answers import Count, Found, Held, Lookup, Permissions, Verdict
 from relgraph.api.cursors import LookupCursor
 from relgraph.api.deadlines import ends_at
+from relgraph.api.listings import Listings
 from relgraph.api.worlds import brought, world_of
 from relgraph.engine import SubjectScope, Walk, check, resources, subjects
 from relgraph.errors import InvalidCursor, InvalidInput, LimitExceeded
@@ -41,6 +42,11 @@ class Lookups:
 
     limits: Limits
     _following: Following
+
+    @property
+    def listings(self) -> Listings:
+        """Lookups and exports row by row, for a server that tells them in another dialect."""
+        return Listings(self._following, self.limits)
 
     def what(
         self,

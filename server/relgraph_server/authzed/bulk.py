@@ -15,8 +15,7 @@ from authzed.api.v1 import core_pb2 as core
 from authzed.api.v1 import experimental_service_pb2 as experimental
 from authzed.api.v1 import permission_service_pb2 as pb
 
-from relgraph.api.cursors import Cursor
-from relgraph.revision import Token
+from relgraph.api.listings import BehindTuple
 from relgraph_server.authzed.lookups import page_limit
 from relgraph_server.authzed.nouns import consistency_of, filter_of, relationship_of, tuple_of
 from relgraph_server.authzed.tokens import arguments_of, cursor_message, opened_cursor
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
     import grpc.aio
     from google.protobuf.message import Message
 
-    from relgraph.answers import Imported, Page
+    from relgraph.answers import Imported
     from relgraph.api import Authorizer
+    from relgraph.api.listings import Listings
     from relgraph.revision import Consistency
     from relgraph.tuples import RelationTuple, TupleFilter
     from relgraph_server.asking import Asking
@@ -127,58 +127,40 @@ class Bulk:
         # How many tuples a message holds has nothing to do with which one is next.
         bound.ClearField("optional_limit")
         arguments = arguments_of(bound)
-        prefix = request.optional_relationship_filter.optional_resource_id_prefix
-        export = _Export(self._asking.authorizer, wanted, prefix, batch, consistency)
+        export = _Export(self._asking.authorizer.listings, wanted, batch, consistency)
         if request.HasField("optional_cursor"):
-            export.cursor = opened_cursor(_KIND, arguments, request.optional_cursor)
+            export.behind = BehindTuple.parse(opened_cursor(_KIND, arguments, request.optional_cursor))
         async with self._asking.exports.place() as place:
-            while (page := await self._asking.ask(export.page, context)) is not None:
-                relationships, cursor = page
-                message = told(
-                    relationships=relationships, after_result_cursor=cursor_message(_KIND, arguments, cursor)
-                )
-                await place.within(context.write(message))
+            while relationships := await self._asking.ask(export.page, context):
+                cursor = cursor_message(_KIND, arguments, str(export.behind))
+                await place.within(context.write(told(relationships=relationships, after_result_cursor=cursor)))
 
 
 class _Export:
-    """An export on its way, read in whatever thread is free; `cursor` is where it goes on, empty at its beginning."""
+    """An export on its way, read in whatever thread is free; `behind` is where it goes on, None at its beginning."""
 
-    def __init__(
-        self, authorizer: Authorizer, wanted: TupleFilter, prefix: str, batch: int, consistency: Consistency
-    ) -> None:
-        self.cursor = ""
-        self._authorizer = authorizer
+    def __init__(self, listings: Listings, wanted: TupleFilter, batch: int, consistency: Consistency) -> None:
+        self.behind: BehindTuple | None = None
+        self._listings = listings
         self._wanted = wanted
-        self._prefix = prefix
         self._batch = batch
         self._consistency = consistency
-        self._ended = False
 
-    def page(self, left: float) -> tuple[list[core.Relationship], str] | None:
-        """Return the next tuples and the cursor behind them; None at the end."""
+    def page(self, left: float) -> list[core.Relationship]:
+        """Return the next tuples, none at the end, and go on behind them."""
         found: list[core.Relationship] = []
         size = 0
-        while not self._ended and len(found) < self._batch and size < _BATCH_BYTES_MAX:
-            page = self._read(self._batch - len(found), left)
-            token = Token.parse(page.token)
-            self._ended = not page.cursor
-            for fact in page.tuples:
-                if not fact.resource.id.startswith(self._prefix):
-                    continue
+        ended = False
+        while not ended and len(found) < self._batch and size < _BATCH_BYTES_MAX:
+            limit = min(self._batch - len(found), _BATCH)
+            sheet = self._listings.tuples(
+                self._wanted, limit=limit, behind=self.behind, consistency=self._consistency, deadline=left
+            )
+            ended = len(sheet.tuples) < limit
+            for fact in sheet.tuples:
                 if size >= _BATCH_BYTES_MAX:
-                    self._ended = False
                     break
                 found.append(relationship_of(fact))
                 size += found[-1].ByteSize()
-                self.cursor = str(Cursor.after(self._wanted, token, fact))
-            else:
-                # Nothing behind it was left out, so that the same tuples are not looked through again.
-                if page.tuples:
-                    self.cursor = str(Cursor.after(self._wanted, token, page.tuples[-1]))
-        return (found, self.cursor) if found else None
-
-    def _read(self, limit: int, left: float) -> Page:
-        limit = min(limit, self._authorizer.limits.read_page_max)
-        if self.cursor:
-            return self._authorizer.read(self._wanted, limit=limit, cursor=self.cursor, deadline=left)
-        return self._authorizer.read(self._wanted, limit=limit, consistency=self._consistency, deadline=left)
+                self.behind = BehindTuple(sheet.token, fact)
+        return found

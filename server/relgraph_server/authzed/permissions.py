@@ -11,8 +11,8 @@ from authzed.api.v1.permission_service_pb2_grpc import PermissionsServiceService
 from relgraph_server.authzed.bulk import Bulk
 from relgraph_server.authzed.checks import Checks
 from relgraph_server.authzed.expanding import Expanding
-from relgraph_server.authzed.lookups import Lookups
 from relgraph_server.authzed.facts import Facts
+from relgraph_server.authzed.lookups import Lookups
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
