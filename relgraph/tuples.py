@@ -61,7 +61,6 @@ ID_SIZE_MAX = 1024
 
 _TYPE = re.compile(r"([a-z][a-z0-9_]{1,61}[a-z0-9]/)*[a-z][a-z0-9_]{1,62}[a-z0-9]")
 _RELATION = re.compile(r"[a-z][a-z0-9_]{1,62}[a-z0-9]")
-# As wide as SpiceDB's: its schemas name caveats `isOwner`.
 _CAVEAT = re.compile(r"[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*")
 _ID = re.compile(r"[a-zA-Z0-9/_|\-=+]+")
 _ID_STRANGER = re.compile(r"[^a-zA-Z0-9/_|\-=+]")
@@ -82,11 +81,10 @@ def check_type(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def check_caveat(name: str) -> str:
-    """Return `name` if it can name a caveat, else raise InvalidName."""
+    """Return `name` if it can name a caveat, as freely as SpiceDB's may, else raise InvalidName."""
     if len(name) > TYPE_SIZE_MAX or not _CAVEAT.fullmatch(name):
         raise InvalidName(
-            f"{quoted(name)} cannot name a caveat; use letters, digits and _ for each part between slashes, at most "
-            f"{TYPE_SIZE_MAX} in all",
+            f"{quoted(name)} cannot name a caveat; use letters, digits, _ and / between them, at most {TYPE_SIZE_MAX}",
             {"name": without_context(name)},
         )
     return name

@@ -281,7 +281,7 @@ def test_the_longest_context_fits_a_line() -> None:
 @pytest.mark.parametrize(
     ("format", "content", "expected"),
     [
-        ("csv", "report:q3,viewer,user:anna,Near,,", "column 28: `Near` cannot name a caveat"),
+        ("csv", "report:q3,viewer,user:anna,ne-ar,,", "column 28: `ne-ar` cannot name a caveat"),
         ("csv", "report:q3,viewer,user:anna,near,[1],", "column 33: a context is a JSON object"),
         ("csv", 'report:q3,viewer,user:anna,near,"{""a"":NaN}",', "column 33: the parameter `a` holds a number"),
         ("csv", 'report:q3,viewer,user:anna,,"{""a"":1}",', "column 29: the context has no caveat"),
@@ -291,7 +291,7 @@ def test_the_longest_context_fits_a_line() -> None:
         ("jsonl", '"context":{"a":1}', "column 77: the context has no caveat"),
         ("jsonl", '"caveat":"near","context":{"a":1,"a":2}', "column 93: the context has the key `a` twice"),
         ("jsonl", '"caveat":"near","context":{"a":9007199254740993}', "column 93: the parameter `a` holds a number"),
-        ("text", "[Near]", "column 28: `Near` cannot name a caveat"),
+        ("text", "[ne-ar]", "column 28: `ne-ar` cannot name a caveat"),
         ("text", "[near:{]", "column 33: the context is not JSON"),
         ("text", "[near:1]", "column 18: `user:anna[near:1]` cannot be read behind its subject"),
         ("jsonl", '"caveat":"near","context":{"subject":1,"caveat":2},"expires_at":"soon"', "column 131: `soon`"),

@@ -107,7 +107,7 @@ REASONS = {
         "first in line 1",
     ),
     "a caveat's name of the wrong shape": Rejected(
-        "caveat Late(hour int) { hour > 5 }", SchemaParseError, 1, 8, "cannot name a caveat"
+        "caveat laté(hour int) { hour > 5 }", SchemaParseError, 1, 8, "cannot name a caveat"
     ),
     "a parameter named as a word of CEL": Rejected(
         "caveat late(in int) { in > 5 }", SchemaParseError, 1, 13, "is a word of CEL"

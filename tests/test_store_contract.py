@@ -5,9 +5,9 @@
         def store(self, ...) -> Iterator[Store]: ...
 
 The tests stand in `test_store_writes.py`, `test_store_reads.py`, `test_store_flow.py`, `test_store_seals.py`,
-`test_store_expirations.py`, `test_store_caveats.py`, `test_store_verify.py`, `test_store_collect.py` and
-`test_store_changelog.py`, and hold only what the protocol promises; what is special to one backend has a test file of
-its own.
+`test_store_expirations.py`, `test_store_caveats.py`, `test_store_verify.py`, `test_store_collect.py`,
+`test_store_changelog.py` and `test_store_counters.py`, and hold only what the protocol promises; what is special to one
+backend has a test file of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.store_kit import FakeClock, FakeRandom
 from tests.test_store_caveats import CaveatsContract
 from tests.test_store_changelog import LogContract
 from tests.test_store_collect import CollectContract
+from tests.test_store_counters import CountersContract
 from tests.test_store_expirations import ExpirationsContract
 from tests.test_store_flow import FlowContract
 from tests.test_store_reads import ReadsContract
@@ -47,6 +48,7 @@ class StoreContract(
     VerifyContract,
     CollectContract,
     LogContract,
+    CountersContract,
 ):
     """The tests that every backend inherits. `store` is an empty one, opened with `clock`."""
 
