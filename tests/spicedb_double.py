@@ -22,9 +22,10 @@ from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceServicer, add_Sc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXPORT", "KEY", "Double", "served"]
+__all__ = ["EXPORT", "IMPORT", "KEY", "Double", "served"]
 
 EXPORT = "ExportBulkRelationships"
+IMPORT = "ImportBulkRelationships"
 KEY = "canary-preshared-key"
 
 
@@ -98,7 +99,7 @@ class _Permissions(PermissionsServiceServicer):
         request_iterator: Iterator[permission_service_pb2.ImportBulkRelationshipsRequest],
         context: grpc.ServicerContext,
     ) -> permission_service_pb2.ImportBulkRelationshipsResponse:
-        _judge(self._double, "ImportBulkRelationships", context)
+        _judge(self._double, IMPORT, context)
         brought = [each for request in request_iterator for each in request.relationships]
         if self._double.stalls:
             _halt(self._double, context)

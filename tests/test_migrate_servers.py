@@ -17,7 +17,7 @@ from relgraph.spicedb.messages import message_of
 from relgraph.tuples import RelationTuple
 from tests.keys_kit import add_key, guarded
 from tests.serving import in_process, program_environment
-from tests.spicedb_double import Double, served
+from tests.spicedb_double import IMPORT, Double, served
 from tests.test_cli_spicedb import LADDER, SCHEMA, TUPLES, held
 
 if TYPE_CHECKING:
@@ -118,4 +118,4 @@ def test_an_import_that_is_interrupted(filled: str) -> None:
         code, _ = interrupted(double, [filled, url])
     assert 130 == code
     assert ("", []) == (double.schema, double.tuples)
-    assert ["WriteSchema", "ImportBulkRelationships", "WriteSchema"] == double.calls[1:]
+    assert ["WriteSchema", IMPORT, "WriteSchema"] == double.calls[1:]
