@@ -166,10 +166,13 @@ def test_many_questions_keep_their_order_and_their_errors(client: InsecureClient
     assert answer.pairs[3].item.partial_caveat_info.missing_required_context == ["limit"]
 
 
-def test_a_bulk_of_errors_alone_has_a_revision(client: InsecureClient) -> None:
-    """A bulk in which nothing could be asked says at which revision that was."""
-    asked = pb.CheckBulkPermissionsRequest(items=[item("paper:x#view@user:ann")], consistency=NOW)
-    assert Token.parse(client.CheckBulkPermissions(asked).checked_at.token).revision == 2
+@pytest.mark.parametrize("items", [[], [item("paper:x#view@user:ann")]])
+def test_a_bulk_without_answers_has_a_revision(
+    client: InsecureClient, items: list[pb.CheckBulkPermissionsRequestItem]
+) -> None:
+    """A bulk in which nothing was or could be asked says at which revision that was."""
+    answer = client.CheckBulkPermissions(pb.CheckBulkPermissionsRequest(items=items, consistency=NOW))
+    assert (Token.parse(answer.checked_at.token).revision, len(answer.pairs)) == (2, len(items))
 
 
 def test_the_older_bulk_answers_the_same(client: InsecureClient) -> None:

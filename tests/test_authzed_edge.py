@@ -15,6 +15,7 @@ from authzed.api.v1 import permission_service_pb2 as pb
 from authzed.api.v1 import schema_service_pb2 as schemas
 from authzed.api.v1 import watch_service_pb2 as watches
 from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from relgraph.api import open_authorizer
@@ -39,7 +40,8 @@ from tests.authzed_calls import (
     write,
 )
 from tests.keys_kit import add_key, guarded
-from tests.serving import in_process
+from tests.metrics_kit import scrape
+from tests.serving import in_process, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -265,6 +267,46 @@ def test_without_its_package_the_dialect_is_refused_by_name(monkeypatch: pytest.
             pass
         with in_process(authorizer) as address:
             assert _listed(address) & set(SERVICES) == set()
+
+
+def test_who_calls_a_dialect_that_is_not_served_is_told_what_to_do(authorizer: Authorizer) -> None:
+    """A call of a dialect that a server leaves out, of whatever kind, is refused with what to install and to set."""
+    settings = Settings("unused:", listen="127.0.0.1:0", dialects="relgraph.v1")
+    request = pb.ReadRelationshipsRequest(relationship_filter=select("doc"))
+    with in_process(authorizer, settings) as address:
+        client = InsecureClient(address, "any")
+        for call in (
+            lambda: client.CheckPermission(ask("doc:x#edit@user:ann")),
+            lambda: list(client.ReadRelationships(request)),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            assert "pip install 'relgraph[authzed]'" in (caught.value.details() or "")
+
+
+def test_health_tells_of_each_service(authorizer: Authorizer) -> None:
+    """Who asks for the health of one of the dialect's services is told that it serves."""
+    with in_process(authorizer) as address, grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in SERVICES:
+            asked = health_pb2.HealthCheckRequest(service=name)
+            assert stub.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_calls_are_counted_under_their_full_names(authorizer: Authorizer) -> None:
+    """Metrics tell this dialect's methods by their full names, how new an answer was asked for, and the verdicts."""
+    with running(authorizer, guarded(metrics="127.0.0.1:0")) as server:
+        client = InsecureClient(server.address, "any")
+        client.CheckPermission(ask("doc:plan#view@user:ann"))
+        client.CheckPermission(ask("doc:plan#view@user:ann", consistency=pb.Consistency(fully_consistent=True)))
+        refusal_of(lambda: client.CheckPermission(ask("gate:one#left@user:ann")))
+        told = scrape(server.metrics_address)
+    method = "authzed.api.v1.PermissionsService/CheckPermission"
+    expected = {("OK", "recent"): 1, ("OK", "safe"): 1, ("FAILED_PRECONDITION", "recent"): 1}
+    assert told.calls() == {(method, *ended): count for ended, count in expected.items()}
+    assert told.value("relgraph_check_total", result="allow") == 2
+    assert told.value("relgraph_check_total", result="undecided") == 1
 
 
 def test_both_dialects_answer_from_one_store(authorizer: Authorizer) -> None:

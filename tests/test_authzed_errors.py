@@ -149,7 +149,6 @@ CASES: dict[str, Case] = {
         "UNSPECIFIED",
         {"check_count": "10001", "maximum_checks_allowed": "10000"},
     ),
-    "no checks": Case(_bulk(), INVALID, "UNSPECIFIED"),
     "a bad id among checks": Case(
         _bulk(item("doc:plan#view@user:ann"), item("doc:x y#view@user:ann")), INVALID, "UNSPECIFIED"
     ),
@@ -257,7 +256,10 @@ CASES: dict[str, Case] = {
         {"definition_name": "doc", "relation_name": "owner"},
     ),
     "a caveat that is unknown": Case(
-        _touch("doc:x#viewer@user:ann", "far", site="x"), FAILED, "UNKNOWN_CAVEAT", {"caveat_name": "far"}
+        _touch("doc:x#viewer@user:ann", "far", site="x"),
+        INVALID,
+        "INVALID_SUBJECT_TYPE",
+        {"subject_type": "user with far"},
     ),
     "a context with a number for a text, stored": Case(
         _touch("doc:x#viewer@user:ann", "near", limit="x"),

@@ -66,7 +66,8 @@ def client(request: pytest.FixtureRequest, authorizer: Authorizer) -> Iterator[C
 # A connection of the application's own does not travel, and what does not travel cannot break off.
 UNLIKE = {("write", "conn"), ("watch", "resume")}
 # Looking after a store is done where the store is, and a server knows by the key who writes, and by the dialect what.
-UPKEEP = {"by", "collect", "follow", "log", "noting", "observe"}
+# Traces are told to clients of another dialect: its own are told ways.
+UPKEEP = {"by", "collect", "follow", "log", "noting", "observe", "trace"}
 METHODS = [
     name
     for name, _ in inspect.getmembers(Authorizer, inspect.isfunction)

@@ -177,6 +177,7 @@ def test_an_update_that_says_too_little_is_refused(update: pb.Update, error: typ
         TupleFilter(),
         TupleFilter("report", "*", "viewer", "user", "*", ""),
         TupleFilter(subject_type="group", subject_relation="member"),
+        TupleFilter("report", resource_id_prefix="q"),
     ],
 )
 def test_a_filter_survives(wanted: TupleFilter) -> None:

@@ -108,6 +108,11 @@ class ReadsContract:
             (TupleFilter(resource_type="unheard"), ()),
             (TupleFilter(resource_type="report", resource_id="Q1"), ()),
             (TupleFilter(relation="unheard"), ()),
+            (TupleFilter("report", resource_id_prefix="q"), SAMPLE[2:6]),
+            (TupleFilter("report", resource_id_prefix="q1"), SAMPLE[2:5]),
+            (TupleFilter("report", resource_id_prefix="Q"), ()),
+            (TupleFilter(resource_id_prefix="bo"), SAMPLE[6:8]),
+            (TupleFilter(subject_type="user", subject_id="anna", resource_id_prefix="q"), SAMPLE[4:6]),
         ],
     )
     def test_filters(self, store: Store, filter: TupleFilter, expected: tuple[str, ...]) -> None:
@@ -127,6 +132,7 @@ class ReadsContract:
             TupleFilter(resource_type="report", resource_id="q1"),
             TupleFilter(subject_type="user", subject_id="u1"),
             TupleFilter(relation="viewer", subject_type="user"),
+            TupleFilter(resource_type="report", resource_id_prefix="q"),
         ],
     )
     @pytest.mark.parametrize("size", [1, 3, 7, 1000])

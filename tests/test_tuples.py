@@ -216,6 +216,21 @@ def test_a_filter_names_what_it_belongs_to() -> None:
             TupleFilter(**wrong)
     with pytest.raises(InvalidName):
         TupleFilter("Doc")
+    with pytest.raises(InvalidFilter, match="name one of the two"):
+        TupleFilter("doc", "a", resource_id_prefix="a")
+
+
+def test_a_filter_may_name_what_ids_begin_with() -> None:
+    """It matches each id that begins so, is told as such, and is bound to nothing that another filter is."""
+    filter_ = TupleFilter("doc", resource_id_prefix="pl")
+    matched = [
+        id_ for id_ in ("plan", "pl", "p", "*", "apl") if filter_.matches(RelationTuple.parse(f"doc:{id_}#view@user:x"))
+    ]
+    assert matched == ["plan", "pl"]
+    assert str(filter_) == "doc:pl…"
+    assert len({TupleFilter("doc").words, TupleFilter("doc", "pl").words, filter_.words}) == 3
+    with pytest.raises(InvalidId):
+        TupleFilter.parse(str(filter_))
 
 
 def test_words_for_people() -> None:

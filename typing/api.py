@@ -44,7 +44,7 @@ from relgraph.answers import (
     Way,
     Written,
 )
-from relgraph.api import Observer, Watch
+from relgraph.api import Observer, Trace, Watch
 from relgraph.client import Access, AsyncClient, Client, Retries
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def opening() -> None:
         assert_type(authorizer.collect(timedelta(days=30)), Collected)
         assert_type(authorizer.watch(), Watch)
         assert_type(authorizer.head, int)
+        assert_type(authorizer.trace(["report:q3#view@user:anna"]), list[Trace])
         observer: Observer = _Idle()
         authorizer.observe(observer)
         authorizer.observe(None)

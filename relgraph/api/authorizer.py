@@ -19,6 +19,7 @@ from relgraph.api.history import History
 from relgraph.api.lookups import Lookups
 from relgraph.api.status import status
 from relgraph.api.survey import Survey
+from relgraph.api.traces import Traces
 from relgraph.api.watching import Selection, open_watch
 from relgraph.api.worlds import brought, world_of
 from relgraph.api.writing import Writing
@@ -64,7 +65,7 @@ def open_authorizer(url: str, *, limits: Limits | None = None, sqlite: SQLiteMod
     return Authorizer(open_store(url, clock=_now, random=os.urandom, sqlite=sqlite), limits=limits)
 
 
-class Authorizer(Lookups):
+class Authorizer(Lookups, Traces):
     """Answers what a subject may do with a resource, and why; keeps the tuples and the schema this is decided by.
 
     May be used from many threads at once, not across a fork. Close it, or use it in a `with` block. Arguments named

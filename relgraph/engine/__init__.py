@@ -17,6 +17,7 @@ from relgraph.engine.overlay import Overlay
 from relgraph.engine.program import Program
 from relgraph.engine.reader import Reader
 from relgraph.engine.scope import SubjectScope, World
+from relgraph.engine.traces import TracedCaveat, TraceNode, trace
 from relgraph.engine.walk import Walk
 from relgraph.engine.ways import find_ways
 
@@ -33,6 +34,8 @@ __all__ = [
     "Rights",
     "SubjectScope",
     "Told",
+    "TraceNode",
+    "TracedCaveat",
     "Walk",
     "World",
     "access",
@@ -44,5 +47,6 @@ __all__ = [
     "first_failure",
     "resources",
     "subjects",
+    "trace",
     "valid_until",
 ]

@@ -63,8 +63,6 @@ def refusal(schema: Schema, tuple_: RelationTuple, given: SubjectKind) -> Relgra
         return UnknownRelation(message, {**details, **where})
     problem = swapped or _not_taken(schema, relation, tuple_, given)
     details |= {"part": "subject", "definition": definition.name, "relation": relation.name, "kind": str(given)}
-    if given.caveat and given.caveat not in schema.caveats:
-        details["unknown_caveat"] = given.caveat
     return TupleNotAllowed(f"{shown} cannot be written: {problem}", details)
 
 

@@ -21,7 +21,7 @@ from relgraph.errors import InvalidSetting, NotReady, RelgraphError, quoted
 from relgraph.store.urls import without_password
 from relgraph.v1.authorizer_pb2_grpc import add_AuthorizerServiceServicer_to_server
 from relgraph_server.asking import Asking
-from relgraph_server.dialects import RELGRAPH, SERVICE_NAME
+from relgraph_server.dialects import AUTHZED_SERVICES, RELGRAPH, SERVICE_NAME
 from relgraph_server.edge import Edge
 from relgraph_server.gate import open_gate
 from relgraph_server.logs import configure
@@ -51,6 +51,10 @@ _log: Final = logging.getLogger(__name__)
 METADATA_BYTES_MAX: Final = 16 << 10
 HANDSHAKE_MS_MAX: Final = 10_000
 PING_INTERVAL_MS_MIN: Final = 10_000
+_UNSERVED: Final = (
+    "this server does not speak authzed.api.v1; run `pip install 'relgraph[authzed]'` where it runs, and leave the "
+    "dialect in its setting `dialects`"
+)
 _HISTORY_S_MAX: Final = timedelta.max // timedelta(seconds=1)
 # Whoever watches health takes the place of a call: a tenth of them at most.
 _HEALTH_PART: Final = 10
@@ -175,17 +179,18 @@ def _reflect(names: Sequence[str], server: grpc.aio.Server) -> None:
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
     """Start a server over an open Authorizer, which stays the caller's. Raises InvalidSetting if it cannot bind."""
     credentials = server_credentials(settings)
+    dialects = _dialects(settings)
     gate = open_gate(settings)
     asking, watchers = Asking(authorizer, settings), Watchers(authorizer, settings)
+    names = [name for dialect, _ in dialects for name in dialect.services]
     health = Health(
-        SERVICE_NAME,
+        names,
         lambda: _look(authorizer, gate),
         every_ms=settings.ready_every_ms,
         look_ms_max=settings.ready_ms_max,
         watches_max=max(1, settings.calls_max // _HEALTH_PART),
     )
     try:
-        dialects = _dialects(settings)
         lookout = await open_lookout(authorizer, watchers, settings, SERVICE_NAME, health)
     except BaseException:
         _end_threads(asking, watchers)
@@ -199,6 +204,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
                 lookout.sights,
                 request_items_max=settings.request_items_max,
                 answer_bytes_max=settings.answer_bytes_max,
+                unserved={name: _UNSERVED for name in AUTHZED_SERVICES if name not in names},
             )
         ],
         options=_options(settings),
@@ -209,7 +215,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
     if settings.reflection or is_loopback(host):
-        _reflect([name for dialect, _ in dialects for name in dialect.services], server)
+        _reflect(names, server)
     try:
         port = (
             server.add_insecure_port(settings.listen)

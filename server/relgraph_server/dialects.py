@@ -26,9 +26,14 @@ if TYPE_CHECKING:
     from relgraph.errors import RelgraphError
     from relgraph_server.scopes import Scopes
 
-__all__ = ["RELGRAPH", "SERVICE_NAME", "CursorField", "Dialect"]
+__all__ = ["AUTHZED_SERVICES", "RELGRAPH", "SERVICE_NAME", "CursorField", "Dialect"]
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["AuthorizerService"].full_name
+AUTHZED_SERVICES: Final = tuple(
+    f"authzed.api.v1.{name}Service" for name in ("Permissions", "Schema", "Watch", "Experimental")
+)
+"""The services of SpiceDB's dialect, whose package need not be installed."""
+
 _FRESHNESS: Final = {"minimize_latency": "recent", "at_exactly": "exact"}
 _PAGES_ASKED: Final = (pb.ReadRequest, pb.LookupResourcesRequest, pb.LookupSubjectsRequest)
 _PAGES: Final = (pb.ReadResponse, pb.LookupResponse)

@@ -24,7 +24,7 @@ from relgraph_server.calls import CALL
 from relgraph_server.guard import check_items
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from typing import Never
 
     from relgraph_server.calls import Call
@@ -46,13 +46,22 @@ class Edge(grpc.aio.ServerInterceptor):
     """Wraps the methods of the dialects' services; other services (health, reflection) pass untouched.
 
     `sights` sees every call. `request_items_max` bounds what is in the lists of a request message. `answer_bytes_max`
-    bounds the size of an answer: beyond it the caller is told so, instead of losing the connection.
+    bounds the size of an answer: beyond it the caller is told so, instead of losing the connection. `unserved` has the
+    names of services that callers may look for, and for each what to do about it.
     """
 
     def __init__(
-        self, dialects: Sequence[Dialect], gate: Gate, sights: Sights, *, request_items_max: int, answer_bytes_max: int
+        self,
+        dialects: Sequence[Dialect],
+        gate: Gate,
+        sights: Sights,
+        *,
+        request_items_max: int,
+        answer_bytes_max: int,
+        unserved: Mapping[str, str] = {},
     ) -> None:
         self._dialects = {name: dialect for dialect in dialects for name in dialect.services}
+        self._unserved = {name: _refusal(remedy) for name, remedy in unserved.items()}
         self._gate = gate
         self._sights = sights
         self._request_items_max = request_items_max
@@ -63,6 +72,8 @@ class Edge(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         service, _, method_name = handler_call_details.method.removeprefix("/").rpartition("/")
         dialect = self._dialects.get(service)
+        if handler is None and service in self._unserved:
+            return grpc.stream_stream_rpc_method_handler(self._unserved[service])
         if handler is None or dialect is None:
             return handler
         parse = handler.request_deserializer
@@ -199,6 +210,15 @@ class _Renewed:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._context, name)
+
+
+def _refusal(remedy: str) -> Callable[[AsyncIterator[bytes], Context], Awaitable[None]]:
+    """Return the method of a service that is not served, whatever its kind."""
+
+    async def refuse(_: AsyncIterator[bytes], context: Context) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, remedy)
+
+    return refuse
 
 
 def _metadata(context: Context) -> list[tuple[str, str | bytes]]:

@@ -17,7 +17,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 
@@ -36,16 +36,16 @@ _UNKNOWN: Final = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckRe
 
 
 class Health(health_pb2_grpc.HealthServicer):
-    """Tells that the process serves, and by `look`, every so many milliseconds, whether the service called `name` can.
+    """Tells that the process serves, and by `look`, every so many milliseconds, whether the services `names` can.
 
     A look that raises, or takes longer than `look_ms_max`, says that it cannot. Anybody may watch, without a key: no
     more than `watches_max` do at once.
     """
 
     def __init__(
-        self, name: str, look: Callable[[], object], *, every_ms: int, look_ms_max: int, watches_max: int
+        self, names: Sequence[str], look: Callable[[], object], *, every_ms: int, look_ms_max: int, watches_max: int
     ) -> None:
-        self._readiness = (name, "")
+        self._readiness = (*names, "")
         self._look = look
         self._every_s = every_ms / 1000
         self._longest_s = look_ms_max / 1000

@@ -11,8 +11,9 @@ Rule 2: what ends the feed ends every watch: the next ones begin anew, behind to
 from __future__ import annotations
 
 import asyncio
+import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from relgraph.api import Selection
 from relgraph.errors import Lagged, LimitExceeded, RevisionUnavailable, ServerUnavailable
@@ -21,19 +22,76 @@ from relgraph.wire.watches import change_parts, read_heartbeat, read_selected, w
 from relgraph_server.feed import Feed, Item, Stand
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from relgraph.api import Authorizer, Watch
     from relgraph_server.settings import Settings
 
-    Send = Callable[[pb.WatchResponse], Awaitable[None]]
-
-__all__ = ["Watchers"]
+__all__ = ["Telling", "Watchers"]
 
 _Result = TypeVar("_Result")
+_Part = TypeVar("_Part")
+_Message = TypeVar("_Message")
+_Message_co = TypeVar("_Message_co", covariant=True)
 
 _INLINE_CHANGES_MAX: Final = 1_000
 _NEVER_S: Final = 1e9
+
+
+class Telling(Protocol[_Part, _Message_co]):
+    """What one caller is told, and in which messages: each dialect has one of its own."""
+
+    @property
+    def heartbeat(self) -> float:
+        """After how many seconds without a message a checkpoint is due; infinite where none is told."""
+
+    @property
+    def prepared(self) -> bool:
+        """Whether `parts` takes no work, however much was changed."""
+
+    def open(self, authorizer: Authorizer) -> Watch:
+        """Find where to begin. It waits for the store: for a thread."""
+
+    def parts(self, items: Sequence[Item]) -> list[_Part]:
+        """Return what of these revisions is told. Perhaps in a thread."""
+
+    def messages(self, parts: Sequence[_Part], stand: Stand) -> Iterator[tuple[_Message_co, Stand]]:
+        """Yield the messages that tell it to who stands there, and where each one leaves its reader."""
+
+    def checkpoint(self, stand: Stand) -> _Message_co | None:
+        """Return the message that says that nothing up to there is left to tell; None where that is not told."""
+
+
+class _Native:
+    """What a watch in relgraph.v1 is told."""
+
+    def __init__(self, request: pb.WatchRequest, heartbeat_ms_min: int) -> None:
+        self._after = request.after or None
+        self._wanted = read_selected(request)
+        self._selection = Selection.of(*self._wanted)
+        self.heartbeat = read_heartbeat(request, heartbeat_ms_min)
+        self.prepared = self._selection == Selection()
+
+    def open(self, authorizer: Authorizer) -> Watch:
+        types, relations, filters = self._wanted
+        return authorizer.watch(self._after, types=types, relations=relations, filters=filters)
+
+    def parts(self, items: Sequence[Item]) -> list[pb.Change]:
+        parts: list[pb.Change] = []
+        for item in items:
+            told = self._selection.told(item.entry)
+            if told is not None:
+                parts += item.parts if told is item.entry else change_parts(told)
+        return parts
+
+    def messages(self, parts: Sequence[pb.Change], stand: Stand) -> Iterator[tuple[pb.WatchResponse, Stand]]:
+        for message in watch_messages(parts, stand.number, stand.token):
+            if message.revision > stand.number:
+                stand = Stand.of(message.token)
+            yield message, stand
+
+    def checkpoint(self, stand: Stand) -> pb.WatchResponse:
+        return pb.WatchResponse(revision=stand.number, token=stand.token)
 
 
 class Watchers:
@@ -43,7 +101,7 @@ class Watchers:
         self._authorizer = authorizer
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.watch_threads_max, thread_name_prefix="relgraph-watch")
-        self._watching: set[_Watcher] = set()
+        self._watching: set[_Sighted] = set()
         self._count = 0
         self._feed: asyncio.Task[Feed] | None = None
         self._old: list[Feed] = []
@@ -72,19 +130,18 @@ class Watchers:
         for feed in self._old:
             feed.join()
 
-    async def watch(self, request: pb.WatchRequest, send: Send) -> None:
+    async def watch(self, request: pb.WatchRequest, send: Callable[[pb.WatchResponse], Awaitable[None]]) -> None:
         """Tell by `send` what is committed, until something ends it. Raises what that is."""
-        types, relations, filters = read_selected(request)
-        selection = Selection.of(types, relations, filters)
-        heartbeat = read_heartbeat(request, self._settings.heartbeat_ms_min)
+        await self.tell(_Native(request, self._settings.heartbeat_ms_min), send)
+
+    async def tell(self, telling: Telling[_Part, _Message], send: Callable[[_Message], Awaitable[None]]) -> None:
+        """Tell by `send` what is committed, in a dialect's messages, until something ends it. Raises what that is."""
         self._check_room()
         self._count += 1
         try:
             feed = await self._fed()
-            watch = await self._thread(
-                lambda: self._authorizer.watch(request.after or None, types=types, relations=relations, filters=filters)
-            )
-            watcher = _Watcher(feed, selection, heartbeat, send, self._thread)
+            watch = await self._thread(lambda: telling.open(self._authorizer))
+            watcher = _Watcher(feed, telling, send, self._thread)
             self._watching.add(watcher)
             try:
                 await watcher.run(watch)
@@ -138,20 +195,27 @@ class Watchers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-class _Watcher:
+class _Sighted(Protocol):
+    """What is told of a caller."""
+
+    @property
+    def lag(self) -> int:
+        """How many revisions it was not told yet."""
+
+
+class _Watcher(Generic[_Part, _Message]):
     """One caller, and how far it was told."""
 
     def __init__(
         self,
         feed: Feed,
-        selection: Selection,
-        heartbeat: float,
-        send: Send,
-        in_thread: Callable[[Callable[[], list[pb.Change]]], Awaitable[list[pb.Change]]],
+        telling: Telling[_Part, _Message],
+        send: Callable[[_Message], Awaitable[None]],
+        in_thread: Callable[[Callable[[], list[_Part]]], Awaitable[list[_Part]]],
     ) -> None:
         self._feed = feed
-        self._selection = selection
-        self._heartbeat = heartbeat
+        self._telling = telling
+        self._heartbeat = telling.heartbeat
         self._send = send
         self._in_thread = in_thread
         self._loop = asyncio.get_running_loop()
@@ -182,9 +246,9 @@ class _Watcher:
         """Tell the next page from the store."""
         items: list[Item] = []
 
-        def page() -> list[pb.Change]:
+        def page() -> list[_Part]:
             items.extend(map(Item.of, watch.poll()))
-            return self._selected(items)
+            return self._telling.parts(items)
 
         parts = await self._in_thread(page)
         if not items:
@@ -199,25 +263,16 @@ class _Watcher:
         """Tell what the feed holds."""
         if not items:
             return
-        if self._selection != Selection() and sum(each.changes for each in items) > _INLINE_CHANGES_MAX:
-            parts = await self._in_thread(lambda: self._selected(items))
+        if not self._telling.prepared and sum(each.changes for each in items) > _INLINE_CHANGES_MAX:
+            parts = await self._in_thread(lambda: self._telling.parts(items))
         else:
-            parts = self._selected(items)
+            parts = self._telling.parts(items)
         await self._tell_parts(parts, items[-1].stand)
 
-    def _selected(self, items: Sequence[Item]) -> list[pb.Change]:
-        parts: list[pb.Change] = []
-        for item in items:
-            told = self._selection.told(item.entry)
-            if told is not None:
-                parts += item.parts if told is item.entry else change_parts(told)
-        return parts
-
-    async def _tell_parts(self, parts: Sequence[pb.Change], through: Stand) -> None:
-        for message in watch_messages(parts, self._stand.number, self._stand.token):
+    async def _tell_parts(self, parts: Sequence[_Part], through: Stand) -> None:
+        for message, stand in self._telling.messages(parts, self._stand):
             await self._sent(message)
-            if message.revision > self._stand.number:
-                self._stand = Stand.of(message.token)
+            self._stand = stand
         self._stand = through
         if self._loop.time() - self._sent_at >= self._heartbeat:
             await self._checkpoint()
@@ -228,12 +283,14 @@ class _Watcher:
         if left <= 0:
             await self._checkpoint()
             return
-        await asyncio.wait({self._feed.moved}, timeout=left)
+        await asyncio.wait({self._feed.moved}, timeout=None if math.isinf(left) else left)
 
     async def _checkpoint(self) -> None:
-        await self._sent(pb.WatchResponse(revision=self._stand.number, token=self._stand.token))
+        message = self._telling.checkpoint(self._stand)
+        if message is not None:
+            await self._sent(message)
 
-    async def _sent(self, message: pb.WatchResponse) -> None:
+    async def _sent(self, message: _Message) -> None:
         """Send a message, for as long as the caller may take over it."""
         self._check()
         # Who catches up is behind anyway: what counts is what was committed while one message was not taken.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from authzed.api.v1 import core_pb2
+from authzed.api.v1 import core_pb2, debug_pb2
 from authzed.api.v1 import experimental_service_pb2 as experimental
 from authzed.api.v1 import permission_service_pb2 as pb
 
@@ -23,6 +23,7 @@ from relgraph_server.authzed import checked
 from relgraph_server.authzed.nouns import consistency_of, context_of, object_of, subject_of, wildcard_refused
 from relgraph_server.authzed.statuses import Said, error_status, refusal
 from relgraph_server.authzed.tokens import zed_token
+from relgraph_server.authzed.traces import Tracing, decider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,12 +76,17 @@ class Question(NamedTuple):
         subject = subject_of(message.subject, f"{path}subject")
         return cls(resource, permission, subject, context_of(message, f"{path}context"))
 
+    def trace(self, tracing: Tracing) -> debug_pb2.DebugInformation:
+        """Return how it was decided."""
+        return tracing.told((self.subject, self.permission, self.resource), self.context)
+
 
 class Results(NamedTuple):
-    """What many questions were answered with, in their order, and the token of the one revision for all."""
+    """What many questions were answered with, in their order, the token of the one revision, and traces if any."""
 
     results: Sequence[Decision | RelgraphError]
     token: str
+    traces: Sequence[debug_pb2.DebugInformation] = ()
 
 
 def permissionship_of(verdict: Verdict) -> pb.CheckPermissionResponse.Permissionship.ValueType:
@@ -93,7 +99,9 @@ def partial_info(missing: Sequence[str]) -> core_pb2.PartialCaveatInfo | None:
     return core_pb2.PartialCaveatInfo(missing_required_context=missing) if missing else None
 
 
-def decide(authorizer: Authorizer, question: Question, consistency: Consistency, deadline: float | None) -> Decision:
+def decide(
+    authorizer: Authorizer | Tracing, question: Question, consistency: Consistency, deadline: float | None
+) -> Decision:
     """Answer one question. Raises what `Authorizer.decide` does, in this dialect's words."""
     if question.subject.id == WILDCARD:
         raise wildcard_refused(question.subject)
@@ -124,7 +132,7 @@ def decide(authorizer: Authorizer, question: Question, consistency: Consistency,
 
 
 def decide_each(
-    authorizer: Authorizer, questions: Sequence[Question], consistency: Consistency, deadline: float
+    authorizer: Authorizer | Tracing, questions: Sequence[Question], consistency: Consistency, deadline: float
 ) -> Results:
     """Answer many questions, each with its own context, at one revision; what is alike is asked once."""
     return _Many(authorizer, consistency, time.monotonic() + deadline).answer(questions)
@@ -133,7 +141,7 @@ def decide_each(
 class _Many:
     """Many questions on their way to their answers."""
 
-    def __init__(self, authorizer: Authorizer, consistency: Consistency, ends: float) -> None:
+    def __init__(self, authorizer: Authorizer | Tracing, consistency: Consistency, ends: float) -> None:
         self._authorizer = authorizer
         self._at = consistency
         self._ends = ends
@@ -206,17 +214,20 @@ class Checks:
         """Answer CheckPermission."""
         question = Question.of(request)
         consistency = consistency_of(request)
-        decision = await self._ask(lambda left: decide(self._authorizer, question, consistency, left), context)
+        asked = decider(self._authorizer, request, context)
+        decision = await self._ask(lambda left: decide(asked, question, consistency, left), context)
         return pb.CheckPermissionResponse(
             checked_at=zed_token(decision.token),
             permissionship=permissionship_of(decision.verdict),
             partial_caveat_info=partial_info(decision.missing),
+            debug_trace=question.trace(asked) if isinstance(asked, Tracing) else None,
             optional_expires_at=None if decision.valid_until is None else moment_message(decision.valid_until),
         )
 
     async def many(self, request: pb.CheckBulkPermissionsRequest, context: Context) -> pb.CheckBulkPermissionsResponse:
         """Answer CheckBulkPermissions."""
-        found = await self._results(request, context)
+        asked = decider(self._authorizer, request, context, len(request.items))
+        found = await self._results(request, asked, context)
         response = pb.CheckBulkPermissionsResponse(checked_at=zed_token(found.token))
         for item, result in zip(request.items, found.results, strict=True):
             pair = response.pairs.add(request=item)
@@ -226,13 +237,16 @@ class Checks:
                     pair.item.partial_caveat_info.missing_required_context.extend(result.missing)
             else:
                 pair.error.CopyFrom(error_status(result))
+        for pair, trace in zip(response.pairs, found.traces, strict=False):
+            if pair.HasField("item"):
+                pair.item.debug_trace.CopyFrom(trace)
         return response
 
     async def old_many(
         self, request: experimental.BulkCheckPermissionRequest, context: Context
     ) -> experimental.BulkCheckPermissionResponse:
         """Answer BulkCheckPermission."""
-        found = await self._results(request, context)
+        found = await self._results(request, self._authorizer, context)
         response = experimental.BulkCheckPermissionResponse(checked_at=zed_token(found.token))
         for item, result in zip(request.items, found.results, strict=True):
             pair = response.pairs.add(request=item)
@@ -245,7 +259,10 @@ class Checks:
         return response
 
     async def _results(
-        self, request: pb.CheckBulkPermissionsRequest | experimental.BulkCheckPermissionRequest, context: Context
+        self,
+        request: pb.CheckBulkPermissionsRequest | experimental.BulkCheckPermissionRequest,
+        asked: Authorizer | Tracing,
+        context: Context,
     ) -> Results:
         if len(request.items) > ITEMS_MAX:
             raise refusal(
@@ -253,8 +270,9 @@ class Checks:
                 f"{len(request.items)} checks are over the limit of {ITEMS_MAX} in one request; split them",
                 {"check_count": str(len(request.items)), "maximum_checks_allowed": str(ITEMS_MAX)},
             )
-        if not request.items:
-            raise checked.invalid("items", "value must contain at least 1 item(s)")
         questions = [Question.of(each, f"items[{index}].") for index, each in enumerate(_items(request))]
         consistency = consistency_of(request)
-        return await self._ask(lambda left: decide_each(self._authorizer, questions, consistency, left), context)
+        found = await self._ask(lambda left: decide_each(asked, questions, consistency, left), context)
+        if isinstance(asked, Tracing):
+            return found._replace(traces=[each.trace(asked) for each in questions])
+        return found

@@ -16,6 +16,7 @@ from authzed.api.v1 import (
 from authzed.api.v1.experimental_service_pb2_grpc import add_ExperimentalServiceServicer_to_server
 from authzed.api.v1.permission_service_pb2_grpc import add_PermissionsServiceServicer_to_server
 from authzed.api.v1.schema_service_pb2_grpc import add_SchemaServiceServicer_to_server
+from authzed.api.v1.watch_service_pb2_grpc import add_WatchServiceServicer_to_server
 
 from relgraph.errors import KeyRefused, Unauthenticated
 from relgraph_server.authzed.experimental import ExperimentalService
@@ -23,6 +24,7 @@ from relgraph_server.authzed.permissions import PermissionsService
 from relgraph_server.authzed.schema_service import SchemaService
 from relgraph_server.authzed.statuses import error_status
 from relgraph_server.authzed.summaries import summary_of
+from relgraph_server.authzed.watches import WatchService
 from relgraph_server.scopes import Row, Scopes
 
 if TYPE_CHECKING:
@@ -182,7 +184,7 @@ AUTHZED: Final[Dialect] = _Authzed()
 
 def add_services(server: grpc.aio.Server, asking: Asking, watchers: Watchers) -> None:
     """Serve the dialect's services, by what is asked through and those who watch."""
-    del watchers
     add_PermissionsServiceServicer_to_server(PermissionsService(asking), server)
     add_SchemaServiceServicer_to_server(SchemaService(asking), server)
+    add_WatchServiceServicer_to_server(WatchService(watchers), server)
     add_ExperimentalServiceServicer_to_server(ExperimentalService(asking), server)

@@ -5,6 +5,7 @@ Rule 1: whatever can be told from the words alone is refused before the store is
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from authzed.api.v1 import core_pb2
@@ -124,22 +125,23 @@ class Facts:
         cursor = opened_cursor(_READ, arguments, request.optional_cursor) if going_on else ""
         size = min(limit or LIMIT_MAX, self._authorizer.limits.read_page_max)
 
-        def page(cursor: str) -> tuple[list[pb.ReadRelationshipsResponse], str]:
+        def page(start: str, left: float) -> tuple[list[pb.ReadRelationshipsResponse], str]:
             found = self._authorizer.read(
-                wanted, limit=size, cursor=cursor, consistency=None if cursor else consistency
+                wanted, limit=size, cursor=start, consistency=None if start else consistency, deadline=left
             )
             return _rows(found, wanted, arguments), found.cursor
 
         async with self._asking.lookups.place() as place:
-            left = limit or None
-            more = True
-            while more:
-                start = cursor
-                messages, cursor = await self._asking.ask(lambda _, start=start: page(start), context)  # type: ignore[misc]
-                for message in messages[:left]:
+            wanted_still = limit
+            while True:
+                messages, cursor = await self._asking.ask(partial(page, cursor), context)
+                if limit:
+                    messages = messages[:wanted_still]
+                    wanted_still -= len(messages)
+                for message in messages:
                     await place.within(context.write(message))
-                left = None if left is None else left - len(messages)
-                more = bool(cursor) and (left is None or left > 0)
+                if not cursor or (limit and not wanted_still):
+                    return
 
     async def write(self, request: pb.WriteRelationshipsRequest, context: Context) -> pb.WriteRelationshipsResponse:
         """Answer WriteRelationships."""

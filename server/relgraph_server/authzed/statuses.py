@@ -121,7 +121,7 @@ class Said(Enum):
     PRECONDITIONS = Row(_INVALID, "TOO_MANY_PRECONDITIONS_IN_REQUEST")
     TOO_DEEP = Row(_FAILED, "MAXIMUM_DEPTH_EXCEEDED")
     TYPE_ERROR = Row(_FAILED, "SCHEMA_TYPE_ERROR")
-    UNKNOWN_CAVEAT = Row(_FAILED, "UNKNOWN_CAVEAT", {"unknown_caveat": "caveat_name"})
+    UNKNOWN_CAVEAT = Row(_FAILED, "UNKNOWN_CAVEAT")
     UPDATES = Row(_INVALID, "TOO_MANY_UPDATES_IN_REQUEST")
     WILDCARD = Row(_INVALID, "WILDCARD_NOT_ALLOWED")
 
@@ -138,7 +138,6 @@ def refusal(said: Said, message: str, metadata: Mapping[str, str] | None = None)
 _BY_DETAIL: Final[tuple[tuple[type[errors.RelgraphError], str, str, Said], ...]] = (
     (errors.InvalidContext, "size_max", "", Said.MALFORMED),
     (errors.InvalidContext, "limit", "tuple_context_size_max", Said.CONTEXT_TOO_LARGE),
-    (errors.TupleNotAllowed, "unknown_caveat", "", Said.UNKNOWN_CAVEAT),
 )
 """Classes that SpiceDB has several reasons for: with which detail, and of which value if any, an error is told how."""
 
