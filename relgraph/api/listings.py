@@ -133,8 +133,8 @@ class Listings:
             listing = resources(walk, type, permission)
             if listing.everyone[0] is not Verdict.NO:
                 raise Refused(
-                    f"{quoted(str(subject))} has {quoted(permission)} on every {quoted(type)} by a universal tuple, "
-                    "which a list of ids cannot say; ask `LookupResources` of `relgraph.v1`, which tells it as `*`",
+                    f"{quoted(str(subject))} has {quoted(permission)} on every {quoted(type)} by a universal tuple, or "
+                    "may have it, which a list of ids cannot say; ask LookupResources of relgraph.v1, which tells it",
                     {"definition": type, "relation": permission, "subject": str(subject)},
                 )
             return _Opened(listing, lambda id_: undecided(walk, permission, Object(type, id_)))

@@ -16,8 +16,7 @@ from authzed.api.v1 import experimental_service_pb2 as experimental
 from authzed.api.v1 import permission_service_pb2 as pb
 
 from relgraph.api.listings import BehindTuple
-from relgraph_server.authzed.lookups import page_limit
-from relgraph_server.authzed.nouns import consistency_of, filter_of, relationship_of, tuple_of
+from relgraph_server.authzed.nouns import consistency_of, filter_of, limit_of, relationship_of, tuple_of
 from relgraph_server.authzed.tokens import arguments_of, cursor_message, opened_cursor
 from relgraph_server.spool import Spooled
 
@@ -119,7 +118,7 @@ class Bulk:
         await self._give(renamed, context, experimental.BulkExportRelationshipsResponse)
 
     async def _give(self, request: pb.ExportBulkRelationshipsRequest, context: Context, told: _Told) -> None:
-        batch = page_limit(request.optional_limit, BATCH_MAX) or _BATCH
+        batch = limit_of(request.optional_limit, BATCH_MAX) or _BATCH
         wanted = filter_of(request.optional_relationship_filter, "optional_relationship_filter")
         consistency = consistency_of(request)
         bound = pb.ExportBulkRelationshipsRequest()

@@ -28,7 +28,15 @@ from relgraph.tuples import Precondition, RelationTuple, TupleFilter
 from relgraph_server.asking import seconds_left
 from relgraph_server.authzed import checked
 from relgraph_server.authzed.notes import noted
-from relgraph_server.authzed.nouns import consistency_of, filter_of, inexpressible, relationship_of, tuple_of
+from relgraph_server.authzed.nouns import (
+    LIMIT_MAX,
+    consistency_of,
+    filter_of,
+    inexpressible,
+    limit_of,
+    relationship_of,
+    tuple_of,
+)
 from relgraph_server.authzed.statuses import Said, refusal
 from relgraph_server.authzed.tokens import arguments_of, cursor_message, opened_cursor, zed_token
 
@@ -44,11 +52,10 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Message, Message]
 
-__all__ = ["Facts", "limit_refused", "preconditions_of", "tuple_metadata"]
+__all__ = ["Facts", "preconditions_of", "tuple_metadata"]
 
 UPDATES_MAX: Final = 1_000
 PRECONDITIONS_MAX: Final = 1_000
-LIMIT_MAX: Final = 1_000
 _READ: Final = "ReadRelationships"
 
 _Update = core_pb2.RelationshipUpdate
@@ -61,15 +68,6 @@ _REQUIREMENTS: Final[dict[int, bool]] = {
     pb.Precondition.OPERATION_MUST_MATCH: True,
     pb.Precondition.OPERATION_MUST_NOT_MATCH: False,
 }
-
-
-def limit_refused(limit: int, limit_max: int) -> RelgraphError:
-    """Return the error for a request that wants more at once than it may have."""
-    return refusal(
-        Said.LIMIT,
-        f"a limit of {limit} is more than the {limit_max} that are given at once; ask for less, and go on from there",
-        {"limit_provided": str(limit), "maximum_limit_allowed": str(limit_max)},
-    )
 
 
 def tuple_metadata(fact: RelationTuple) -> dict[str, str]:
@@ -116,9 +114,7 @@ class Facts:
         """Answer ReadRelationships: each tuple in a message of its own, with where to go on behind it."""
         checked.required(request, "relationship_filter")
         wanted = _some_filter(request.relationship_filter, "relationship_filter")
-        limit = request.optional_limit
-        if limit > LIMIT_MAX:
-            raise limit_refused(limit, LIMIT_MAX)
+        limit = limit_of(request.optional_limit)
         arguments = arguments_of(request)
         consistency = consistency_of(request)
         going_on = request.HasField("optional_cursor")
@@ -181,9 +177,7 @@ class Facts:
         checked.required(request, "relationship_filter")
         preconditions = preconditions_of(request.optional_preconditions)
         wanted = _some_filter(request.relationship_filter, "relationship_filter")
-        limit = request.optional_limit
-        if limit > LIMIT_MAX:
-            raise limit_refused(limit, LIMIT_MAX)
+        limit = limit_of(request.optional_limit)
         metadata = noted(request)
 
         def delete(authorizer: Authorizer) -> Deleted:

@@ -19,8 +19,7 @@ from relgraph.errors import Undecided, UnknownRelation, quoted
 from relgraph.revision import Token
 from relgraph.tuples import WILDCARD
 from relgraph_server.authzed import checked
-from relgraph_server.authzed.nouns import consistency_of, context_of, object_of, plain_subject
-from relgraph_server.authzed.statuses import Said, refusal
+from relgraph_server.authzed.nouns import consistency_of, context_of, limit_of, object_of, plain_subject
 from relgraph_server.authzed.tokens import arguments_of, cursor_message, opened_cursor, zed_token
 
 if TYPE_CHECKING:
@@ -37,10 +36,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Message, Message]
     _Request = TypeVar("_Request", pb.LookupResourcesRequest, pb.LookupSubjectsRequest)
 
-__all__ = ["LIMIT_MAX", "Lookups", "page_limit"]
-
-LIMIT_MAX: Final = 1_000
-"""Rows that a request may limit its answer to."""
+__all__ = ["Lookups"]
 
 _OPTIONS: Final = frozenset(pb.LookupSubjectsRequest.WildcardOption.values())
 _PERMISSIONSHIP: Final = {
@@ -49,17 +45,6 @@ _PERMISSIONSHIP: Final = {
     # Of an exclusion this tells that it holds, whatever the context.
     Verdict.NO: pb.LOOKUP_PERMISSIONSHIP_HAS_PERMISSION,
 }
-
-
-def page_limit(limit: int, most: int = LIMIT_MAX) -> int:
-    """Return a request's limit, 0 for none. Raises InvalidInput for one that is too large."""
-    if limit > most:
-        raise refusal(
-            Said.LIMIT,
-            f"provided limit {limit} is greater than maximum allowed of {most}; ask for less at a time",
-            {"limit_provided": str(limit), "maximum_limit_allowed": str(most)},
-        )
-    return limit
 
 
 class Lookups:
@@ -74,7 +59,7 @@ class Lookups:
         permission = checked.relation_name(request.permission, "permission")
         checked.required(request, "subject")
         subject = plain_subject(request.subject, "subject")
-        limit = page_limit(request.optional_limit)
+        limit = limit_of(request.optional_limit)
         values = context_of(request)
         consistency = consistency_of(request)
         behind = _behind(request)
@@ -103,7 +88,7 @@ class Lookups:
         if relation:
             checked.relation_name(relation, "optional_subject_relation")
         option = checked.operation(request.wildcard_option, _OPTIONS, "wildcard_option")
-        limit = page_limit(request.optional_concrete_limit)
+        limit = limit_of(request.optional_concrete_limit)
         values = context_of(request)
         consistency = consistency_of(request)
         behind = _behind(request)

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from relgraph.errors import RelgraphError
 
 __all__ = [
+    "LIMIT_MAX",
     "consistency_of",
     "context_of",
     "filter_of",
     "inexpressible",
+    "limit_of",
     "object_message",
     "object_of",
     "plain_subject",
@@ -41,6 +43,9 @@ __all__ = [
     "unknown_caveat",
     "wildcard_refused",
 ]
+
+LIMIT_MAX: Final = 1_000
+"""What a request may limit its answer to, where nothing else is said."""
 
 _CONTEXT_BYTES_MAX: Final = 4_096
 """Of the context that a question brings."""
@@ -220,6 +225,17 @@ def filter_of(message: permission_service_pb2.RelationshipFilter, path: str) -> 
         subject_relation=subject_relation,
         resource_id_prefix=prefix or None,
     )
+
+
+def limit_of(limit: int, limit_max: int = LIMIT_MAX) -> int:
+    """Return a request's limit, 0 for none. Raises InvalidInput for one that is too large."""
+    if limit > limit_max:
+        raise refusal(
+            Said.LIMIT,
+            f"provided limit {limit} is greater than maximum allowed of {limit_max}; ask for less at a time",
+            {"limit_provided": str(limit), "maximum_limit_allowed": str(limit_max)},
+        )
+    return limit
 
 
 def consistency_of(request: _Asking) -> Consistency:
