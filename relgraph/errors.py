@@ -238,7 +238,10 @@ class SchemaTypeError(Refused):
 
 
 class SchemaOrphans(Refused):
-    """A schema change would leave living tuples that the new schema does not admit."""
+    """A schema change would leave living tuples that the new schema does not admit; details have one of each kind.
+
+    In `tuples` they are lines; `tuple` is the first, and `count` how many of its kind there are.
+    """
 
     code = "SCHEMA_ORPHANS_TUPLES"
 

@@ -92,7 +92,7 @@ def _kinds(draw: st.DrawFn, names: _Names, type_: str, relation: str) -> tuple[S
         SubjectKind(other, name)
         for other, members in names.members.items()
         for name in members
-        if (other, name) not in names.wild
+        if (other, name) not in names.wild or (other == type_ and (type_, relation) in names.wild)
     ]
     if (type_, relation) in names.wild:
         candidates += [SubjectKind(other, wildcard=True) for other in names.members]

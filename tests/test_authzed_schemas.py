@@ -240,6 +240,38 @@ def test_tuples_are_never_stranded(opened: Door, fact: str, text: str, message: 
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("definition user {}", "cannot delete object definition `doc`"),
+        ("definition user {}\ndefinition doc { relation viewer: user:* }", "cannot delete relation `owner`"),
+        (
+            "definition user {}\ndefinition doc { relation viewer: user\n relation owner: user:* }",
+            "cannot remove allowed type `user` from relation `owner`",
+        ),
+        (
+            "definition group {}\ndefinition user {}\ndefinition doc { relation viewer: user:* }",
+            "cannot delete relation `member` in object definition `group`",
+        ),
+        (
+            "definition user {}\ndefinition doc { relation viewer: user\n relation owner: user }\ndefinition group {}",
+            "cannot remove allowed type `group#member` from relation `owner`",
+        ),
+    ],
+)
+def test_what_spicedb_meets_first_is_told(opened: Door, text: str, expected: str) -> None:
+    """Of many tuples that would be stranded, the one told is stranded by what SpiceDB looks at first."""
+    opened.write("""definition user {}
+    definition group { relation member: user }
+    definition doc { relation viewer: user\n relation owner: user | group#member }""")
+    facts = ["doc:a#viewer@user:anna", "doc:b#owner@user:anna", "doc:c#owner@group:g#member", "group:g#member@user:bob"]
+    opened.authorizer.write(touch=facts)
+    told = refused(lambda: opened.write(text))
+    assert ("INVALID_ARGUMENT", "SCHEMA_TYPE_ERROR") == (told.code, told.reason)
+    assert told.message.startswith(expected)
+    assert told.metadata["relationship"] in facts
+
+
+@pytest.mark.parametrize(
     ("parameters", "message", "operation"),
     [
         ("other int", "cannot remove parameter `hour` on caveat `within`", "remove_parameter"),

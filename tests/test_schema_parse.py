@@ -257,6 +257,13 @@ def test_print() -> None:
     )
 
 
+def test_a_definition_may_take_its_own_wildcards() -> None:
+    """Within one definition a relation takes a userset that contains a wildcard, itself included, as in SpiceDB."""
+    lines = ("relation open: user | user:* | doc#open", "relation more: doc#open", "relation most: doc#more")
+    schema = parse(f"{HEAD}definition doc {{\n{chr(10).join(lines)}\n}}")
+    assert {"user"} == schema.subject_types["doc", "most"]
+
+
 def test_text_is_kept() -> None:
     """The schema holds the text exactly as it was written."""
     text = "// hello\r\ndefinition   user {}\n"

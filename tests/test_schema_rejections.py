@@ -142,7 +142,11 @@ REASONS = {
     "an unknown type": Rejected(doc("relation owner: usr"), SchemaTypeError, 3, 17, "`usr` is not a definition"),
     "an unknown relation of a type": Rejected(doc(f"{OWNER}#own"), SchemaTypeError, 3, 22, "`own` is not a relation"),
     "a wildcard through a userset": Rejected(
-        doc(OPEN, "relation owner: doc#open"), SchemaTypeError, 4, 17, "`doc#open` contains a wildcard"
+        doc(OPEN) + "definition more { relation owner: doc#open }",
+        SchemaTypeError,
+        5,
+        35,
+        "`doc#open` contains a wildcard",
     ),
     "an unknown name in an expression": Rejected(
         doc("permission view = owner"), SchemaTypeError, 3, 19, "`owner` is not a relation or permission of `doc`"

@@ -84,13 +84,17 @@ _NOW, _REVISION = 100, 10
 @st.composite
 def _relations(draw: st.DrawFn, names: Mapping[str, list[str]], wild: set[tuple[str, str]], type_: str,
                features: frozenset[str]) -> dict[str, tuple[Kind, ...]]:  # fmt: skip
-    """Relations of one type: wildcards only where `wild`, usersets never of a wild relation."""
+    """Relations of one type: wildcards only where `wild`, usersets of a wild relation only in its own type."""
     relations = {}
     for name in [each for each in names[type_] if each in _RELATIONS]:
         candidates = [Kind("user"), Kind("user"), *(Kind(other) for other in names)]
         if "usersets" in features:
             pairs = [(other, member) for other, members in names.items() for member in members]
-            candidates += [Kind(other, member) for other, member in pairs if (other, member) not in wild]
+            # Of the own type a wild one may be taken, by what is wild itself and so told of as wild elsewhere.
+            own = type_ if (type_, name) in wild else ""
+            candidates += [
+                Kind(other, member) for other, member in pairs if other == own or (other, member) not in wild
+            ]
         if (type_, name) in wild:
             candidates += [Kind(other, wildcard=True) for other in names]
         chosen = draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=4))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Judge"]
 
 _PAGE: Final = 10_000
+_KINDS_TOLD_MAX: Final = 100
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -154,14 +155,19 @@ class Judge:
         version = self._transaction.schema(self._transaction.head.number)
         if version is not None:
             check_change(self._following.parsed(version), schema)
-        for kind in self._transaction.kinds():
-            if not schema.admits(kind.example):
-                raise SchemaOrphans(
-                    f"the new schema does not admit what is living: {quoted(kind.example.told)}"
-                    f"{f' and {kind.living - 1} more like it' if kind.living > 1 else ''}; "
-                    "delete it first, or keep what admits it",
-                    {"tuple": kind.example.told, "count": str(kind.living)},
-                )
+        left = [kind for kind in self._transaction.kinds() if not schema.admits(kind.example)]
+        if left:
+            first = left[0]
+            raise SchemaOrphans(
+                f"the new schema does not admit what is living: {quoted(first.example.told)}"
+                f"{f' and {first.living - 1} more like it' if first.living > 1 else ''}; "
+                "delete it first, or keep what admits it",
+                {
+                    "tuple": first.example.told,
+                    "count": str(first.living),
+                    "tuples": "\n".join(kind.example.told for kind in left[:_KINDS_TOLD_MAX]),
+                },
+            )
         names = {*schema.definitions, *schema.caveats}
         for definition in schema.definitions.values():
             names.update(definition.relations, definition.permissions)

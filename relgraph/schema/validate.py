@@ -125,11 +125,14 @@ def _check_kinds(
 
 
 def _check_usersets(node: DefinitionNode, wild: Mapping[tuple[str, str], str], source: Source) -> None:
-    """Raise SchemaTypeError where a relation takes a userset that contains a wildcard."""
+    """Raise SchemaTypeError where a relation takes a userset of another type that contains a wildcard.
+
+    Within one definition SpiceDB takes it, and so do its schemas: who reads the relation sees the wildcard there.
+    """
     for relation in node.relations:
         for item in relation.kinds:
             wildcard = wild.get((item.kind.type, item.kind.relation))
-            if wildcard is not None:
+            if wildcard is not None and item.kind.type != node.name:
                 message = (
                     f"{quoted(item.kind.type + '#' + item.kind.relation)} contains a wildcard ({wildcard}), and a "
                     "wildcard cannot be reached through a userset; take the wildcard itself in "
