@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING, NoReturn
 
 import grpc
@@ -21,9 +22,10 @@ from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceServicer, add_Sc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXPORT", "KEY", "Double", "served"]
+__all__ = ["EXPORT", "IMPORT", "KEY", "Double", "served"]
 
 EXPORT = "ExportBulkRelationships"
+IMPORT = "ImportBulkRelationships"
 KEY = "canary-preshared-key"
 
 
@@ -42,6 +44,10 @@ class Double:
     refuses_taking_back: bool = False
     loses: bool = False
     """Whether the first tuple of an import is dropped without a word."""
+    stalls: bool = False
+    """Whether an export or an import comes to a halt in the middle, until the call is broken off."""
+    halted: Event = field(default_factory=Event)
+    """Set when one did."""
 
 
 class _Schemas(SchemaServiceServicer):
@@ -85,14 +91,19 @@ class _Permissions(PermissionsServiceServicer):
             yield permission_service_pb2.ExportBulkRelationshipsResponse(
                 relationships=self._double.tuples[start : start + size]
             )
+            if self._double.stalls:
+                _halt(self._double, context)
 
     def ImportBulkRelationships(  # noqa: N802  (the stubs' name)
         self,
         request_iterator: Iterator[permission_service_pb2.ImportBulkRelationshipsRequest],
         context: grpc.ServicerContext,
     ) -> permission_service_pb2.ImportBulkRelationshipsResponse:
-        _judge(self._double, "ImportBulkRelationships", context)
+        _judge(self._double, IMPORT, context)
         brought = [each for request in request_iterator for each in request.relationships]
+        if self._double.stalls:
+            _halt(self._double, context)
+            return permission_service_pb2.ImportBulkRelationshipsResponse()
         if self._double.refuses_import:
             _end(context, grpc.StatusCode.ALREADY_EXISTS, "could not CREATE it")
         self._double.tuples += brought[1:] if self._double.loses else brought
@@ -103,6 +114,14 @@ def _judge(double: Double, method: str, context: grpc.ServicerContext) -> None:
     double.calls.append(method)
     if ("authorization", f"Bearer {KEY}") not in [(key, value) for key, value in context.invocation_metadata()]:
         _end(context, grpc.StatusCode.PERMISSION_DENIED, "invalid preshared key: invalid token")
+
+
+def _halt(double: Double, context: grpc.ServicerContext) -> None:
+    """Go on when the call is over."""
+    over = Event()
+    if context.add_callback(over.set):
+        double.halted.set()
+        over.wait()
 
 
 def _end(context: grpc.ServicerContext, code: grpc.StatusCode, text: str) -> NoReturn:

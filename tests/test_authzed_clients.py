@@ -228,7 +228,7 @@ def awaiting(client: Client) -> Ask:
 def at_once(asked: Awaitable[None]) -> None:
     """Run what only says that it waits, outside of any event loop: the client looks whether there is one."""
     with pytest.raises(StopIteration):
-        asked.__await__().send(None)  # type: ignore[attr-defined]
+        asked.__await__().send(None)
 
 
 @pytest.mark.parametrize("kind", [Client, SyncClient])

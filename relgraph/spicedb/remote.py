@@ -1,9 +1,15 @@
-"""A SpiceDB, or whatever serves its interface, as far as moving needs it: schema and tuples, all of them."""
+"""A SpiceDB, or whatever serves its interface, as far as moving needs it: schema and tuples, all of them.
+
+Rule 1: gRPC is called from threads that no signal reaches, and the caller waits for them. An interrupt that struck
+inside gRPC would leave it waiting for ever for calls that it lost count of.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Self
+from threading import Thread
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import grpc
 from authzed.api.v1 import core_pb2, permission_service_pb2, schema_service_pb2
@@ -14,12 +20,14 @@ from relgraph import errors
 from relgraph.dialing import dial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from relgraph.spicedb.address import Address
 
 __all__ = ["PAGE", "SpiceDB"]
+
+R = TypeVar("R")
 
 PAGE: Final = 1_000
 """How many tuples one message carries."""
@@ -67,7 +75,8 @@ class SpiceDB:
         """Return the schema's text, empty before the first, and the ZedToken that it was read at."""
         with self._telling():
             try:
-                answer = self._schemas.ReadSchema(schema_service_pb2.ReadSchemaRequest(), timeout=_ANSWER_S_MAX)
+                request = schema_service_pb2.ReadSchemaRequest()
+                answer = _apart(lambda: self._schemas.ReadSchema(request, timeout=_ANSWER_S_MAX))
             except grpc.RpcError as problem:
                 if problem.code() is grpc.StatusCode.NOT_FOUND:
                     return "", ""
@@ -76,8 +85,9 @@ class SpiceDB:
 
     def write_schema(self, text: str) -> None:
         """Put a schema in force; an empty one takes away what is there."""
+        request = schema_service_pb2.WriteSchemaRequest(schema=text)
         with self._telling():
-            self._schemas.WriteSchema(schema_service_pb2.WriteSchemaRequest(schema=text), timeout=_ANSWER_S_MAX)
+            _apart(lambda: self._schemas.WriteSchema(request, timeout=_ANSWER_S_MAX))
 
     def export(self, token: str = "") -> Iterator[Sequence[core_pb2.Relationship]]:
         """Yield every tuple there is at a ZedToken, or now, in pages."""
@@ -86,9 +96,9 @@ class SpiceDB:
             consistency = permission_service_pb2.Consistency(at_exact_snapshot=core_pb2.ZedToken(token=token))
         request = permission_service_pb2.ExportBulkRelationshipsRequest(consistency=consistency, optional_limit=PAGE)
         with self._telling():
-            call = self._permissions.ExportBulkRelationships(request)
+            call = _apart(lambda: self._permissions.ExportBulkRelationships(request))
             try:
-                for page in call:
+                while (page := _apart(lambda: next(call, None))) is not None:
                     yield page.relationships
             finally:
                 call.cancel()
@@ -97,9 +107,9 @@ class SpiceDB:
         """Create tuples, all in one transaction there; return how many it says."""
         requests = (permission_service_pb2.ImportBulkRelationshipsRequest(relationships=page) for page in pages)
         with self._telling():
-            call = self._permissions.ImportBulkRelationships.future(requests)
+            call = _apart(lambda: self._permissions.ImportBulkRelationships.future(requests))
             try:
-                return call.result().num_loaded
+                return _apart(lambda: call.result().num_loaded)
             finally:
                 # Else an interrupted one goes on by itself, and may be committed.
                 call.cancel()
@@ -123,3 +133,17 @@ class SpiceDB:
             return _KINDS[code](f"{self._where} refuses the key: {said}; give its preshared key as `token=`")
         kind = _KINDS.get(code, errors.RelgraphError)
         return kind(f"{self._where} answered {code.name}: {said}; nothing was changed by this call")
+
+
+def _apart(work: Callable[[], R]) -> R:
+    """Do some work in a thread of its own, and wait for it."""
+    outcome: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001  (whoever waits raises it)
+            outcome.set_exception(error)
+
+    Thread(target=run, name="spicedb", daemon=True).start()
+    return outcome.result()
