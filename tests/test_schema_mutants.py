@@ -91,6 +91,21 @@ def test_a_change_that_cannot_be_written_is_none() -> None:
     ]
 
 
+def test_rungs_stay_unions() -> None:
+    """On a ladder, what is left of two operands stands beside `nil`, so that it can be written."""
+    text = """
+    use roles
+    definition user {}
+    definition doc {
+      relation owner: user
+      relation viewer: user
+      permission view = owner + viewer
+      roles owner > view
+    }
+    """
+    assert _changes(text)[2:] == ["`doc#view` says `owner + nil` where it says `owner + viewer`"]
+
+
 def test_what_is_opened_and_what_is_freed_brings_its_tuples() -> None:
     """Everybody is in a relation of every object that is there or asked about; a freed tuple stands without caveat."""
     text = """
