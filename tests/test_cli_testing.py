@@ -171,8 +171,7 @@ REFUSED = [
     ("schema: 'definition user {'", "claims.yaml, line 1, column 17: "),
     ("schema: |\n  definition user {\n", "claims.yaml, line 2, column 17: "),
     (
-        "schema: |\n  definition user { relation pal: user }\n"
-        "relationships: >-\n  user:a#pal@user:b\n\n  user:a#pal@user:b",
+        "schema: |\n definition man { relation pal: man }\nrelationships: >-\n man:a#pal@man:b\n\n man:a#pal@man:b",
         "claims.yaml, line 6: ",
     ),
     ("schema: |\n  definition user {}\nrelationships: 'user:a#pal@user:b'", "claims.yaml, line 3: "),
@@ -183,7 +182,7 @@ REFUSED = [
 def test_a_file_that_cannot_be_read_is_bad_input(
     text: str, problem: str, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
-    """What is misspelt, of an old format, doubled or refused by the schema ends with 2, at its line, unjudged."""
+    """What is misspelt, of an old format, doubled or refused by the schema ends with 2, at its line."""
     path = tmp_path / "claims.yaml"
     path.write_text(text)
     code, output, errors = run(str(path))
@@ -249,3 +248,106 @@ def test_no_control_character_reaches_the_terminal(tmp_path: Path, run: Callable
         code, output, _ = run(str(path), "--format", format_)
         assert (4, True) == (code, "[31m" in output)
         assert "\x1b" not in output
+
+
+def test_coverage_tells_what_no_assertion_reaches(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Branches that gave nothing to anybody asked about are told with their line in the file, and end with 1."""
+    file = _file(tmp_path, "assertions: {assertTrue: ['report:q3#view@user:anna']}")
+    code, output, errors = run(file, "--coverage")
+    lines = Path(file).read_text().splitlines()
+    viewer = lines.index("    relation viewer: user | user:* | group#member | user with within") + 1
+    assert (1, "") == (code, errors)
+    assert output.splitlines() == [
+        f"{file}:{viewer - 9}: no assertion reaches kind `user` of `group#member`",
+        "  relation member: user",
+        f"{file}:{viewer - 1}: no assertion reaches kind `user` of `report#banned`",
+        "  relation banned: user",
+        f"{file}:{viewer}: no assertion reaches kind `user:*` of `report#viewer`",
+        "  relation viewer: user | user:* | group#member | user with within",
+        f"{file}:{viewer}: no assertion reaches kind `group#member` of `report#viewer`",
+        "  relation viewer: user | user:* | group#member | user with within",
+        f"{file}:{viewer}: no assertion reaches kind `user with within` of `report#viewer`",
+        "  relation viewer: user | user:* | group#member | user with within",
+        f"{file}:{viewer + 1}: no assertion reaches operand `banned` of `report#view`",
+        "  permission view = viewer - banned",
+        "1 of 1 claim in 1 file holds",
+        "2 of 8 branches reached",
+    ]
+    assert run(_file(tmp_path, HOLDS), "--coverage")[:2] == (
+        0,
+        "16 of 16 claims in 1 file hold\n8 of 8 branches reached\n",
+    )
+
+
+def test_coverage_is_over_all_files_with_a_schema(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Files that share a schema are weighed together, scenarios and their changes included; best accesses count."""
+    (tmp_path / "schema.zed").write_text("definition user {}\ndefinition doc {\n  relation viewer: user | user:*\n}\n")
+    one = tmp_path / "one.yaml"
+    one.write_text(
+        "schemaFile: schema.zed\ntuples: 'doc:a#viewer@user:anna'\n"
+        "assertions: {assertTrue: ['doc:a#viewer@user:anna'], assertFalse: ['doc:a#viewer@user:bob']}\n"
+    )
+    two = tmp_path / "two.yaml"
+    two.write_text(
+        "schemaFile: schema.zed\nchanges:\n- {title: opened, touch: ['doc:a#viewer@user:*'], "
+        "assertions: {assertTrue: ['doc:a#viewer@user:bob']}}\n"
+    )
+    assert run(str(one), "--coverage")[0] == 1
+    assert run(str(two), "--coverage")[0] == 1
+    code, output, _ = run(str(one), str(two), "--coverage", "--mutate")
+    assert (0, "2 of 2 branches reached\n1 of 1 change noticed\n") == (code, output.partition("hold\n")[2])
+
+
+def test_mutation_tells_what_no_assertion_notices(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Each change to the schema with which all claims would still hold is told in words, and ends with 1."""
+    some = "assertions: {assertTrue: ['report:q3#view@user:anna'], assertFalse: ['report:q3#view@user:dora'%s]}"
+    code, output, errors = run(_file(tmp_path, some % ""), "--mutate")
+    assert (1, "") == (code, errors)
+    told = [line.partition("no assertion notices if ")[2] for line in output.splitlines() if "notices" in line]
+    assert told == [
+        "every `user` is in `report#viewer`",
+        "`report#viewer` takes `user` where it takes `user with within`",
+    ]
+    assert output.endswith("2 of 2 claims in 1 file hold\n5 of 7 changes noticed\n")
+    assert run(_file(tmp_path, some % ", 'report:q3#view@user:eve', 'report:q3#view@user:carl'"), "--mutate")[0] == 4
+    carl = ", 'report:q3#view@user:eve', 'report:q3#view@user:carl with {\"asked\": 11}'"
+    assert run(_file(tmp_path, some % carl), "--mutate")[:2] == (
+        0,
+        "4 of 4 claims in 1 file hold\n7 of 7 changes noticed\n",
+    )
+
+
+def test_claims_of_every_kind_notice_changes(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Best accesses, expected relations and what a change takes away notice that a permission gives nobody anything."""
+    for claims in (
+        "best: [{subject: 'user:anna', resource: 'report:q3', held: [view], ways: [directly]}]",
+        HOLDS[HOLDS.index("validation:") :],
+        """
+changes:
+  - title: anna leaves
+    delete: ['report:q3#viewer@user:anna']
+    lost: {subjects: ['user:anna'], resources: ['report:q3'], access: ['report:q3#view@user:anna']}
+""",
+    ):
+        _, output, _ = run(_file(tmp_path, claims), "--mutate", "--json")
+        changes = {
+            row["claim"]: row["holds"] for row in map(json.loads, output.splitlines()) if row["kind"] == "mutant"
+        }
+        assert changes["`report#view` says `nil` where it says `viewer - banned`"], claims
+
+
+def test_bounds_of_mutation_are_errors(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """What more changes or checks would tell is not told to be nothing: the exit code is 5, behind what was found."""
+    file = _file(tmp_path, HOLDS)
+    for bound in ("--mutants-max", "--checks-max"):
+        code, output, errors = run(file, "--mutate", bound, "3")
+        assert (5, True) == (code, "claims in 1 file hold" in output)
+        assert f"raise {bound}" in errors
+    assert run(file, "--mutate", "--mutants-max", "7", "--checks-max", "1000")[0] == 0
+
+
+def test_nothing_is_mutated_where_a_claim_fails(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """A claim that does not hold notices nothing, so no change is tried, and that is said."""
+    code, output, errors = run(_file(tmp_path, "assertions: {assertTrue: ['report:q3#view@user:eve']}"), "--mutate")
+    assert (4, False) == (code, "changes" in output)
+    assert errors == "relgraph: no change was tried, since claims do not hold: mend them first\n"

@@ -14,7 +14,6 @@ from relgraph.answers import Verdict
 from relgraph.api.authorizer import Authorizer
 from relgraph.api.worlds import brought, world_of
 from relgraph.engine import Overlay, Program, SubjectScope, Walk, check, find_ways, named, reached, taken
-from relgraph.errors import at_index
 from relgraph.schema.branches import Branches
 from relgraph.store import open_store
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, question_of
@@ -59,11 +58,13 @@ class Scratch(Authorizer):
         )
 
     def way(self, question: Question, *, consistency: Consistency | None = None) -> Way | None:
-        """Return one way that an answer of yes, or a conditional one, came about; None where that cannot be told."""
+        """Return one way that a yes, or a conditional answer, came about; None where there is none to tell."""
         who, name, what = question_of(question[0], None, None)
         with self._following.pinned(consistency) as pinned:
             scope = SubjectScope(self._world(pinned, question[1]), who)
             walks = Walk(scope), Walk(scope, exhaustive=True)
+            if check(walks[0], what, name)[0] not in (Verdict.YES, Verdict.CONDITIONAL):
+                return None
             ways, _ = find_ways(*walks, what, name, self.limits, every=False)
             return ways[0] if ways else None
 
@@ -76,11 +77,15 @@ class Scratch(Authorizer):
     def reached(self, questions: Iterable[Question], *, consistency: Consistency | None = None) -> frozenset[Branch]:
         """Return the branches of the schema that some answer rests on, as `relgraph.engine.resting` says."""
         found: set[Branch] = set()
+        walks: dict[tuple[Context, Subject], Walk] = {}
         with self._following.pinned(consistency) as pinned:
             branches = Branches(pinned.rules.schema)
-            for question in questions:
-                who, name, what = question_of(question[0], None, None)
-                found |= reached(_exhaustive(self._world(pinned, question[1]), who), what, name, branches)
+            for text, context in questions:
+                who, name, what = question_of(text, None, None)
+                if (context, who) not in walks:
+                    walks[context, who] = _exhaustive(self._world(pinned, context), who)
+                walks[context, who].scope.budget.renew()
+                found |= reached(walks[context, who], what, name, branches)
         return frozenset(found)
 
     def held_by(self, resource: str, permission: str, *, consistency: Consistency | None = None) -> list[HeldBy]:
@@ -121,11 +126,14 @@ class Scratch(Authorizer):
         with self._following.pinned(consistency) as pinned:
             program = Program(schema, pinned.view.name_number)
             reader = Overlay(pinned.view, added) if added else pinned.view
-            for index, (text, context) in enumerate(questions):
-                with at_index(index):
-                    who, name, what = question_of(text, None, None)
+            walks: dict[tuple[Context, Subject], Walk] = {}
+            for text, context in questions:
+                who, name, what = question_of(text, None, None)
+                if (context, who) not in walks:
                     world = self._world(pinned, context)._replace(program=program, reader=reader, conditions=None)
-                    yield check(Walk(SubjectScope(world, who)), what, name)[0]
+                    walks[context, who] = Walk(SubjectScope(world, who))
+                walks[context, who].scope.budget.renew()
+                yield check(walks[context, who], what, name)[0]
 
     def _world(self, pinned: Pinned, context: Mapping[str, object]) -> World:
         return world_of(pinned, self.limits, None, brought(context, (), self.limits))

@@ -70,7 +70,7 @@ class Trial:
         self.outcomes: list[Outcome] = []
         self.steps: list[Step] = []
         self._scenario = scenario
-        self._file = str(path)
+        self.file = str(path)
         self._title = ""
 
     def run(self) -> None:
@@ -123,7 +123,7 @@ class Trial:
         """Return the error about a tuple, by its place."""
         lines = self._scenario.tuple_lines
         line = lines[index] if 0 <= index < len(lines) else 0
-        return InvalidFile(f"{self._file}{f', line {line}' if line else ''}: {problem}")
+        return InvalidFile(f"{self.file}{f', line {line}' if line else ''}: {problem}")
 
     def _parsed(self, source: Source) -> Schema:
         """Return a schema. Raises what is wrong with it, told by the lines that somebody wrote."""
@@ -131,7 +131,7 @@ class Trial:
             return parse_source(source)
         except RelgraphError as error:
             named = source.origin(Span())[0]
-            raise error if named else about_file(error, self._file) from error
+            raise error if named else about_file(error, self.file) from error
 
     def _change(self, change: Change) -> bool:
         """Make a change; one that is refused is a claim that does not hold, and ends the trial."""
@@ -154,7 +154,7 @@ class Trial:
 
     def _note(self, line: int, kind: str, claim: str, expected: object, found: object, why: Iterable[str] = ()) -> None:
         told = _told(expected), _told(found)
-        self.outcomes.append(Outcome(self._file, line, kind, claim, *told, tuple(why), self._title))
+        self.outcomes.append(Outcome(self.file, line, kind, claim, *told, tuple(why), self._title))
 
     def _compare(self, claims: Claims) -> None:
         for check in claims.checks:

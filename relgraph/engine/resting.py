@@ -1,10 +1,12 @@
-"""What an answer rests on: the branches of the schema that gave something where that counted, and where tuples name
-the subject.
+"""What an answer rests on: the branches of the schema that gave something, where tuples name the subject, and what took
+away.
 
-A branch is *asked* where its value could count. The expression that a question asks about is; of a union, each operand;
-of an intersection and of `.all`, an operand where every other one gives something; of an exclusion, the left side where
-the right one is not a plain yes, and the right side where the left one gives something; and what an asked operand leads
-to. It is *reached* where it is asked and gives something: any verdict but NO.
+A branch is *reached* by a question where it gives the subject something, that is any verdict but NO, at some object
+that the answer could lean on: with its expression, every operand of it and all that those lead to. A tuple that `.all`
+counts is reached either way, since it can be what the answer fails on.
+
+So what is not reached could be left out, and no answer would be another one: in the well-founded model an operand that
+is NO may be replaced by `nil`.
 
 Rule 1: everything is read from values that are final, and every operand is: neither the order of operands nor what a
 walk may skip makes a difference.
@@ -29,7 +31,7 @@ from relgraph.rewrites.verdict import NO, REFUSED, YES, weaker
 from relgraph.schema.model import SubjectKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from relgraph.engine.solve import Equation
     from relgraph.engine.walk import Walk
@@ -43,16 +45,15 @@ __all__ = ["named", "reached", "taken"]
 def reached(walk: Walk, resource: Object, name: str, branches: Branches) -> frozenset[Branch]:
     """Return the branches that the answer on `resource#name` reached. The walk is exhaustive and flattens nothing."""
     found: set[Branch] = set()
-    for atom, place, term in _operands(walk, resource, name):
-        if _value(walk, term)[1] != NO:
-            found.update(_credited(walk, atom, place, term, branches))
+    for atom, place, term in _operands(walk, resource, name, lambda equation: range(len(equation.terms))):
+        found.update(_credited(walk, atom, place, term, branches))
     return frozenset(found)
 
 
 def taken(walk: Walk, resource: Object, name: str) -> list[str]:
-    """Return what takes away what would be given, as `expression on object`: right sides of `-` that say yes."""
+    """Return what takes away what would be given else, as `expression on object`; nothing else is asked for there."""
     found: dict[str, None] = {}
-    for atom, place, term in _operands(walk, resource, name):
+    for atom, place, term in _operands(walk, resource, name, lambda equation: _counting(walk, equation)):
         if isinstance(atom.formula, Exclusion) and place == 1 and _value(walk, term)[0] == YES:
             found[f"{atom.formula.operands[1].text()} on {walk.scope.object(atom.object)}"] = None
     return list(found)
@@ -83,15 +84,17 @@ def named(walk: Walk, resource: Object, name: str) -> frozenset[tuple[str, bool]
     return frozenset(found)
 
 
-def _operands(walk: Walk, resource: Object, name: str) -> Iterator[tuple[Atom, int, Term]]:
-    """Yield all asked operands, each with the atom that it is one of and its place there."""
+def _operands(
+    walk: Walk, resource: Object, name: str, chosen: Callable[[Equation], Iterable[int]]
+) -> Iterator[tuple[Atom, int, Term]]:
+    """Yield the chosen operands of all that those lead to, each with the atom that it is one of and its place there."""
     root = walk.scope.member(walk.scope.number(resource), name)
     seen = set() if root is None else {root}
     for atom in (agenda := list(seen)):
         walk.scope.budget.tick()
         walk.value(atom)
         equation = walk.equations[atom]
-        for place in _asked(walk, equation):
+        for place in chosen(equation):
             term = equation.terms[place]
             yield atom, place, term
             if term.atom is not None and term.atom not in seen and _condition(walk, term) != REFUSED:
@@ -108,8 +111,8 @@ def _value(walk: Walk, term: Term) -> Value:
     return condition if term.atom is None or condition == REFUSED else weaker(condition, walk.value(term.atom))
 
 
-def _asked(walk: Walk, equation: Equation) -> Iterator[int]:
-    """Yield the places of the operands whose values could count."""
+def _counting(walk: Walk, equation: Equation) -> Iterator[int]:
+    """Yield the places of the operands whose values could count: beside the others, another value would be seen."""
     combine, terms = equation
     if combine is Combine.ANY:
         yield from range(len(terms))
@@ -128,23 +131,25 @@ def _asked(walk: Walk, equation: Equation) -> Iterator[int]:
 
 
 def _credited(walk: Walk, atom: Atom, place: int, term: Term, branches: Branches) -> Iterator[Branch]:
-    """Yield the branches that one operand is, which gives something."""
+    """Yield the branches that one operand is, where it gives something."""
     scope, formula = walk.scope, atom.formula
     type_ = scope.object(atom.object).type
+    gives = _value(walk, term)[1] != NO
     found: list[Branch | None] = []
-    if isinstance(formula, SetOperator):
+    if gives and isinstance(formula, SetOperator):
         # A name is read as what it names, so that only the operator knows that it was a name.
         found.append(_of_name(branches, type_, formula.operands[place]))
-    elif isinstance(formula, PermissionMember) and term.atom is not None:
+    elif gives and isinstance(formula, PermissionMember) and term.atom is not None:
         found.append(_of_name(branches, type_, formula.rewrite))
-    elif isinstance(formula, Arrow | AllArrow):
+    elif gives and isinstance(formula, SelfObject):
         found.append(branches.of_node(type_, formula))
-        if term.edge is not None:
-            target = scope.object(term.edge.subject).type
-            found.append(branches.of_target(type_, formula, target))
-    elif isinstance(formula, SelfObject):
-        found.append(branches.of_node(type_, formula))
-    if term.edge is not None and isinstance(formula, RelationMember | Arrow | AllArrow):
+    elif gives and isinstance(formula, Arrow | AllArrow) and term.edge is not None:
+        # Of `.all`, what one tuple gives is not yet what the arrow gives.
+        if walk.value(atom)[1] != NO:
+            found.append(branches.of_node(type_, formula))
+        found.append(branches.of_target(type_, formula, scope.object(term.edge.subject).type))
+    counts = gives or isinstance(formula, AllArrow)
+    if counts and term.edge is not None and isinstance(formula, RelationMember | Arrow | AllArrow):
         fact = scope.tuple(term.edge)
         found.append(branches.of_kind(type_, fact.relation, SubjectKind.of(fact)))
     yield from (branch for branch in found if branch is not None)

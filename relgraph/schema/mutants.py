@@ -126,7 +126,8 @@ def _of_permission(schema: Schema, definition: Definition, permission: Permissio
     while agenda:
         node, path = agenda.pop()
         agenda += reversed([(child, (*path, index)) for index, child in enumerate(node.children())])
-        for other in _instead(schema, definition, node, root=not path):
+        root = not path
+        for other in _instead(schema, definition, node, root=root, rung=root and permission.name in definition.roles):
             rewrite = _at(permission.rewrite, path, other)
             permissions = {**definition.permissions, permission.name: replace(permission, rewrite=rewrite)}
             change = f"{quoted(place)} says {quoted(rewrite.text(), _SHOWN)} where it says "
@@ -148,13 +149,13 @@ def _at(root: Rewrite, path: tuple[int, ...], other: Rewrite) -> Rewrite:
     return type(root)(tuple(operands), root.at)
 
 
-def _instead(schema: Schema, definition: Definition, node: Rewrite, *, root: bool) -> Iterator[Rewrite]:
-    """Yield what could stand in place of one node."""
+def _instead(schema: Schema, definition: Definition, node: Rewrite, *, root: bool, rung: bool) -> Iterator[Rewrite]:
+    """Yield what could stand in place of one node, which may be all of a permission, and that a rung of a ladder."""
     if root and not isinstance(node, Nil):
         yield Nil(node.at)
     if isinstance(node, SetOperator):
         yield from _operators(node)
-        yield from _without(node)
+        yield from _without(node, rung=rung)
     elif isinstance(node, Arrow | AllArrow):
         yield from _arrows(schema, definition, node)
 
@@ -172,8 +173,11 @@ def _operators(node: SetOperator) -> Iterator[Rewrite]:
         yield left
 
 
-def _without(node: SetOperator) -> Iterator[Rewrite]:
-    """Yield a set operator with each operand left out in turn; nothing minus something is nothing."""
+def _without(node: SetOperator, *, rung: bool) -> Iterator[Rewrite]:
+    """Yield a set operator with each operand left out in turn; nothing minus something is nothing.
+
+    A rung of a ladder has to stay a union, if only with `nil`.
+    """
     for index, operand in enumerate(node.operands):
         if isinstance(operand, Nil) and (isinstance(node, Union) or (isinstance(node, Exclusion) and index == 1)):
             continue
@@ -181,6 +185,8 @@ def _without(node: SetOperator) -> Iterator[Rewrite]:
             yield Nil(node.at)
             continue
         rest = (*node.operands[:index], *node.operands[index + 1 :])
+        if len(rest) == 1 and rung and isinstance(node, Union):
+            rest = (*rest, Nil(node.at))
         yield rest[0] if len(rest) == 1 else type(node)(rest, node.at)
 
 
