@@ -171,9 +171,10 @@ def _dialects(settings: Settings) -> list[tuple[Dialect, _AddServices]]:
     return [*served, (AUTHZED, add_services)]
 
 
-def _reflect(names: Sequence[str], server: grpc.aio.Server) -> None:
-    health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), server)
+def _reflect(names: Sequence[str], server: grpc.aio.Server, *, told: bool) -> None:
+    if told:
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), server)
 
 
 async def start(authorizer: Authorizer, settings: Settings) -> Running:
@@ -214,8 +215,7 @@ async def start(authorizer: Authorizer, settings: Settings) -> Running:
         add_services(server, asking, watchers)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     host, _ = parse_address(settings.listen)
-    if settings.reflection or is_loopback(host):
-        _reflect(names, server)
+    _reflect(names, server, told=settings.reflection or is_loopback(host))
     try:
         port = (
             server.add_insecure_port(settings.listen)
