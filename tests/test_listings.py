@@ -59,10 +59,8 @@ def _agree(case: Case, authorizer: Authorizer, limit: int) -> Iterator[str]:
     asked = questions(case.world)
     for subject, name, type_ in sorted({(each.subject, each.name, each.resource.type) for each in asked}, key=str)[:30]:
         who = Subject.parse(str(subject))
-        if (
-            name
-            not in case.world.schema.definitions[type_].relations | case.world.schema.definitions[type_].permissions
-        ):
+        definition = case.world.schema.definitions[type_]
+        if name not in {*definition.relations, *definition.permissions}:
             continue
 
         def resources(

@@ -157,21 +157,22 @@ def test_what_a_caveat_may_become(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "part"),
+    ("text", "part", "parameter"),
     [
-        ("\ncaveat late(hour int) { hour > 5 }\n", "`late` has the parameter `day` in force, which cannot go"),
+        ("\ncaveat late(hour int) { hour > 5 }\n", "`late` has the parameter `day` in force, which cannot go", "day"),
         (
             "\ncaveat late(hour uint, day string) { hour > 5 && day == '' }\n",
             "the parameter `hour` of `late` is `int` in force and cannot become `uint`",
+            "hour",
         ),
     ],
 )
-def test_what_a_caveat_may_not_become(text: str, part: str) -> None:
+def test_what_a_caveat_may_not_become(text: str, part: str, parameter: str) -> None:
     """A caveat keeps its parameters and their types, also where no tuple was ever written under it."""
     with pytest.raises(SchemaTypeError) as caught:
         check_change(parse(BASE), parse(text))
     assert part in caught.value.message
-    assert caught.value.details == {"line": "2", "column": "8"}
+    assert caught.value.details == {"line": "2", "column": "8", "caveat": "late", "parameter": parameter}
     with relgraph.open("sqlite://") as authorizer:
         authorizer.write_schema(BASE)
         with pytest.raises(SchemaTypeError, match="in force"):

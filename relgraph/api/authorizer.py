@@ -24,7 +24,7 @@ from relgraph.api.watching import Selection, open_watch
 from relgraph.api.worlds import brought, world_of
 from relgraph.api.writing import Writing
 from relgraph.engine import ExpandScope, expand
-from relgraph.errors import InvalidCursor, InvalidInput, NoSchema, quoted
+from relgraph.errors import InvalidCursor, InvalidInput, quoted
 from relgraph.limits import Limits
 from relgraph.revision import Consistency, Token
 from relgraph.schema import parse
@@ -476,9 +476,7 @@ class Authorizer(Lookups, Traces):
     def schema(self, *, consistency: Consistency | None = None, deadline: float | None = None) -> SchemaText:
         """Return the schema in force, as it was written. Raises NoSchema before the first."""
         with self._following.pinned(consistency, _instant(deadline)) as pinned:
-            if pinned.program is None:
-                raise NoSchema("the store has no schema yet; write one first")
-            return SchemaText(pinned.program.schema.text, pinned.revision.number, pinned.token)
+            return SchemaText(pinned.rules.schema.text, pinned.revision.number, pinned.token)
 
     def diff_schema(
         self, text: str, *, consistency: Consistency | None = None, deadline: float | None = None
