@@ -136,10 +136,12 @@ def test_listings_and_lookups_agree() -> None:
             stored(authorizer, case.world, past=False)
             told.update(_agree(case, authorizer, limit))
 
-    while told.total() < LOOKUPS:
+    kinds = {"*", "rows", "nothing", "undefined", Refused.code}
+    # Some kinds are seldom drawn.
+    while told.total() < LOOKUPS or not (told.keys() >= kinds or told.total() > 10 * LOOKUPS):
         agree()
     print(f"{told.total():,} lookups: {dict(told)}")  # noqa: T201  # seen with -s
-    assert told.keys() >= {"*", "rows", "nothing", "undefined", Refused.code}
+    assert told.keys() >= kinds
 
 
 SCHEMA = """use expiration
