@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relgraph.answers import Verdict
 from relgraph.api.authorizer import Authorizer
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from relgraph.schema.branches import Branch
 
 __all__ = ["HeldBy", "Question", "Scratch"]
+
+_LESS: Final = {
+    Verdict.YES: (Verdict.NO, Verdict.CONDITIONAL, Verdict.UNDECIDED),
+    Verdict.CONDITIONAL: (Verdict.NO,),
+    Verdict.UNDECIDED: (Verdict.NO,),
+}
+"""The verdicts that make a subject an exception to a wildcard that has one."""
 
 Question = tuple[str, "Context"]
 """A check, `resource#permission@subject`, and the context that it brings."""
@@ -56,23 +63,61 @@ class Scratch(Authorizer):
         super().__init__(
             open_store("sqlite://", clock=lambda: time.time_ns() // 1000, random=os.urandom), limits=limits
         )
+        self._named: tuple[int, list[Subject]] | None = None
 
-    def way(self, question: Question, *, consistency: Consistency | None = None) -> Way | None:
+    def way(self, question: Question) -> Way | None:
         """Return one way that a yes, or a conditional answer, came about; None where there is none to tell."""
         who, name, what = question_of(question[0], None, None)
-        with self._following.pinned(consistency) as pinned:
+        with self._following.pinned(None) as pinned:
             scope = SubjectScope(self._world(pinned, question[1]), who)
-            walks = Walk(scope), Walk(scope, exhaustive=True)
-            if check(walks[0], what, name)[0] not in (Verdict.YES, Verdict.CONDITIONAL):
+            walk = Walk(scope)
+            if check(walk, what, name)[0] not in (Verdict.YES, Verdict.CONDITIONAL):
                 return None
-            ways, _ = find_ways(*walks, what, name, self.limits, every=False)
+            ways, _ = find_ways(walk, Walk(scope, exhaustive=True), what, name, self.limits, every=False)
             return ways[0] if ways else None
 
-    def taken(self, question: Question, *, consistency: Consistency | None = None) -> list[str]:
+    def taken(self, question: Question) -> list[str]:
         """Return what takes away, by an exclusion, what the question asks for."""
         who, name, what = question_of(question[0], None, None)
-        with self._following.pinned(consistency) as pinned:
+        with self._following.pinned(None) as pinned:
             return taken(_exhaustive(self._world(pinned, question[1]), who), what, name)
+
+    def held_by(self, resource: str, permission: str) -> list[HeldBy]:
+        """Return all that hold a permission or relation and that some tuple names, in order."""
+        what = Object.parse(resource)
+        subjects = self._subjects()
+        with self._following.pinned(None) as pinned:
+            pinned.rules.schema.member(what.type, permission)
+            world = self._world(pinned, {})
+            verdicts = {each: check(Walk(SubjectScope(world, _asked(each))), what, permission)[0] for each in subjects}
+            held = {
+                each: frozenset(
+                    place
+                    for place, wildcard in named(_exhaustive(world, _asked(each)), what, permission)
+                    if wildcard is _wild(each)
+                )
+                for each, verdict in verdicts.items()
+                if verdict is not Verdict.NO
+            }
+        # A wildcard covers plain objects only: they alone can be exceptions, where they hold less.
+        plain = [each for each in subjects if not each.relation and not _wild(each)]
+        rows = []
+        for subject, places in held.items():
+            verdict = verdicts[subject]
+            less = _LESS[verdict] if _wild(subject) else ()
+            others = [each for each in plain if each.type == subject.type and verdicts[each] in less]
+            if places:
+                rows.append(
+                    HeldBy(str(subject), verdict, tuple((str(each), verdicts[each]) for each in others), places)
+                )
+        return rows
+
+    def _subjects(self) -> list[Subject]:
+        """Return all subjects that tuples name, in order; read once for each revision."""
+        if self._named is None or self._named[0] != self.head:
+            with self.dump() as dump:
+                self._named = dump.revision, sorted({each.subject for each in dump})
+        return self._named[1]
 
     def reached(self, questions: Iterable[Question], *, consistency: Consistency | None = None) -> frozenset[Branch]:
         """Return the branches of the schema that some answer rests on, as `relgraph.engine.resting` says."""
@@ -87,29 +132,6 @@ class Scratch(Authorizer):
                 walks[context, who].scope.budget.renew()
                 found |= reached(walks[context, who], what, name, branches)
         return frozenset(found)
-
-    def held_by(self, resource: str, permission: str, *, consistency: Consistency | None = None) -> list[HeldBy]:
-        """Return all that hold a permission or relation and that some tuple names."""
-        what = Object.parse(resource)
-        with self.dump(consistency=consistency) as dump:
-            tuples = list(dump)
-        subjects = sorted({each.subject for each in tuples})
-        with self._following.pinned(consistency) as pinned:
-            pinned.rules.schema.member(what.type, permission)
-            world = self._world(pinned, {})
-            found = {each: _held(world, each, what, permission) for each in subjects}
-        rows = []
-        for subject, (verdict, places) in found.items():
-            if verdict is Verdict.NO or not places:
-                continue
-            plain = (
-                [each for each in subjects if each.type == subject.type and not each.relation] if _wild(subject) else []
-            )
-            exceptions = tuple(
-                (str(each), found[each][0]) for each in plain if not _wild(each) and found[each][0] is not verdict
-            )
-            rows.append(HeldBy(str(subject), verdict, exceptions, places))
-        return rows
 
     def under(
         self,
@@ -147,10 +169,6 @@ def _wild(subject: Subject) -> bool:
     return subject.id == WILDCARD
 
 
-def _held(world: World, subject: Subject, what: Object, name: str) -> tuple[Verdict, frozenset[str]]:
-    """Return the verdict on a subject of some tuple, a wildcard too, and the relations whose tuples name it so."""
-    # A wildcard stands for whoever is not named: no id may be spelled like this one.
-    asked = Subject(subject.type, "?") if _wild(subject) else subject
-    walk = _exhaustive(world, asked)
-    verdict, _ = check(walk, what, name)
-    return verdict, frozenset(place for place, wildcard in named(walk, what, name) if wildcard is _wild(subject))
+def _asked(subject: Subject) -> Subject:
+    """Return whom to ask about: a wildcard stands for whoever is not named, and no id may be spelled like this one."""
+    return Subject(subject.type, "?") if _wild(subject) else subject
