@@ -74,6 +74,29 @@ def test_preconditions_that_hold(authorizer: relgraph.Authorizer) -> None:
     assert {"doc:two#viewer@user:anna"} == living(authorizer, "doc:two")
 
 
+def test_preconditions_may_stand_alone(authorizer: relgraph.Authorizer) -> None:
+    """A write of no tuple judges its preconditions, and takes no revision; without any it is refused."""
+    before = authorizer.read().revision
+    holds = must_exist(TupleFilter("doc", resource_id_prefix="on"))
+    assert authorizer.write(preconditions=[holds]).revision == before
+    with pytest.raises(PreconditionFailed):
+        authorizer.write(preconditions=[must_exist(TupleFilter("doc", resource_id_prefix="tw"))])
+    with pytest.raises(InvalidInput, match="names no tuple"):
+        authorizer.write()
+    assert authorizer.read().revision == before
+
+
+def test_a_text_of_the_writers_own_stands_in_the_log(authorizer: relgraph.Authorizer) -> None:
+    """What a write carries is told with its revision, beside who made it; other writes carry nothing."""
+    noting = authorizer.by("nightly").noting('{"ticket":7}')
+    noting.write(touch=["doc:two#viewer@user:anna"])
+    noting.write(touch=["doc:two#viewer@user:bob"], request_id="once")
+    noting.delete(TupleFilter("doc", resource_id_prefix="tw"))
+    authorizer.write(touch=["doc:two#viewer@user:anna"])
+    told = [(entry.principal, entry.metadata) for entry in authorizer.log().entries[-4:]]
+    assert told == [("nightly", '{"ticket":7}')] * 3 + [("", "")]
+
+
 @pytest.mark.parametrize(
     ("condition", "says"),
     [
