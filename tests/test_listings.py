@@ -124,10 +124,10 @@ def test_listings_and_lookups_agree() -> None:
             stored(authorizer, case.world, past=False)
             told.update(_agree(case, authorizer, limit))
 
-    while told.total() < LOOKUPS:
+    # Until each kind of answer was met: the rarest is one that everybody has.
+    while told.total() < LOOKUPS or not told.keys() >= {"*", "rows", "nothing", "undefined", Refused.code}:
         agree()
     print(f"{told.total():,} lookups: {dict(told)}")  # noqa: T201  # seen with -s
-    assert told.keys() >= {"*", "rows", "nothing", "undefined", Refused.code}
 
 
 SCHEMA = """use expiration
