@@ -171,6 +171,8 @@ class NaiveWrite:
             if first is None or on_duplicate == "touch" or _expired(first.expires, self.stamp):
                 wanted[bare(each)] = each
         found += [each for each in wanted.values() if living(self.draft.state, each, self.stamp)]
+        # What a load is given is numbered before it is known which tuples stand as they are.
+        self.draft.mentioned |= {each.caveat for each in tuples} - {""}
         if on_duplicate == "error":
             if found:
                 raise NaiveExists(found)
