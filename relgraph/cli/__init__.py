@@ -38,6 +38,7 @@
     yaml_texts      YAML whose scalars know their lines
     claims          what scenarios claim, compared with what is so
     trying          a scenario tried out in a scratch store
+    weighing        coverage and mutation: what claims reach, and what they would notice
     outcomes        what came of it, as text, JSON, JUnit's XML and TAP
 
 Rule 1: every answer has one JSON shape with stable keys (`--json`), and a text for people that may change.

@@ -16,7 +16,7 @@ __all__ = ["Text", "line_of", "read_yaml"]
 
 
 class Text(str):
-    """A scalar; `line` is where it begins. `first_line` is the line of its first character's line in a literal block.
+    """A scalar; `line` is where it begins, `first_line` where the first of its lines stands if it is a literal block.
 
     Of any other scalar that is None: its lines are not those of the file.
     """
@@ -65,4 +65,5 @@ def line_of(value: object) -> int:
     if isinstance(value, Text):
         return value.line
     parts = value if isinstance(value, dict | list) else ()
-    return min((line for line in map(line_of, parts) if line), default=0)
+    # The first one found is enough: what stands for itself many times over is not looked through.
+    return next((line for line in map(line_of, parts) if line), 0)
