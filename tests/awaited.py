@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from relgraph.client import AsyncClient
+from tests.serving import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -85,5 +86,5 @@ def awaited(address: str, **settings: Any) -> Iterator[Client]:
             yield cast("Client", face)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()

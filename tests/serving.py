@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from relgraph_server.app import Running
 
 __all__ = [
+    "PATIENCE_S",
     "SCHEMA",
     "STREAMED",
     "TUPLES",
@@ -38,6 +39,9 @@ __all__ = [
     "raw_call",
     "running",
 ]
+
+PATIENCE_S = 60
+"""How long a test waits, in seconds, for what comes at once where the machine is not busy."""
 
 SCHEMA = """use roles
 caveat near(site string, limit int) {
@@ -91,14 +95,16 @@ def running(authorizer: object, settings: Settings | None = None) -> Iterator[Ru
     thread = threading.Thread(target=loop.run_forever, name="test-server")
     thread.start()
     try:
-        server = asyncio.run_coroutine_threadsafe(start(cast("Authorizer", authorizer), wanted), loop).result(10)
+        server = asyncio.run_coroutine_threadsafe(start(cast("Authorizer", authorizer), wanted), loop).result(
+            PATIENCE_S
+        )
         try:
             yield server
         finally:
-            asyncio.run_coroutine_threadsafe(server.stop(100), loop).result(10)
+            asyncio.run_coroutine_threadsafe(server.stop(100), loop).result(PATIENCE_S)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()
 
 

@@ -136,7 +136,7 @@ def test_who_does_not_read_an_export_makes_room(monkeypatch: pytest.MonkeyPatch)
     """A caller who does not take a message is cut off after a while, and who waits for its turn gets it."""
     # Where it seems to help, gRPC lets more and more come before it is read: on a busy machine, all of this.
     monkeypatch.setattr("relgraph.client.blocking.OPTIONS", (*OPTIONS, ("grpc.http2.bdp_probe", 0)))
-    settings = Settings("unused:", listen="127.0.0.1:0", exports_max=1, message_ms_max=200)
+    settings = Settings("unused:", listen="127.0.0.1:0", exports_max=1, message_ms_max=2_000)
     with relgraph.open("sqlite://") as authorizer, in_process(authorizer, settings) as address:
         authorizer.write_schema(SCHEMA)
         authorizer.load([f"doc:{'d' * 500}{n:04}#viewer@user:{'u' * 500}" for n in range(5_000)])

@@ -30,7 +30,7 @@ from relgraph_server.keyfile import read_keys, revoke_key
 from relgraph_server.keyring import Keyring
 from relgraph_server.keys import find_key, new_key
 from tests.keys_kit import METHODS, add_key, call, guarded, shown
-from tests.serving import SCHEMA, TUPLES, in_process
+from tests.serving import PATIENCE_S, SCHEMA, TUPLES, in_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +157,7 @@ def test_a_stream_ends_at_its_keys_instant(path: Path) -> None:
 def test_health_needs_no_key(channel: grpc.Channel) -> None:
     """Whether the server is well is told to everybody."""
     health = health_pb2_grpc.HealthStub(channel)
-    answer = health.Check(health_pb2.HealthCheckRequest(), timeout=10)  # type: ignore[attr-defined]
+    answer = health.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S)  # type: ignore[attr-defined]
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -172,7 +172,7 @@ def test_reflection_is_for_loopback(authorizer: Authorizer, listen: str, flag: b
     ):
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         answers = stub.ServerReflectionInfo(  # type: ignore[operator]
-            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=PATIENCE_S
         )
         if told:
             assert next(iter(answers)).list_services_response.service
@@ -194,14 +194,14 @@ def test_strangers_who_watch_health_leave_room_for_calls(authorizer: Authorizer,
         assert [health_pb2.HealthCheckResponse.SERVING] * 2 == [next(each).status for each in watches]
         for _ in range(20):
             with pytest.raises(grpc.RpcError) as caught:
-                next(watch(request, timeout=10))
+                next(watch(request, timeout=PATIENCE_S))
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert call(channel, "ReadSchema", b"", shown(root))[0] is grpc.StatusCode.OK
         watches[0].cancel()
         told = None
         while told is None:  # until the server has heard of it
             with suppress(grpc.RpcError):
-                told = next(watch(request, timeout=10))
+                told = next(watch(request, timeout=PATIENCE_S))
 
 
 def test_a_revoked_key_is_refused_at_once(channel: grpc.Channel, path: Path, root: str) -> None:
@@ -290,12 +290,12 @@ def test_an_import_ends_with_its_key(channel: grpc.Channel, authorizer: Authoriz
         fact = pb.RelationTuple(resource="report:q9", relation="manager", subject="user:anna")
         yield pb.ImportRequest(tuples=[fact], tuples_total=None if more else 1)
         # By now the first message is on its way, and the key good; whether it has arrived makes no difference.
-        taken.wait(10)
+        taken.wait(PATIENCE_S)
         if more:
             yield pb.ImportRequest(tuples=[fact])
-            ended.wait(10)
+            ended.wait(PATIENCE_S)
 
-    sending = AuthorizerServiceStub(channel).Import.future(messages(), timeout=10, metadata=shown(secret))
+    sending = AuthorizerServiceStub(channel).Import.future(messages(), timeout=PATIENCE_S, metadata=shown(secret))
     # An answered call was sent after the first message, on the same connection.
     assert call(channel, "ReadSchema", b"", shown(secret))[0] is grpc.StatusCode.PERMISSION_DENIED
     revoke_key(path, "k", NOW)
@@ -313,11 +313,11 @@ def test_a_key_without_the_scope_takes_no_place_among_imports(authorizer: Author
     ended = threading.Event()
 
     def idle() -> Iterator[pb.ImportRequest]:
-        ended.wait(10)
+        ended.wait(PATIENCE_S)
         yield from ()
 
     with in_process(authorizer, guarded(path, imports_max=1)) as address, grpc.insecure_channel(address) as channel:
-        waiting = AuthorizerServiceStub(channel).Import.future(idle(), timeout=10, metadata=shown(weak))
+        waiting = AuthorizerServiceStub(channel).Import.future(idle(), timeout=PATIENCE_S, metadata=shown(weak))
         assert waiting.code() is grpc.StatusCode.PERMISSION_DENIED
         ended.set()
         whole = pb.ImportRequest(tuples_total=0)
@@ -490,7 +490,7 @@ def test_an_import_without_options_names_no_actor(channel: grpc.Channel, path: P
     secret = add_key(path, "k", ["write"], "required")
     late = [pb.ImportRequest(), pb.ImportRequest(options=pb.ImportOptions(actor="user:anna"), tuples_total=0)]
     with pytest.raises(grpc.RpcError) as caught:
-        AuthorizerServiceStub(channel).Import(iter(late), timeout=10, metadata=shown(secret))
+        AuthorizerServiceStub(channel).Import(iter(late), timeout=PATIENCE_S, metadata=shown(secret))
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 

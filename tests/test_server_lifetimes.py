@@ -24,7 +24,7 @@ from relgraph_server.app import Follower, start
 from relgraph_server.dialects import SERVICE_NAME
 from relgraph_server.readiness import LIVENESS
 from relgraph_server.settings import Settings
-from tests.serving import SCHEMA, TUPLES, in_process, lasting_port, program
+from tests.serving import PATIENCE_S, SCHEMA, TUPLES, in_process, lasting_port, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from relgraph.api import Authorizer
     from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceAsyncStub
 
-PATIENCE_S = 60
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -217,19 +216,19 @@ def test_a_server_that_stops_fails_no_call_begun_before(tmp_path: Path) -> None:
 
 def test_who_does_not_go_on_with_an_import_makes_room() -> None:
     """A caller who sends nothing more is cut off after a while, with nothing changed, and who waits gets its turn."""
-    settings = Settings("unused:", listen="127.0.0.1:0", imports_max=1, message_ms_max=200)
+    settings = Settings("unused:", listen="127.0.0.1:0", imports_max=1, message_ms_max=2_000)
     ended, begun = threading.Event(), threading.Event()
 
     def halting() -> Iterator[pb.ImportRequest]:
         yield pb.ImportRequest(tuples=[pb.RelationTuple(resource="report:q9", relation="manager", subject="user:a")])
         begun.set()
-        ended.wait(10)
+        ended.wait(PATIENCE_S)
 
     with relgraph.open("sqlite://") as authorizer, in_process(authorizer, settings) as address:
         authorizer.write_schema(SCHEMA)
         with grpc.insecure_channel(address) as channel, Client(address) as client:
-            idle = AuthorizerServiceStub(channel).Import.future(halting(), timeout=10)
-            assert begun.wait(10)
+            idle = AuthorizerServiceStub(channel).Import.future(halting(), timeout=PATIENCE_S)
+            assert begun.wait(PATIENCE_S)
             assert 1 == client.load(["report:q8#manager@user:anna"]).changed
             with pytest.raises(grpc.RpcError) as caught:
                 idle.result()
@@ -257,5 +256,5 @@ def test_following_goes_on_after_a_failure(problem: Exception) -> None:
 
     follower = Follower(cast("Authorizer", Failing()))
     follower.start()
-    assert again.wait(10)
+    assert again.wait(PATIENCE_S)
     follower.stop()

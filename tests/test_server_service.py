@@ -21,7 +21,7 @@ from relgraph.v1 import authorizer_pb2 as pb
 from relgraph.v1.authorizer_pb2_grpc import AuthorizerServiceStub
 from relgraph.wire.failures import error_from
 from relgraph_server.settings import Settings
-from tests.serving import SCHEMA, TUPLES, in_process, raw_call
+from tests.serving import PATIENCE_S, SCHEMA, TUPLES, in_process, raw_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def _state(authorizer: Authorizer) -> tuple[int, tuple[str, ...], str]:
 
 
 def _import(stub: AuthorizerServiceStub, *messages: pb.ImportRequest) -> pb.ImportResponse:
-    return stub.Import(iter(messages), timeout=10)
+    return stub.Import(iter(messages), timeout=PATIENCE_S)
 
 
 BAD_TOKEN = str(Token(b"another store...", 1, 1, b"n" * 16, 1))
@@ -303,10 +303,10 @@ def test_an_import_cancelled_midway_changes_nothing(authorizer: Authorizer, stub
     def messages() -> Iterator[pb.ImportRequest]:
         yield pb.ImportRequest(tuples=[NEW])
         sent.set()
-        gone.wait(10)
+        gone.wait(PATIENCE_S)
 
     call = stub.Import.future(messages())
-    assert sent.wait(10)
+    assert sent.wait(PATIENCE_S)
     call.cancel()
     gone.set()
     assert stub.ReadSchema(pb.ReadSchemaRequest()).text == SCHEMA
