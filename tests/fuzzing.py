@@ -75,6 +75,21 @@ WORDS: dict[str, tuple[str, ...]] = {
     "after": (FORGED,),
     "text": (SCHEMA, SCHEMA + "definition more {}\n", *(SCHEMA[:end] for end in range(40, 400, 90))),
     "request_id": ("one", "two", "three"),
+    # SpiceDB's dialect has names of its own.
+    "object_type": ("report", "group", "gate", "user", "nothing"),
+    "object_id": ("q3", "q4", "one", "anna", "board", "*"),
+    "optional_resource_id": ("", "q3", "*"),
+    "optional_resource_id_prefix": ("", "", "q"),
+    "optional_subject_id": ("", "anna", "*"),
+    "optional_relation": ("", "", "member", "viewer"),
+    "optional_subject_relation": ("", "", "member"),
+    "resource_object_type": ("report", "group", "nothing"),
+    "subject_object_type": ("user", "group", "nothing"),
+    "optional_object_types": ("report", "group"),
+    "caveat_name": ("near", "far"),
+    "token": (FORGED, "x"),
+    "schema": (SCHEMA, SCHEMA + "definition more {}\n"),
+    "comparison_schema": (SCHEMA, SCHEMA + "definition more {}\n"),
 }
 """What a text field of that name is mostly filled with."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 import pytest
 from authzed.api.v1 import core_pb2
 from authzed.api.v1 import permission_service_pb2 as pb
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # carries no py.typed
 
 from relgraph import errors
 from relgraph.revision import Token
@@ -166,6 +170,9 @@ CASES: dict[str, Case] = {
     ),
     "a filter by an unknown relation": Case(
         _read(relationship_filter=select("doc#seer")), FAILED, RELATION, {"relation_or_permission_name": "seer"}
+    ),
+    "a filter by a permission": Case(
+        _read(relationship_filter=select("doc#view")), FAILED, "SCHEMA_TYPE_ERROR", {"definition_name": "doc"}
     ),
     "a filter without a subject type": Case(
         _read(
@@ -344,6 +351,48 @@ def test_a_validation_error_names_the_field(client: InsecureClient) -> None:
 def test_an_answer_that_has_no_word_names_the_dialect_that_has_one(client: InsecureClient) -> None:
     """What is neither yes nor no says that relgraph.v1 can tell it."""
     assert "relgraph.v1" in refusal_of(lambda: client.CheckPermission(ask("gate:one#left@user:ann"))).text
+
+
+def test_a_revision_that_is_not_kept_is_out_of_range() -> None:
+    """A token or cursor of a collected revision, and a token of one that is yet to come, are refused."""
+    with opened() as (client, authorizer):
+        read = pb.ReadRelationshipsRequest(relationship_filter=select("doc"), optional_limit=2)
+        first = next(iter(client.ReadRelationships(read)))
+        read.optional_cursor.CopyFrom(first.after_result_cursor)
+        authorizer.write(touch=["doc:new#owner@user:ann"])
+        authorizer.collect(timedelta(0))
+        told = Token.parse(authorizer.read(limit=1).token)
+        future = str(replace(told, revision=told.revision + 100))
+        for call in (
+            _check("doc:plan#view@user:ann", consistency=_exact(first.read_at.token)),
+            _check("doc:plan#view@user:ann", consistency=_exact(future)),
+            _check("doc:plan#view@user:ann", consistency=_least(future)),
+            lambda made: made.ReadRelationships(read),
+        ):
+            assert refusal_of(partial(call, client)).code == "OUT_OF_RANGE"
+
+
+KEPT = {
+    errors.StoreReadOnly: (grpc.StatusCode.UNAVAILABLE, "SERVICE_READ_ONLY"),
+    errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "UNSPECIFIED"),
+    errors.OutcomeUnknown: (grpc.StatusCode.UNKNOWN, "UNSPECIFIED"),
+    errors.LimitExceeded: (grpc.StatusCode.RESOURCE_EXHAUSTED, "UNSPECIFIED"),
+    errors.DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, "UNSPECIFIED"),
+    errors.SchemaParseError: (grpc.StatusCode.INVALID_ARGUMENT, "SCHEMA_PARSE_ERROR"),
+    errors.SchemaTypeError: (grpc.StatusCode.FAILED_PRECONDITION, "SCHEMA_TYPE_ERROR"),
+    errors.SchemaOrphans: (grpc.StatusCode.INVALID_ARGUMENT, "SCHEMA_TYPE_ERROR"),
+}
+
+
+@pytest.mark.parametrize("cls", KEPT, ids=lambda cls: cls.__name__)
+def test_what_is_hard_to_bring_about_is_told_too(cls: type[errors.RelgraphError]) -> None:
+    """Errors of the store and of schemas have SpiceDB's codes and reasons; the class's own name stands beside."""
+    info = error_details_pb2.ErrorInfo()
+    status = error_status(cls("text", {"name": "value"}), "trace")
+    assert status.details[0].Unpack(info)
+    code, reason = KEPT[cls]
+    assert (status.code, info.reason, info.domain) == (code.value[0], f"ERROR_REASON_{reason}", "authzed.com")
+    assert dict(info.metadata) == {"name": "value", "relgraph_code": cls.code, "trace_id": "trace"}
 
 
 def test_without_a_schema_no_definition_is_known() -> None:

@@ -242,7 +242,7 @@ def check_filter(schema: Schema, filter_: TupleFilter) -> None:
             raise CannotUpdatePermission(
                 f"{quoted(filter_.relation)} is a permission of {quoted(type_)}, which no tuple states; "
                 "filter by a relation",
-                {"definition": type_, "relation": filter_.relation},
+                {"definition": type_, "relation": filter_.relation, "part": "filter"},
             )
     known = {name for type_ in types for name in schema.definitions[type_].relations}
     where = quoted(types[0]) if filter_.resource_type is not None else "any definition of the schema"

@@ -118,6 +118,7 @@ class Said(Enum):
     METADATA_TOO_LARGE = Row(_INVALID, "TRANSACTION_METADATA_TOO_LARGE")
     NO_SCHEMA_TO_READ = Row(_Code.NOT_FOUND, "UNSPECIFIED")
     NOT_A_PERMISSION = Row(_INVALID, "UNKNOWN_RELATION_OR_PERMISSION")
+    NOT_FILTERED_BY = Row(_FAILED, "SCHEMA_TYPE_ERROR", _RELATION)
     PRECONDITIONS = Row(_INVALID, "TOO_MANY_PRECONDITIONS_IN_REQUEST")
     TYPE_ERROR = Row(_FAILED, "SCHEMA_TYPE_ERROR")
     UNKNOWN_CAVEAT = Row(_FAILED, "UNKNOWN_CAVEAT")
@@ -135,6 +136,7 @@ def refusal(said: Said, message: str, metadata: Mapping[str, str] | None = None)
 
 
 _BY_DETAIL: Final[tuple[tuple[type[errors.RelgraphError], str, str, Said], ...]] = (
+    (errors.CannotUpdatePermission, "part", "filter", Said.NOT_FILTERED_BY),
     (errors.InvalidContext, "size_max", "", Said.MALFORMED),
     (errors.InvalidContext, "limit", "tuple_context_size_max", Said.CONTEXT_TOO_LARGE),
 )
