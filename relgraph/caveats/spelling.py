@@ -193,10 +193,12 @@ class _Speller:
             return f'"{text}"'
         if node.kind == "number":
             return _number(node.value)
-        if node.kind == "bytes" and node.value.isascii():
+        written = self._source[node.start : node.end]
+        # An escape in bytes is one of them; a letter beyond ASCII is several, and can stay as it is.
+        if node.kind == "bytes" and written.isascii():
             octets = "".join(f"\\{ord(each):03o}" for each in node.value)
             return f'b"{octets}"'
-        return self._source[node.start : node.end]
+        return written
 
 
 def _escaped(character: str) -> str:
