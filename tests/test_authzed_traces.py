@@ -23,6 +23,7 @@ from grpc_status import rpc_status
 
 import relgraph
 from relgraph.answers import Verdict
+from relgraph.contexts import Context
 from relgraph.tuples import Object, Subject
 from relgraph_server.authzed.traces import CUT, TRACE_DETAIL, TRACE_HEADER, WHOLE, debug_information, nodes_max
 from tests.keys_kit import add_key, guarded
@@ -195,7 +196,25 @@ def test_deep_data_is_told_as_deep_as_it_can_be_read(authorizer: relgraph.Author
     root = traced(authorizer, "doc:d0#edit@user:anna").check
     assert root.result == _Trace.PERMISSIONSHIP_HAS_PERMISSION
     assert {CUT, WHOLE} == {each.source for each in problems_of(root)}
-    assert check_true(authorizer, root) > 100
+    assert check_true(authorizer, root) > 80
+
+
+def test_a_deep_context_is_left_out_where_it_could_not_be_read(authorizer: relgraph.Authorizer) -> None:
+    """What a caveat was given is told to a depth that clients read below any problem, and left out beyond it."""
+    deep = "caveat deep(value any) { value == 1 }\n"
+    authorizer.write_schema(SCHEMA.replace("caveat near", f"{deep}caveat near").replace("with near |", "with deep |"))
+    authorizer.write(touch=[f"doc:d{n}#parent@doc:d{n + 1}" for n in range(40)])
+    for depth, told in ((7, True), (20, False)):
+        value: object = 1
+        for _ in range(depth):
+            value = {"in": value}
+        context = Context.of({"value": value})
+        authorizer.write(touch=[f"doc:d{n}#owner@user:anna[deep:{context}]" for n in range(40)])
+        root = traced(authorizer, "doc:d0#edit@user:anna").check
+        owners = [each for each in problems_of(root) if each.HasField("caveat_evaluation_info")]
+        assert len(owners) > 20
+        assert {each.caveat_evaluation_info.HasField("context") for each in owners} == {told}
+        assert {WHOLE if told else CUT} == {each.source for each in owners if each.permission == "owner"}
 
 
 def test_wide_data_is_bounded_in_bytes(authorizer: relgraph.Authorizer) -> None:

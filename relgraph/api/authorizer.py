@@ -273,9 +273,8 @@ class Authorizer(Lookups, Traces):
         given, ends = self._given(None, contextual), _instant(deadline)
         with self._following.pinned(consistency, ends) as pinned:
             pinned.rules.schema.member(what.type, name)
-            world = world_of(pinned, self.limits, ends, given)
-            nodes = expand(ExpandScope(world), what, name, usersets=usersets)
-            return Expansion(nodes, pinned.revision.number, pinned.token)
+            scope = ExpandScope(world_of(pinned, self.limits, ends, given))
+            return Expansion(expand(scope, what, name, usersets=usersets), pinned.revision.number, pinned.token)
 
     def orphans(
         self,

@@ -10,6 +10,7 @@ Rule 2: the tree is bounded in nodes, in bytes and in depth, as clients read it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from authzed.api.v1 import debug_pb2 as debug
@@ -58,8 +59,10 @@ _SCHEMAS_BYTES_MAX: Final = 1 << 20
 _DETAILS_BYTES_MAX: Final = 1_600
 # A message takes several times its bytes as text; the last one leaves the question alone.
 _TEXT_SHARES: Final = (2, 4, 8, 1_000)
-# A sub-problem stands two messages deeper than its problem, and readers take a hundred in all.
-_DEPTH_MAX: Final = 40
+# A sub-problem stands two messages deeper than its problem, a value in a context three deeper than what it is in, and
+# readers take a hundred in all.
+_DEPTH_MAX: Final = 30
+_CONTEXT_LEVELS_MAX: Final = 8
 
 _Trace = debug.CheckDebugTrace
 
@@ -213,7 +216,7 @@ def _tell(nodes: Sequence[TraceNode], root: _Trace, room: int) -> None:
         node = nodes[number]
         # Said where nothing stands below: what is not cached was looked at, here and now.
         message.was_cached_result = False
-        message.source = CUT if node.more else WHOLE
+        message.source = CUT if node.more or _is_too_deep(node) else WHOLE
         for child in node.children:
             if room <= 0 or depth >= _DEPTH_MAX:
                 message.source = CUT
@@ -248,11 +251,22 @@ def _name(message: _Trace, resource: Object, permission: str, subject: Subject, 
     message.result = _RESULTS[verdict]
 
 
+def _is_too_deep(node: TraceNode) -> bool:
+    return node.caveat is not None and _levels(node.caveat.context) > _CONTEXT_LEVELS_MAX
+
+
+def _levels(value: object) -> int:
+    """Return how deep values stand in each other; a context's own depth is bounded."""
+    if isinstance(value, Mapping):
+        return 1 + max(map(_levels, value.values()), default=0)
+    return 1 + max(map(_levels, value), default=0) if isinstance(value, list) else 0
+
+
 def _caveat(caveat: TracedCaveat) -> debug.CaveatEvalInfo:
     info = debug.CaveatEvalInfo(
         expression=caveat.expression.strip(),
         result=_OUTCOMES[caveat.verdict],
-        context=context_message(caveat.context),
+        context=context_message(caveat.context) if _levels(caveat.context) <= _CONTEXT_LEVELS_MAX else None,
         caveat_name=caveat.name,
     )
     if caveat.missing:
