@@ -18,7 +18,7 @@ from relgraph.tuples import RelationTuple
 from tests.keys_kit import add_key, guarded
 from tests.serving import in_process, program_environment
 from tests.spicedb_double import IMPORT, Double, served
-from tests.test_cli_spicedb import LADDER, SCHEMA, TUPLES, held
+from tests.test_cli_spicedb import LADDER, SCHEMA, TUPLES, UNIVERSAL, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,13 +74,25 @@ def test_into_either_store(filled: str, empty: str) -> None:
     assert sorted(TUPLES) == held(empty)
 
 
-def test_a_server_with_a_ladder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A server whose schema SpiceDB's language cannot say is no source for this; the error says what to do."""
+def test_a_server_with_a_ladder(tmp_path: Path) -> None:
+    """What relgraph's language adds comes along from one relgraph to another."""
+    copied = f"sqlite:///{tmp_path / 'copied.db'}"
     with relgraph.open("sqlite://") as authorizer, in_process(authorizer) as address:
         authorizer.write_schema(LADDER)
-        code = main(["migrate", f"spicedb://{address}", f"sqlite:///{tmp_path / 'never.db'}"])
-    assert code in (0, 2)
-    assert (code == 0) is ("relgraph.v1" not in capsys.readouterr().err)
+        authorizer.write(touch=["report:q3#own@user:anna"])
+        assert 0 == main(["migrate", f"spicedb://{address}", copied])
+    with relgraph.open(copied) as authorizer:
+        assert "own" == authorizer.best("user:anna", "report:q3").role
+
+
+def test_a_server_with_universal_tuples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A universal tuple has no words on this way: the migration ends, names who has some, and leaves nothing."""
+    with relgraph.open("sqlite://") as authorizer, in_process(authorizer) as address:
+        authorizer.write_schema(UNIVERSAL)
+        authorizer.write(touch=["report:q3#own@user:anna", "report:*#own@user:bert"])
+        assert 2 == main(["migrate", f"spicedb://{address}", f"sqlite:///{tmp_path / 'never.db'}"])
+    assert "relgraph.v1" in capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
 
 
 def interrupted(double: Double, arguments: list[str]) -> tuple[int, str]:
