@@ -141,3 +141,17 @@ def test_an_expansion_holds_all_that_check_goes_by() -> None:
         agree()
     print(f"{told.total():,} questions: {dict(told)}")  # noqa: T201  # seen with -s
     assert told.keys() >= {"no", "yes", "conditional", "undecided", "no, served", "yes, served"}
+
+
+def test_an_arrow_keeps_the_tuples_that_lead_nowhere() -> None:
+    """A tuple that an arrow follows to a type without the permission is told, and leads to nobody."""
+    with relgraph.open("sqlite://") as authorizer:
+        authorizer.write_schema(
+            "definition other {}\n"
+            "definition doc {\n  relation parent: doc | other\n  permission view = parent->view\n}\n"
+        )
+        authorizer.write(touch=["doc:a#parent@other:o", "doc:a#parent@doc:b"])
+        nodes = authorizer.expand("doc:a", "view").nodes
+        arrow = next(node for node in nodes if node.kind == "arrow" and str(node.object) == "doc:a")
+        told = {str(fact.subject): nodes[child].kind for fact, child in zip(arrow.tuples, arrow.children, strict=True)}
+        assert told == {"other:o": "nil", "doc:b": "permission"}
