@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -325,6 +326,15 @@ def test_both_are_spicedb(url: str, capsys: Screen) -> None:
     """Two of SpiceDB are not moved between by relgraph."""
     assert 2 == main(["migrate", url, url])
     assert "one of the two has to be a store of relgraph" in capsys.readouterr().err
+
+
+def test_without_its_package(store: str, monkeypatch: pytest.MonkeyPatch, capsys: Screen) -> None:
+    """Where the messages of SpiceDB are not installed, the error says what to install."""
+    for name in [name for name in sys.modules if name.startswith("relgraph.spicedb")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "authzed.api.v1", None)
+    assert 2 == main(["migrate", "spicedb://127.0.0.1:1", store])
+    assert "needs `authzed`, which is not installed; run `pip install 'relgraph[authzed]'`" in capsys.readouterr().err
 
 
 def test_addresses() -> None:

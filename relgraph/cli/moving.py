@@ -91,7 +91,7 @@ def _moved(source: str, target: str, told: Callable[[str, int], None]) -> Moved:
         if error.name is None or error.name.startswith("relgraph"):
             raise
         raise InvalidSetting(
-            f"{quoted(_SPICEDB)} needs {quoted(error.name)}, which is not installed; run "
+            f"{quoted(_SPICEDB)} needs {quoted(error.name.partition('.')[0])}, which is not installed; run "
             "`pip install 'relgraph[authzed]'`"
         ) from error
     if source.startswith(_SPICEDB):
