@@ -97,6 +97,72 @@ def test_a_definition_may_end_on_any_line() -> None:
     assert "definition doc {\n\trelation viewer: user\n}\n\ndefinition user {}" == text.strip()
 
 
+def test_a_condition_names_all_that_it_lacks() -> None:
+    """A conditional answer names every parameter that is missing, of each tuple that may decide it."""
+    schema = """caveat early(hour int) { hour < 8 }
+    caveat near(site string) { site == "here" }
+    definition user {}
+    definition doc { relation viewer: user with early; relation editor: user with near
+      permission view = viewer + editor }
+    """
+    with door(schema, ["doc:a#viewer@user:anna[early]", "doc:a#editor@user:anna[near]"]) as opened:
+        answer = opened.permissions.CheckPermission(asked("user:anna", "doc:a"))
+    assert ["hour", "site"] == sorted(answer.partial_caveat_info.missing_required_context)
+
+
+def test_a_filter_names_what_there_is(served: Door) -> None:
+    """A filter by a name that the schema lacks, or by an id of no type, is refused: a slip is no empty list."""
+    filters = {
+        "FAILED_PRECONDITION": pb.RelationshipFilter(resource_type="doc", optional_relation="viever"),
+        "INVALID_ARGUMENT": pb.RelationshipFilter(optional_resource_id="open"),
+    }
+    for code, wanted in filters.items():
+        must_not = pb.Precondition(operation=pb.Precondition.OPERATION_MUST_NOT_MATCH, filter=wanted)
+        for ask in (
+            lambda wanted=wanted: list(
+                served.permissions.ReadRelationships(pb.ReadRelationshipsRequest(relationship_filter=wanted))
+            ),
+            lambda wanted=wanted: served.permissions.DeleteRelationships(
+                pb.DeleteRelationshipsRequest(relationship_filter=wanted)
+            ),
+            lambda must_not=must_not: served.permissions.WriteRelationships(
+                pb.WriteRelationshipsRequest(optional_preconditions=[must_not])
+            ),
+        ):
+            assert code == refused(ask)[0]
+
+
+def test_a_delete_names_a_tuple_whatever_its_condition() -> None:
+    """What a DELETE says of a caveat is no part of the tuple's name, be there such a caveat or not."""
+    with door(SCHEMA, TUPLES) as opened:
+        tuple_ = core.Relationship(
+            resource=obj("doc:odd"),
+            relation="viewer",
+            subject=sub("user:anna"),
+            optional_caveat=core.ContextualizedCaveat(caveat_name="unheard_of"),
+        )
+        update = core.RelationshipUpdate(operation=core.RelationshipUpdate.OPERATION_DELETE, relationship=tuple_)
+        opened.permissions.WriteRelationships(pb.WriteRelationshipsRequest(updates=[update]))
+        assert set(TUPLES) - {TUPLES[1]} == {str(each) for each in opened.authorizer.read().tuples}
+
+
+def test_a_context_that_does_not_fit_is_the_callers_fault() -> None:
+    """A tuple whose context has another type than the caveat declares is refused as invalid, and changes nothing."""
+    with door(SCHEMA) as opened:
+        fact = core.Relationship(
+            resource=obj("doc:odd"),
+            relation="viewer",
+            subject=sub("user:anna"),
+            optional_caveat=core.ContextualizedCaveat(caveat_name="sixth", context={"days": "monday"}),
+        )
+        update = core.RelationshipUpdate(operation=core.RelationshipUpdate.OPERATION_CREATE, relationship=fact)
+        request = pb.WriteRelationshipsRequest(updates=[update])
+        code, _, text = refused(lambda: opened.permissions.WriteRelationships(request))
+        assert "INVALID_ARGUMENT" == code
+        assert "days" in text
+        assert () == opened.authorizer.read().tuples
+
+
 def test_the_page_names_tests_that_are_there() -> None:
     """Each row of the page of differences names a test that is there, and this file's are all named."""
     text = PAGE.read_text(encoding="utf-8")
