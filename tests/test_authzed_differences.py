@@ -149,11 +149,10 @@ def test_a_delete_names_a_tuple_whatever_its_condition() -> None:
 def test_a_context_that_does_not_fit_is_the_callers_fault() -> None:
     """A tuple whose context has another type than the caveat declares is refused as invalid, and changes nothing."""
     with door(SCHEMA) as opened:
+        caveat = core.ContextualizedCaveat(caveat_name="sixth")
+        caveat.context.update({"days": "monday"})
         fact = core.Relationship(
-            resource=obj("doc:odd"),
-            relation="viewer",
-            subject=sub("user:anna"),
-            optional_caveat=core.ContextualizedCaveat(caveat_name="sixth", context={"days": "monday"}),
+            resource=obj("doc:odd"), relation="viewer", subject=sub("user:anna"), optional_caveat=caveat
         )
         update = core.RelationshipUpdate(operation=core.RelationshipUpdate.OPERATION_CREATE, relationship=fact)
         request = pb.WriteRelationshipsRequest(updates=[update])
