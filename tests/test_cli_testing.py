@@ -190,6 +190,14 @@ def test_a_file_that_cannot_be_read_is_bad_input(
     assert problem in errors
 
 
+def test_a_file_that_is_not_there_is_bad_input(run: Callable[..., tuple[int, str, str]]) -> None:
+    """A file that is not there, or is a folder, is named with what to do instead."""
+    for path, why in ("nowhere.yaml", "no such file or directory"), (".", "is a directory"):
+        code, output, errors = run(path)
+        assert (2, "") == (code, output)
+        assert f"`{path}` cannot be read: {why}; name a file" in errors
+
+
 def test_all_scenarios_hold(run: Callable[..., tuple[int, str, str]]) -> None:
     """Every scenario file of the project is judged true, all of its claims and changes included."""
     files = sorted(map(str, SCENARIOS.glob("*.yaml")))

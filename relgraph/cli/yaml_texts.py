@@ -54,7 +54,10 @@ def read_yaml(path: Path) -> tuple[str, object]:
     try:
         text = path.read_text("utf-8")
         return text, yaml.load(text, Loader=_Loader)  # noqa: S506  # builds no other objects
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except OSError as error:
+        why = (error.strerror or "no such path").lower()
+        raise InvalidFile(f"{quoted(str(path))} cannot be read: {why}; name a file of claims or a scenario") from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         # What is wrong is shown with a piece of the file, which may hold anything.
         shown = "\n".join(quoted(line, 200)[1:-1] for line in str(error).splitlines())
         raise InvalidFile(f"{path}: cannot be read as YAML: {shown}") from None
