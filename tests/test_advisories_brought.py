@@ -149,5 +149,5 @@ def test_bringing_tuples_takes_a_scope(tmp_path: Path) -> None:
         grpc.insecure_channel(address) as channel,
     ):
         assert grpc.StatusCode.PERMISSION_DENIED is call(channel, "Check", asks, shown(secret))[0]
-        with switched_off(scopes, "_IS_SET", {**scopes._IS_SET, "contextual_tuples": lambda _: False}):
+        with switched_off(scopes.OURS, "_is_set", {**scopes._IS_SET, "contextual_tuples": lambda _: False}):
             assert grpc.StatusCode.OK is call(channel, "Check", asks, shown(secret))[0]

@@ -89,7 +89,7 @@ def test_an_empty_context_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("caveat", "values", "error", "field"),
-    [("Near", {}, InvalidName, "tuple.caveat"), ("", {"a": 1}, InvalidTuple, "tuple.context")],
+    [("ne ar", {}, InvalidName, "tuple.caveat"), ("", {"a": 1}, InvalidTuple, "tuple.context")],
 )
 def test_a_wrong_caveat_names_its_field(
     caveat: str, values: dict[str, Json], error: type[InvalidInput], field: str
