@@ -418,15 +418,9 @@ class TupleFilter:
     def matches(self, tuple_: RelationTuple) -> bool:
         """Say whether a tuple is among those that the filter selects, whenever it expires."""
         resource, subject = tuple_.resource, tuple_.subject
-        return (
-            self.resource_type in (None, resource.type)
-            and self.resource_id in (None, resource.id)
-            and self.relation in (None, tuple_.relation)
-            and self.subject_type in (None, subject.type)
-            and self.subject_id in (None, subject.id)
-            and self.subject_relation in (None, subject.relation)
-            and resource.id.startswith(self.resource_id_prefix or "")
-        )
+        found = (resource.type, resource.id, tuple_.relation, subject.type, subject.id, subject.relation)
+        alike = all(wanted in (None, each) for wanted, each in zip(self.words, found, strict=False))
+        return alike and resource.id.startswith(self.resource_id_prefix or "")
 
     @property
     def words(self) -> tuple[str | None, ...]:
