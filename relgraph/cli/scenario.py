@@ -216,6 +216,16 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("//"))
 
 
+def _shown(value: object) -> str:
+    """Return what a value is called that stands where it may not: a short one as it is written.
+
+    A list or mapping is never written out: with aliases, a few lines of a file stand for gigabytes.
+    """
+    if isinstance(value, list | dict):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return quoted(str(value))
+
+
 def _places(lines: Sequence[str], file_text: str, first: int) -> tuple[int, ...]:
     """Return where in a file each line of one of its scalars stands, from 1: in their order, from `first` on."""
     standing = [line.strip() for line in file_text.splitlines()]
@@ -251,12 +261,12 @@ class _Reader:
         if value == "":
             return []
         if not isinstance(value, list):
-            raise self.refusal(f"{quoted(str(value))} is not a list")
+            raise self.refusal(f"{_shown(value)} is not a list", line_of(value))
         return value
 
     def text(self, value: object) -> str:
         if not isinstance(value, str):
-            raise self.refusal(f"{quoted(str(value))} is not a text", line_of(value))
+            raise self.refusal(f"{_shown(value)} is not a text", line_of(value))
         return value
 
     def texts(self, value: object) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relgraph.api import establish, open_authorizer, require_empty
 from relgraph.errors import Refused, RelgraphError, StoreUnavailable, at_index
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     Told = Callable[[str, int], None]
 
 __all__ = ["Moved", "bring", "send"]
+
+# A value in a context takes four bytes at least, so this also bounds how many of them a message holds.
+_PAGE_BYTES_MAX: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,18 @@ def _fill(target: SpiceDB, schema: Schema, messages: Sequence[pb.Relationship], 
 
 
 def _pages(messages: Sequence[pb.Relationship], told: Told) -> Iterator[Sequence[pb.Relationship]]:
-    for start in range(0, len(messages), PAGE):
-        page = messages[start : start + PAGE]
-        yield page
-        told("sent", start + len(page))
+    """Yield the tuples in messages that a server takes which was told nothing about sizes."""
+    start = size = 0
+    for end, message in enumerate(messages):
+        length = message.ByteSize()
+        if end > start and (end - start == PAGE or size + length > _PAGE_BYTES_MAX):
+            yield messages[start:end]
+            told("sent", end)
+            start, size = end, 0
+        size += length
+    if start < len(messages):
+        yield messages[start:]
+        told("sent", len(messages))
 
 
 def _taken_back(target: SpiceDB) -> bool:

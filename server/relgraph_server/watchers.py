@@ -49,6 +49,10 @@ class Telling(Protocol[_Part, _Message_co]):
     def prepared(self) -> bool:
         """Whether `parts` takes no work, however much was changed."""
 
+    @property
+    def looks(self) -> int:
+        """How often `parts` looks at a change: once for each filter, of which there may be very many."""
+
     def open(self, authorizer: Authorizer) -> Watch:
         """Find where to begin. It waits for the store: for a thread."""
 
@@ -71,6 +75,7 @@ class _Native:
         self._selection = Selection.of(*self._wanted)
         self.heartbeat = read_heartbeat(request, heartbeat_ms_min)
         self.prepared = self._selection == Selection()
+        self.looks = max(1, len(self._selection.filters))
 
     def open(self, authorizer: Authorizer) -> Watch:
         types, relations, filters = self._wanted
@@ -263,7 +268,8 @@ class _Watcher(Generic[_Part, _Message]):
         """Tell what the feed holds."""
         if not items:
             return
-        if not self._telling.prepared and sum(each.changes for each in items) > _INLINE_CHANGES_MAX:
+        changes = sum(each.changes for each in items)
+        if not self._telling.prepared and changes * self._telling.looks > _INLINE_CHANGES_MAX:
             parts = await self._in_thread(lambda: self._telling.parts(items))
         else:
             parts = self._telling.parts(items)

@@ -17,7 +17,7 @@ from relgraph.schema.model import Relation
 from relgraph_server.authzed.regenerate import comments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from relgraph.schema.dependencies import Member
     from relgraph.schema.model import DeclaredCaveat, Definition, Permission, Schema, SubjectKind
@@ -47,37 +47,53 @@ class Filters:
     """
 
     def __init__(self, filters: Sequence[pb.ReflectionSchemaFilter]) -> None:
-        self._filters = filters
         for index, each in enumerate(filters):
             _check(each, index)
+        # Looked up by the few beginnings that a name has, as there may be very many filters.
+        self._all = not filters
+        self._definitions = {each.optional_definition_name_filter for each in filters} - {""}
+        self._caveats = {each.optional_caveat_name_filter for each in filters} - {""}
+        self._relations = _members(
+            (each.optional_definition_name_filter, each.optional_relation_name_filter) for each in filters
+        )
+        self._permissions = _members(
+            (each.optional_definition_name_filter, each.optional_permission_name_filter) for each in filters
+        )
 
     def definition(self, name: str) -> bool:
         """Whether a definition is among what is asked for."""
-        wanted = [each.optional_definition_name_filter for each in self._filters]
-        return not self._filters or any(prefix and name.startswith(prefix) for prefix in wanted)
+        return self._all or not self._definitions.isdisjoint(_beginnings(name))
 
     def caveat(self, name: str) -> bool:
         """Whether a caveat is among what is asked for."""
-        wanted = [each.optional_caveat_name_filter for each in self._filters]
-        return not self._filters or any(prefix and name.startswith(prefix) for prefix in wanted)
+        return self._all or not self._caveats.isdisjoint(_beginnings(name))
 
     def relation(self, type_: str, name: str) -> bool:
         """Whether a relation is among what is asked for: all are where no filter names any."""
-        wanted = [(each.optional_definition_name_filter, each.optional_relation_name_filter) for each in self._filters]
-        return _fits(type_, name, wanted)
+        return _fits(type_, name, self._relations)
 
     def permission(self, type_: str, name: str) -> bool:
         """Whether a permission is among what is asked for: all are where no filter names any."""
-        wanted = [
-            (each.optional_definition_name_filter, each.optional_permission_name_filter) for each in self._filters
-        ]
-        return _fits(type_, name, wanted)
+        return _fits(type_, name, self._permissions)
 
 
-def _fits(type_: str, name: str, wanted: Iterable[tuple[str, str]]) -> bool:
-    prefixes = [(definition, member) for definition, member in wanted if member]
-    return not prefixes or any(
-        type_.startswith(definition) and name.startswith(member) for definition, member in prefixes
+def _beginnings(name: str) -> list[str]:
+    return [name[:size] for size in range(1, len(name) + 1)]
+
+
+def _members(wanted: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return the beginnings of members that are asked for, by that of their definition."""
+    found: dict[str, set[str]] = {}
+    for definition, member in wanted:
+        if member:
+            found.setdefault(definition, set()).add(member)
+    return found
+
+
+def _fits(type_: str, name: str, wanted: Mapping[str, set[str]]) -> bool:
+    beginnings = _beginnings(name)
+    return not wanted or any(
+        definition in wanted and not wanted[definition].isdisjoint(beginnings) for definition in _beginnings(type_)
     )
 
 

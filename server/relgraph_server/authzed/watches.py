@@ -93,6 +93,7 @@ class Telling:
         self._selection = Selection.of(request.optional_object_types, (), self._filters)
         self.heartbeat = _HEARTBEAT_S if self._checkpoints else math.inf
         self.prepared = False
+        self.looks = max(1, len(self._filters))
 
     def open(self, authorizer: Authorizer) -> Watch:
         """See `relgraph_server.watchers.Telling`. Names in filters are judged by the schema, object types never."""
