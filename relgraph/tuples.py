@@ -14,7 +14,7 @@ Whether a schema admits a tuple is decided elsewhere (`relgraph.schema`); here o
 from __future__ import annotations
 
 import re
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, total_ordering
 from typing import TYPE_CHECKING, Self
 
@@ -419,14 +419,14 @@ class TupleFilter:
         """Say whether a tuple is among those that the filter selects, whenever it expires."""
         resource, subject = tuple_.resource, tuple_.subject
         found = (resource.type, resource.id, tuple_.relation, subject.type, subject.id, subject.relation)
-        alike = all(wanted in (None, each) for wanted, each in zip(self.words, found, strict=False))
+        alike = all(wanted is None or wanted == each for wanted, each in zip(self.words, found, strict=False))
         return alike and resource.id.startswith(self.resource_id_prefix or "")
 
     @property
     def words(self) -> tuple[str | None, ...]:
         """What it names, part by part, for what is bound to a filter: no other filter has the same."""
-        # A filter without a prefix is bound as it was before there were any.
-        return astuple(self) if self.resource_id_prefix is not None else astuple(self)[:-1]
+        parts: tuple[str | None, ...] = tuple(getattr(self, name) for name in self.__match_args__)
+        return parts if self.resource_id_prefix is not None else parts[:-1]
 
     def __str__(self) -> str:
         """Return the text that `parse` reads; empty where every tuple matches, `doc:a…` where ids begin with `a`."""

@@ -198,6 +198,36 @@ def test_a_file_that_is_not_there_is_bad_input(run: Callable[..., tuple[int, str
         assert f"`{path}` cannot be read: {why}; name a file" in errors
 
 
+def test_a_file_outside_of_the_folder_is_not_read(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Whoever runs a stranger's file shows him nothing of what stands elsewhere: not by `..`, a root or a link."""
+    (tmp_path / "secret.zed").write_text("hidden words")
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (folder / "link.zed").symlink_to(tmp_path / "secret.zed")
+    path = folder / "claims.yaml"
+    for key, name in (
+        ("schemaFile", "../secret.zed"),
+        ("schemaFile", str(tmp_path / "secret.zed")),
+        ("schemaFile", "link.zed"),
+        ("tuplesFile", "../secret.csv"),
+    ):
+        path.write_text(f"{key}: {name}\n")
+        code, output, errors = run(str(path))
+        assert (2, "") == (code, output)
+        assert "outside of its folder" in errors
+        assert "hidden" not in errors
+
+
+def test_lists_without_end_are_refused_at_once(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Empty lists that stand for each other many times over have no line, and take no time."""
+    path = tmp_path / "claims.yaml"
+    lists = "".join(f"    - &n{n} [{', '.join([f'*n{n - 1}'] * 9)}]\n" for n in range(1, 40))
+    path.write_text(f"title:\n    - &n0 []\n{lists}")
+    code, output, errors = run(str(path))
+    assert (2, "") == (code, output)
+    assert "a list is not a text" in errors
+
+
 def test_all_scenarios_hold(run: Callable[..., tuple[int, str, str]]) -> None:
     """Every scenario file of the project is judged true, all of its claims and changes included."""
     files = sorted(map(str, SCENARIOS.glob("*.yaml")))

@@ -281,7 +281,13 @@ class _Reader:
         text = self.text(content[given[0]]) if given else ""
         if not given or not given[0].endswith("File"):
             return text, None
-        return "", self._path.parent / text
+        folder = self._path.parent
+        if not (folder / text).resolve().is_relative_to(folder.resolve()):
+            # Of a file that cannot be read, a line is shown: whoever writes a scenario may not be who runs it.
+            raise self.refusal(
+                f"names {quoted(text)}, which is outside of its folder; put the file beside it, or below"
+            )
+        return "", folder / text
 
     def source(self, text: str) -> Source:
         """Return a schema that stands in the file itself; of a folded scalar nobody knows where its lines stood."""

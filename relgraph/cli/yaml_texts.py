@@ -65,8 +65,14 @@ def read_yaml(path: Path) -> tuple[str, object]:
 
 def line_of(value: object) -> int:
     """Return the line that something read begins in, its own or that of its first text; 0 where there is none."""
-    if isinstance(value, Text):
-        return value.line
-    parts = value if isinstance(value, dict | list) else ()
-    # The first one found is enough: what stands for itself many times over is not looked through.
-    return next((line for line in map(line_of, parts) if line), 0)
+    # With aliases a few lines stand for lists without end: each is looked through once.
+    seen: set[int] = set()
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, Text):
+            return each.line
+        if isinstance(each, dict | list) and id(each) not in seen:
+            seen.add(id(each))
+            left.extend(reversed(list(each)))
+    return 0
