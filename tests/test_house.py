@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from shutil import copytree
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -320,7 +321,7 @@ def test_the_pages_are_true(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
     directory.mkdir()
     # A reader stands in the checkout; here only what the pages read of it is.
     for folder in ("docs", "scenarios"):
-        (directory / folder).symlink_to(house.ROOT / folder)
+        copytree(house.ROOT / folder, directory / folder)
     monkeypatch.chdir(directory)
     page = readme.run_page(text, directory, readme.shim(tmp_path / "bin", house.ROOT), house.shown(path))
     shown = [each for each in readme.blocks(text) if each.word == "python" or each.word in readme.SHELL_WORDS]
