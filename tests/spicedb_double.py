@@ -42,6 +42,8 @@ class Double:
     """The page behind which an export breaks off."""
     refuses_import: bool = False
     refuses_taking_back: bool = False
+    loses_answer: bool = False
+    """Whether an import ends with an error once all of it is there."""
     loses: bool = False
     """Whether the first tuple of an import is dropped without a word."""
     stalls: bool = False
@@ -107,6 +109,8 @@ class _Permissions(PermissionsServiceServicer):
         if self._double.refuses_import:
             _end(context, grpc.StatusCode.ALREADY_EXISTS, "could not CREATE it")
         self._double.tuples += brought[1:] if self._double.loses else brought
+        if self._double.loses_answer:
+            _end(context, grpc.StatusCode.INTERNAL, "the answer was lost")
         return permission_service_pb2.ImportBulkRelationshipsResponse(num_loaded=len(brought))
 
 

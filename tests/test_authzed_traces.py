@@ -13,6 +13,7 @@ from authzed.api.v1 import (
     Consistency,
     InsecureClient,
     ObjectReference,
+    ReadSchemaRequest,
     SubjectReference,
 )
 from authzed.api.v1 import debug_pb2 as debug
@@ -24,7 +25,9 @@ from grpc_status import rpc_status
 import relgraph
 from relgraph.answers import Verdict
 from relgraph.contexts import Context
+from relgraph.schema import parse
 from relgraph.tuples import Object, Subject
+from relgraph_server.authzed.regenerate import regenerated
 from relgraph_server.authzed.traces import CUT, TRACE_DETAIL, TRACE_HEADER, WHOLE, debug_information, nodes_max
 from tests.keys_kit import add_key, guarded
 from tests.serving import in_process
@@ -68,7 +71,7 @@ def authorizer() -> Iterator[relgraph.Authorizer]:
 def traced(authorizer: relgraph.Authorizer, question: str, **brought: object) -> debug.DebugInformation:
     """What a client reads of the trace of one question."""
     trace = authorizer.trace([question], context=brought)[0]
-    told = debug_information(trace, 1 << 20, trace.schema)
+    told = debug_information(trace, 1 << 20, regenerated(trace.schema))
     return debug.DebugInformation.FromString(told.SerializeToString())
 
 
@@ -111,7 +114,7 @@ def test_a_trace_is_a_tree_of_checks_that_ends_in_tuples(authorizer: relgraph.Au
     """Names stand below names, tuples that were followed beside what they led to, and all of it is true."""
     authorizer.write(touch=["doc:a#parent@doc:b", "doc:b#owner@group:eng#member", "group:eng#member@user:anna"])
     found = traced(authorizer, "doc:a#both@user:anna")
-    assert found.schema_used == SCHEMA.strip()
+    assert found.schema_used == regenerated(parse(SCHEMA))
     assert lines(found.check) == [
         "P doc:a#both@user:anna yes",
         "  P doc:a#edit@user:anna yes",
@@ -254,7 +257,7 @@ def test_a_client_is_told_a_trace_by_field_or_header(authorizer: relgraph.Author
         found = client.CheckPermission(request(with_tracing=True))
         assert found.permissionship == found.PERMISSIONSHIP_HAS_PERMISSION
         assert lines(found.debug_trace.check) == ["P doc:a#edit@user:anna yes", "  R doc:a#owner@user:anna yes"]
-        assert found.debug_trace.schema_used == SCHEMA.strip()
+        assert found.debug_trace.schema_used == client.ReadSchema(ReadSchemaRequest()).schema_text
         again = client.CheckPermission(request(), metadata=((TRACE_HEADER, "1"),))
         assert again.debug_trace == found.debug_trace
         assert not client.CheckPermission(request()).HasField("debug_trace")

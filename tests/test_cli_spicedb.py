@@ -258,9 +258,21 @@ def test_an_import_that_fails(url: str, store: str, stays: bool, capsys: Screen)
     with served(other) as back:
         assert 2 == main(["migrate", store, back])
     err = capsys.readouterr().err
-    assert "answered ALREADY_EXISTS: `could not CREATE it`" in err
+    assert "answered ALREADY_EXISTS: `could not CREATE it`; nothing was changed by this call" in err
     assert stays is ("could not be taken back" in err)
     assert stays is bool(other.schema)
+
+
+def test_an_import_whose_answer_is_lost(url: str, store: str, capsys: Screen) -> None:
+    """Where nobody knows whether the tuples are there, nobody is told that nothing was changed."""
+    assert 0 == main(["migrate", url, store])
+    other = Double(loses_answer=True, refuses_taking_back=True)
+    with served(other) as back:
+        assert 5 == main(["migrate", store, back])
+    err = capsys.readouterr().err
+    assert "answered INTERNAL: `the answer was lost`; look there whether it was carried out" in err
+    assert "could not be taken back" in err
+    assert len(TUPLES) == len(other.tuples)
 
 
 def test_a_count_that_differs(url: str, store: str, capsys: Screen) -> None:

@@ -184,7 +184,7 @@ def test_traces_answer_as_decisions_do(authorizer: relgraph.Authorizer) -> None:
     decided, told_of = authorizer.decide_many(asked), [each.decision for each in traces]
     # A token has the instant of its request.
     assert [replace(each, token="") for each in decided] == [replace(each, token="") for each in told_of]
-    assert {SCHEMA} == {each.schema for each in traces}
+    assert {SCHEMA} == {each.schema.text for each in traces}
     assert [each.decision.valid_until for each in traces] == [each.nodes[0].valid_until for each in traces]
 
 

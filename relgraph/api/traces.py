@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from relgraph.engine import TraceNode
     from relgraph.limits import Limits
     from relgraph.revision import Consistency
+    from relgraph.schema import Schema
     from relgraph.tuples import Question, Subject
 
 __all__ = ["Trace", "Traces"]
@@ -33,7 +34,7 @@ class Trace:
 
     decision: Decision
     nodes: tuple[TraceNode, ...]
-    schema: str
+    schema: Schema
 
 
 class Traces:
@@ -77,5 +78,5 @@ class Traces:
                 until = None if instant is None else moment(instant)
                 decision = Decision(verdict, missing, pinned.revision.number, pinned.token, until)
                 nodes = trace(walk, what, name, nodes_max)
-                traces.append(Trace(decision, nodes, pinned.rules.schema.text))
+                traces.append(Trace(decision, nodes, pinned.rules.schema))
             return traces

@@ -18,6 +18,7 @@ from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceStub
 
 from relgraph import errors
 from relgraph.dialing import dial
+from relgraph.wire.failures import class_of_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,19 +37,17 @@ _ANSWER_S_MAX: Final = 60.0
 # A page of tuples with long contexts is longer than gRPC takes by itself.
 _OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
-_KINDS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
-    grpc.StatusCode.UNAVAILABLE: errors.ServerUnavailable,
-    grpc.StatusCode.CANCELLED: errors.ServerUnavailable,
-    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
-    grpc.StatusCode.UNIMPLEMENTED: errors.Unsupported,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
-    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidInput,
-    grpc.StatusCode.FAILED_PRECONDITION: errors.Refused,
-    grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
-    grpc.StatusCode.OUT_OF_RANGE: errors.RevisionUnavailable,
-    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
-    grpc.StatusCode.PERMISSION_DENIED: errors.KeyRefused,
-}
+# Whoever answers so has done nothing; after anything else it may be done.
+_REFUSALS: Final = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
 
 
 class SpiceDB:
@@ -130,9 +129,9 @@ class SpiceDB:
                 "`insecure` or `tls` as the URL says?"
             )
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-            return _KINDS[code](f"{self._where} refuses the key: {said}; give its preshared key as `token=`")
-        kind = _KINDS.get(code, errors.RelgraphError)
-        return kind(f"{self._where} answered {code.name}: {said}; nothing was changed by this call")
+            return class_of_code(code)(f"{self._where} refuses the key: {said}; give its preshared key as `token=`")
+        done = "nothing was changed by this call" if code in _REFUSALS else "look there whether it was carried out"
+        return class_of_code(code)(f"{self._where} answered {code.name}: {said}; {done}")
 
 
 def _apart(work: Callable[[], R]) -> R:

@@ -16,7 +16,7 @@ from relgraph import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DOMAIN", "error_from"]
+__all__ = ["DOMAIN", "class_of_code", "error_from"]
 
 DOMAIN: Final = "relgraph.dev"
 """The domain of every ErrorInfo that relgraph sends; reasons of other domains are not ours to read."""
@@ -37,6 +37,11 @@ _WITHOUT_DETAILS: Final[dict[grpc.StatusCode, type[errors.RelgraphError]]] = {
     grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
     grpc.StatusCode.PERMISSION_DENIED: errors.KeyRefused,
 }
+
+
+def class_of_code(code: grpc.StatusCode) -> type[errors.RelgraphError]:
+    """Return the class of errors that says the same as a status without relgraph's details."""
+    return _WITHOUT_DETAILS.get(code, errors.RelgraphError)
 
 
 def _by_code(cls: type[errors.RelgraphError]) -> dict[str, type[errors.RelgraphError]]:
@@ -77,7 +82,7 @@ def error_from(problem: grpc.RpcError, target: str) -> errors.RelgraphError:
     info, told = _details(problem)
     if info is not None:
         # a reason that only a newer server knows still has its canonical code
-        cls = _CLASS_OF.get(info.reason) or _WITHOUT_DETAILS.get(code, errors.RelgraphError)
+        cls = _CLASS_OF.get(info.reason) or class_of_code(code)
         return cls(text, dict(info.metadata) | told)
     shown = errors.quoted(target)
     said = errors.quoted(text, 200)
@@ -88,5 +93,6 @@ def error_from(problem: grpc.RpcError, target: str) -> errors.RelgraphError:
             f"the server at {shown} cannot be reached: {said}; is it running, and is the address right?",
             {"target": target} | told,
         )
-    cls = _WITHOUT_DETAILS.get(code, errors.RelgraphError)
-    return cls(f"the server at {shown} answered {code.name}: {said}; is it a relgraph server of this version?", told)
+    return class_of_code(code)(
+        f"the server at {shown} answered {code.name}: {said}; is it a relgraph server of this version?", told
+    )

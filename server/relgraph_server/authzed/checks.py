@@ -15,12 +15,20 @@ from authzed.api.v1 import experimental_service_pb2 as experimental
 from authzed.api.v1 import permission_service_pb2 as pb
 
 from relgraph.answers import Decision, Verdict
-from relgraph.errors import InvalidInput, Refused, Undecided, UnknownRelation, quoted
+from relgraph.errors import InvalidInput, Refused, Undecided
 from relgraph.revision import Consistency
 from relgraph.tuples import WILDCARD
 from relgraph.wire.parts import moment_message
 from relgraph_server.authzed import checked
-from relgraph_server.authzed.nouns import consistency_of, context_of, object_of, subject_of, wildcard_refused
+from relgraph_server.authzed.nouns import (
+    consistency_of,
+    context_of,
+    nameless,
+    object_of,
+    subject_of,
+    undecided_here,
+    wildcard_refused,
+)
 from relgraph_server.authzed.statuses import Said, error_status, refusal
 from relgraph_server.authzed.tokens import zed_token
 from relgraph_server.authzed.traces import Tracing, decider
@@ -106,10 +114,7 @@ def decide(
     if question.subject.id == WILDCARD:
         raise wildcard_refused(question.subject)
     if not question.permission:
-        raise UnknownRelation(
-            f"{quoted(question.resource.type)} has no relation or permission without a name; name one",
-            {"definition": question.resource.type, "relation": ""},
-        )
+        raise nameless(question.resource)
     try:
         return authorizer.decide(
             question.subject,
@@ -120,10 +125,7 @@ def decide(
             deadline=deadline,
         )
     except Undecided as error:
-        raise Undecided(
-            f"{error.message}; authzed.api.v1 has no word for that, and relgraph.v1 tells it as UNDECIDED",
-            error.details,
-        ) from None
+        raise undecided_here(error) from None
     except InvalidInput as error:
         if "swapped" not in error.details:
             raise
@@ -203,6 +205,18 @@ def _items(
     yield from request.items
 
 
+def _tell(
+    result: Decision | RelgraphError, pair: pb.CheckBulkPermissionsPair | experimental.BulkCheckPermissionPair
+) -> None:
+    """Put an item's answer, or what is wrong with it, beside the item."""
+    if isinstance(result, Decision):
+        pair.item.permissionship = permissionship_of(result.verdict)
+        if result.missing:
+            pair.item.partial_caveat_info.missing_required_context.extend(result.missing)
+    else:
+        pair.error.CopyFrom(error_status(result))
+
+
 class Checks:
     """The methods that check, over what is asked through."""
 
@@ -230,13 +244,7 @@ class Checks:
         found = await self._results(request, asked, context)
         response = pb.CheckBulkPermissionsResponse(checked_at=zed_token(found.token))
         for item, result in zip(request.items, found.results, strict=True):
-            pair = response.pairs.add(request=item)
-            if isinstance(result, Decision):
-                pair.item.permissionship = permissionship_of(result.verdict)
-                if result.missing:
-                    pair.item.partial_caveat_info.missing_required_context.extend(result.missing)
-            else:
-                pair.error.CopyFrom(error_status(result))
+            _tell(result, response.pairs.add(request=item))
         for pair, trace in zip(response.pairs, found.traces, strict=False):
             if pair.HasField("item"):
                 pair.item.debug_trace.CopyFrom(trace)
@@ -249,13 +257,7 @@ class Checks:
         found = await self._results(request, self._authorizer, context)
         response = experimental.BulkCheckPermissionResponse(checked_at=zed_token(found.token))
         for item, result in zip(request.items, found.results, strict=True):
-            pair = response.pairs.add(request=item)
-            if isinstance(result, Decision):
-                pair.item.permissionship = permissionship_of(result.verdict)
-                if result.missing:
-                    pair.item.partial_caveat_info.missing_required_context.extend(result.missing)
-            else:
-                pair.error.CopyFrom(error_status(result))
+            _tell(result, response.pairs.add(request=item))
         return response
 
     async def _results(

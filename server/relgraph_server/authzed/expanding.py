@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from authzed.api.v1 import core_pb2 as core
 from authzed.api.v1 import permission_service_pb2 as pb
 
-from relgraph.errors import LimitExceeded, RelgraphError, UnknownRelation, quoted
+from relgraph.errors import LimitExceeded, RelgraphError, quoted
 from relgraph.tuples import Subject
 from relgraph_server.authzed import checked
-from relgraph_server.authzed.nouns import consistency_of, object_message, object_of, subject_message
+from relgraph_server.authzed.nouns import consistency_of, nameless, object_message, object_of, subject_message
 from relgraph_server.authzed.statuses import Said, refusal
 from relgraph_server.authzed.tokens import zed_token
 
@@ -92,10 +92,7 @@ class Expanding:
         permission = request.permission and checked.relation_name(request.permission, "permission")
         consistency = consistency_of(request)
         if not permission:
-            raise UnknownRelation(
-                f"{quoted(resource.type)} has no relation or permission without a name; name one",
-                {"definition": resource.type, "relation": ""},
-            )
+            raise nameless(resource)
         bytes_max = self._asking.settings.answer_bytes_max
 
         def answer(left: float) -> pb.ExpandPermissionTreeResponse:

@@ -15,11 +15,19 @@ from authzed.api.v1 import permission_service_pb2 as pb
 
 from relgraph.answers import Verdict
 from relgraph.api.listings import Behind
-from relgraph.errors import Undecided, UnknownRelation, quoted
+from relgraph.errors import Undecided
 from relgraph.revision import Token
 from relgraph.tuples import WILDCARD
 from relgraph_server.authzed import checked
-from relgraph_server.authzed.nouns import consistency_of, context_of, limit_of, object_of, plain_subject
+from relgraph_server.authzed.nouns import (
+    consistency_of,
+    context_of,
+    limit_of,
+    nameless,
+    object_of,
+    plain_subject,
+    undecided_here,
+)
 from relgraph_server.authzed.tokens import arguments_of, cursor_message, opened_cursor, zed_token
 
 if TYPE_CHECKING:
@@ -93,10 +101,7 @@ class Lookups:
         consistency = consistency_of(request)
         behind = _behind(request)
         if not permission:
-            raise UnknownRelation(
-                f"{quoted(resource.type)} has no relation or permission without a name; name one",
-                {"definition": resource.type, "relation": ""},
-            )
+            raise nameless(resource)
         await self._send(
             lambda left: self._asking.authorizer.listings.subjects(
                 resource,
@@ -125,10 +130,7 @@ class Lookups:
             try:
                 listed = await self._asking.ask(question, context)
             except Undecided as error:
-                raise Undecided(
-                    f"{error.message}; authzed.api.v1 has no word for that, and relgraph.v1 tells it as UNDECIDED",
-                    error.details,
-                ) from None
+                raise undecided_here(error) from None
             for message in rows(listed):
                 await place.within(context.write(message))
 

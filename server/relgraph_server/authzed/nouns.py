@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from authzed.api.v1 import core_pb2, permission_service_pb2
 
 from relgraph.contexts import EMPTY, Context
-from relgraph.errors import InvalidContext, InvalidName, quoted
+from relgraph.errors import InvalidContext, InvalidName, Undecided, UnknownRelation, quoted
 from relgraph.revision import Consistency
+from relgraph.spicedb.messages import message_of
 from relgraph.tuples import WILDCARD, Object, RelationTuple, Subject, TupleFilter, check_caveat
-from relgraph.wire.contexts import context_message, read_context
-from relgraph.wire.parts import moment_message, read_moment
+from relgraph.wire.contexts import read_context
+from relgraph.wire.parts import read_moment
 from relgraph_server.authzed import checked
 from relgraph_server.authzed.statuses import Said, refusal
 from relgraph_server.authzed.tokens import token_of
@@ -33,6 +34,7 @@ __all__ = [
     "filter_of",
     "inexpressible",
     "limit_of",
+    "nameless",
     "object_message",
     "object_of",
     "plain_subject",
@@ -40,6 +42,7 @@ __all__ = [
     "subject_message",
     "subject_of",
     "tuple_of",
+    "undecided_here",
     "unknown_caveat",
     "wildcard_refused",
 ]
@@ -149,6 +152,21 @@ def unknown_caveat(name: str) -> RelgraphError:
     )
 
 
+def undecided_here(error: Undecided) -> Undecided:
+    """Return an undefined answer's error as this dialect tells it."""
+    return Undecided(
+        f"{error.message}; authzed.api.v1 has no word for that, and relgraph.v1 tells it as UNDECIDED", error.details
+    )
+
+
+def nameless(resource: Object) -> UnknownRelation:
+    """Return the error for a question by an empty name, which SpiceDB's patterns admit and no schema has."""
+    return UnknownRelation(
+        f"{quoted(resource.type)} has no relation or permission without a name; name one",
+        {"definition": resource.type, "relation": ""},
+    )
+
+
 def inexpressible(what: str) -> RelgraphError:
     """Return the error for an answer that this dialect has no words for."""
     return refusal(
@@ -175,17 +193,7 @@ def relationship_of(fact: RelationTuple) -> core_pb2.Relationship:
         raise inexpressible(
             f"among the tuples is {quoted(fact.told)}, which counts for every {quoted(fact.resource.type)} at once"
         )
-    message = core_pb2.Relationship(
-        resource=object_message(fact.resource), relation=fact.relation, subject=subject_message(fact.subject)
-    )
-    if fact.caveat:
-        message.optional_caveat.caveat_name = fact.caveat
-        context = context_message(fact.context)
-        if context is not None:
-            message.optional_caveat.context.CopyFrom(context)
-    if fact.expires_at is not None:
-        message.optional_expires_at.CopyFrom(moment_message(fact.expires_at))
-    return message
+    return message_of(fact)
 
 
 def filter_of(message: permission_service_pb2.RelationshipFilter, path: str) -> TupleFilter:

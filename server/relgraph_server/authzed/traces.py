@@ -21,6 +21,7 @@ from relgraph.errors import Refused, RelgraphError
 from relgraph.revision import Consistency
 from relgraph.wire.contexts import context_message
 from relgraph.wire.parts import moment_message
+from relgraph_server.authzed.regenerate import regenerated
 from relgraph_server.calls import CALL
 
 if TYPE_CHECKING:
@@ -138,9 +139,10 @@ class Tracing:
             deadline=deadline,
             nodes_max=nodes_max(self._questions),
         )
+        # One schema for all, and a long one is not told ten thousand times.
+        text = regenerated(traces[0].schema) if traces and self._schemas_room > 0 else ""
         for asked, each in zip(questions, traces, strict=True):
-            # One schema for all, and a long one is not told ten thousand times.
-            schema = each.schema if self._schemas_room > 0 else ""
+            schema = text if self._schemas_room > 0 else ""
             self._schemas_room -= len(schema)
             self._told[asked, context] = debug_information(each, _BYTES_MAX // max(1, self._questions), schema)
         return traces
@@ -189,7 +191,7 @@ def nodes_max(questions: int) -> int:
 
 def debug_information(trace: Trace, bytes_max: int, schema: str) -> debug.DebugInformation:
     """Build what a trace says, in about so many bytes beside the schema's text."""
-    found = debug.DebugInformation(schema_used=schema.strip())
+    found = debug.DebugInformation(schema_used=schema)
     _tell(trace.nodes, found.check, bytes_max)
     return found
 
